@@ -1,0 +1,70 @@
+"""Every error the project raises on purpose, split by what the caller does about it.
+
+::
+
+    BenchError
+    ├ ConfigError        stop: names the file, the key and the fix
+    ├ UnsupportedCase    skip the case and record why
+    ├ ExportError        fail the case
+    ├ DeviceError
+    │ ├ TransportError   transient: retry, then go on with the next board
+    │ ├ LeaseError       somebody else is measuring on the board: who, since when
+    │ ├ AgentError       the board's own traceback
+    │ └ StateError       the board's state cannot be set or restored: stop this board
+    ├ SensorError        lost or implausible: the trial says so, never 0 W
+    └ StoreError         schema, version, or a results folder that cannot be written
+
+A measurement that is too noisy, throttled or too short is not an error: it is a status with
+reasons (:class:`bench.records.Status`, :class:`bench.records.Reason`).
+
+The message of every error is one line for the person at the terminal; long evidence (a remote
+traceback, a builder's log) goes into :attr:`BenchError.detail`.
+"""
+
+
+class BenchError(Exception):
+    """Root of the tree. ``str(error)`` is one clear line; ``detail`` holds longer evidence."""
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+class ConfigError(BenchError):
+    """The command line, devices.yaml or a plan is wrong; nothing was measured."""
+
+
+class UnsupportedCase(BenchError):
+    """This board or runtime cannot do this case; the case is recorded as skipped."""
+
+
+class ExportError(BenchError):
+    """A model could not be turned into an artifact; its cases are recorded as failed."""
+
+
+class DeviceError(BenchError):
+    """A device could not be used."""
+
+
+class TransportError(DeviceError):
+    """The link failed: unreachable, refused, lost, or too slow."""
+
+
+class LeaseError(DeviceError):
+    """Another job is measuring on the board; the message says which and since when."""
+
+
+class AgentError(DeviceError):
+    """The agent failed on the board; ``detail`` holds the board's own traceback."""
+
+
+class StateError(DeviceError):
+    """The board's power mode, clocks or governor could not be set or restored."""
+
+
+class SensorError(BenchError):
+    """A power sensor is missing, was lost, or reads nonsense."""
+
+
+class StoreError(BenchError):
+    """A results folder cannot be read or written, or has another schema version."""

@@ -1,0 +1,374 @@
+"""What is persisted and passed on between the parts of the host.
+
+Two kinds of types live here. *Stored records* are frozen pydantic models: they cross a file
+boundary (``manifest.json``, ``trials.jsonl``), refuse unknown keys and carry a schema version.
+*Recordings* are frozen dataclasses that hold raw numpy arrays as they came from the board.
+
+Units stand in the names: ``_s`` seconds, ``_ns`` nanoseconds on the board's CLOCK_MONOTONIC,
+``_w`` watts, ``_j`` joules, ``_bytes``. A quantity that was not measured is ``None``, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+
+class Record(BaseModel):
+    """Base of stored records: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """What may be done with a quantity of a trial."""
+
+    VALID = "valid"
+    INCONCLUSIVE = "inconclusive"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNMEASURED = "unmeasured"
+
+
+class Reason(StrEnum):
+    """Why a quantity is not simply valid. The group fixes the status it leads to."""
+
+    # inconclusive
+    NOT_STEADY = "not-steady"
+    CI_WIDE = "ci-wide"
+    WINDOW_SHORT = "window-short"
+    SENSOR_GAPS = "sensor-gaps"
+    SENSOR_STALE = "sensor-stale"
+    LAG_UNKNOWN = "lag-unknown"
+    CLOCK_CHANGED = "clock-changed"
+    IDLE_DRIFT = "idle-drift"
+    BACKGROUND_LOAD = "background-load"
+    INTERRUPTED = "interrupted"
+    # failed
+    PARITY = "parity"
+    EXPORT = "export"
+    LOAD = "load"
+    CRASH = "crash"
+    HANG = "hang"
+    OUT_OF_MEMORY = "out-of-memory"
+    LINK = "link"
+    # skipped
+    UNSUPPORTED = "unsupported"
+    # unmeasured
+    NO_SENSOR = "no-sensor"
+    DECLINED = "declined"
+
+
+class Source(StrEnum):
+    """Where an energy figure comes from. Estimates are never compared with the others."""
+
+    MEASURED = "measured"
+    COUNTER = "counter"
+    ESTIMATED = "estimated"
+
+
+class Verdict(Record):
+    """Status of one quantity with its reasons; ``detail`` says it in words."""
+
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+    detail: str = ""
+
+
+class Case(Record):
+    """One cell of the matrix: what is measured, where and how it is run.
+
+    ``weights`` is the weight mode (``load``, ``runtime``, ``factored``), ``None`` for a network
+    without templates. ``threads`` is the number of CPU threads that the runtime may use.
+    """
+
+    device: str
+    model: str
+    scheme: str = "dense"
+    weights: str | None = None
+    runtime: str = "onnxruntime"
+    precision: str = "fp32"
+    batch: int = 1
+    threads: int = 1
+
+    @property
+    def key(self) -> str:
+        """Readable and unique within a run and device: ``model/scheme/weights/runtime/...``."""
+        scheme = self.scheme if self.weights is None else f"{self.scheme}/{self.weights}"
+        return f"{self.model}/{scheme}/{self.runtime}/{self.precision}/b{self.batch}/t{self.threads}"
+
+    @property
+    def label(self) -> str:
+        """Short text for tables and charts (without what is the same for most cases)."""
+        text = f"{self.model} {self.scheme}"
+        if self.weights is not None:
+            text += f" {self.weights}"
+        return text if self.batch == 1 else f"{text} b{self.batch}"
+
+
+class Procedure(Record):
+    """How to measure. Durations in seconds; ``settle_s`` is what a sensor without lag needs,
+    and the agent waits ``settle_tau`` sensor time constants on top of it."""
+
+    name: str
+    seed: int = 1
+    warmup_min_s: float
+    warmup_max_s: float
+    latency_rounds: int
+    latency_round_s: float
+    energy_rounds: int
+    energy_window_s: float
+    energy_tail_s: float
+    idle_s: float
+    settle_s: float
+    settle_tau: float
+    target_ci: float
+    """Relative half-width of the median's interval above which latency is ``ci-wide``."""
+
+
+class LatencyStats(Record):
+    """Seconds per run of the network (one run handles ``Case.batch`` inputs).
+
+    ``p50_low_s``/``p50_high_s``: 95 % interval of the median from the rounds, ``None`` when
+    there are too few. A percentile is ``None`` when there are too few samples for it.
+    """
+
+    samples: int
+    rounds: int
+    p50_s: float
+    p50_low_s: float | None
+    p50_high_s: float | None
+    p90_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    mean_s: float
+    min_s: float
+    mad_s: float
+    throughput_per_s: float
+
+
+class EnergyStats(Record):
+    """Joules per inference of one input, with where they come from and what they cover.
+
+    ``gross`` is everything in the scope during the window; ``net`` is gross minus the idle line.
+    ``uncertainty_j`` is the expanded (95 %) uncertainty of the gross energy without the sensor's
+    gain error, which is ``gain_error`` (relative) and the same for all cases on a board.
+    """
+
+    gross_j: float
+    net_j: float | None
+    uncertainty_j: float | None
+    uncertainty_parts_j: dict[str, float]
+    uncorrected_j: float
+    power_w: float
+    idle_w: float | None
+    source: Source
+    scope: str
+    sensor: str
+    note: str = ""
+    lag_s: float | None
+    gain_error: float | None
+    rounds: int
+    window_s: float
+
+
+class MemoryStats(Record):
+    """Resident memory of the worker process in the solo pass.
+
+    Rises count from the moment when the runtime is imported and nothing is loaded.
+    """
+
+    imported_bytes: int
+    load_rise_bytes: int
+    steady_rise_bytes: int
+    peak_bytes: int
+
+
+class LoadStats(Record):
+    """Time to load the artifact and the time of the first inference (solo pass)."""
+
+    load_s: float
+    first_s: float
+
+
+class Parity(Record):
+    """Outputs on the board against the reference outputs made at export."""
+
+    passed: bool
+    max_abs_error: float | None
+    max_rel_error: float | None
+    cosine: float | None
+    top1_agreement: float | None
+    detail: str = ""
+
+
+class ArtifactFacts(Record):
+    """The exported files of a case: what lies on the board."""
+
+    graph_sha256: str
+    weights_sha256: str | None
+    file_bytes: int
+    opset: int
+    ir_version: int
+    parameters: int | None = None
+    macs: int | None = None
+
+
+class Trial(Record):
+    """One case measured once. Quantities that have no number are ``None`` with a status."""
+
+    schema_version: int = SCHEMA_VERSION
+    trial_id: str
+    run_id: str
+    case: Case
+    latency_status: Verdict
+    energy_status: Verdict
+    memory_status: Verdict
+    latency: LatencyStats | None = None
+    energy: EnergyStats | None = None
+    memory: MemoryStats | None = None
+    load: LoadStats | None = None
+    parity: Parity | None = None
+    artifact: ArtifactFacts | None = None
+    facts: dict[str, Any] = {}
+    """Free facts from the board: runtime version, warm-up, health before and after."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the case as a whole failed (not merely noisy or unmeasured)."""
+        verdicts = (self.latency_status, self.energy_status, self.memory_status)
+        return any(v.status is Status.FAILED for v in verdicts)
+
+
+class Manifest(Record):
+    """What a run is, written before any hardware is touched and amended with probe facts."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    started_at: str
+    command: tuple[str, ...]
+    git_revision: str | None
+    versions: dict[str, str]
+    procedure: Procedure
+    devices: dict[str, dict[str, Any]]
+    """Configuration of each device as used (no secrets)."""
+    cases: tuple[Case, ...]
+    probes: dict[str, dict[str, Any]] = {}
+    device_errors: dict[str, str] = {}
+    finished_at: str | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GraphLimits:
+    """The newest ONNX opset and IR version that a board's runtime reads."""
+
+    opset: int
+    ir_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An exported model on the host's disk with its reference inputs and outputs.
+
+    ``graph`` refers to ``weights`` (external data) by its bare file name, so both must lie in
+    one folder. ``reference`` is an ``.npz`` with arrays ``in0``, ``in1``, ..., ``out0``, ... and
+    a 0-d string array ``names`` holding JSON ``{"inputs": [...], "outputs": [...]}``.
+    File names contain the content hash, so equal names mean equal bytes.
+    """
+
+    graph: Path
+    weights: Path | None
+    reference: Path
+    facts: ArtifactFacts
+    classifier: bool
+    """Whether the outputs are class scores, for which top-1 agreement makes sense."""
+    fresh: bool
+    """Whether this call exported it (``False``: it came from the cache)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerTrace:
+    """Readings of one power source, in order, on the board's monotonic clock.
+
+    ``values``: shape (samples, channels), watts for ``unit == "W"`` or a running energy counter
+    in joules for ``unit == "J"`` (already unwrapped). A failed read is NaN, never 0.
+    """
+
+    channels: tuple[str, ...]
+    unit: str
+    t_before_ns: NDArray[np.int64]
+    t_after_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A block of back-to-back inferences of one case.
+
+    Inference i runs from ``start_ns + sum(durations_ns[:i])`` for ``durations_ns[i]``.
+    ``window_ns`` (energy rounds only) is the part over which power counts.
+    ``background`` is the share (0..1) of all CPU time spent by processes that are not ours.
+    """
+
+    index: int
+    kind: str
+    start_ns: int
+    durations_ns: NDArray[np.int64]
+    window_ns: tuple[int, int] | None = None
+    trace: PowerTrace | None = None
+    background: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdleLine:
+    """Power of the board with all workers loaded and parked, before or after the rounds."""
+
+    where: str
+    window_ns: tuple[int, int]
+    trace: PowerTrace
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Everything the journal holds about one case, plus the idle lines it shares with others."""
+
+    case_key: str
+    solo: dict[str, Any] | None
+    warmup: dict[str, Any] | None
+    failure: dict[str, Any] | None
+    rounds: tuple[Round, ...]
+    idle: tuple[IdleLine, ...]
+    health: tuple[dict[str, Any], ...]
+    finished: bool
+    lost: tuple[str, ...] = field(default=())
+    """What could not be read from the journal, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSource:
+    """The sensor chosen for a device and how its channels make up the total.
+
+    ``total``: names of the channels whose sum is the figure; ``lag_s``: time constant of the
+    sensor's low-pass (0: unfiltered, ``None``: unknown); ``resolution_w``: one step of the sum.
+    """
+
+    sensor: str
+    source: Source
+    scope: str
+    total: tuple[str, ...]
+    channels: tuple[str, ...]
+    unit: str
+    lag_s: float | None
+    resolution_w: float | None
+    gain_error: float | None
+    note: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
