@@ -103,7 +103,9 @@ class Case(Record):
     def key(self) -> str:
         """Readable and unique within a run and device: ``model/scheme/weights/runtime/...``."""
         scheme = self.scheme if self.weights is None else f"{self.scheme}/{self.weights}"
-        return f"{self.model}/{scheme}/{self.runtime}/{self.precision}/b{self.batch}/t{self.threads}"
+        return (
+            f"{self.model}/{scheme}/{self.runtime}/{self.precision}/b{self.batch}/t{self.threads}"
+        )
 
     @property
     def label(self) -> str:
@@ -161,11 +163,13 @@ class EnergyStats(Record):
     ``gross`` is everything in the scope during the window; ``net`` is gross minus the idle line.
     ``uncertainty_j`` is the expanded (95 %) uncertainty of the gross energy without the sensor's
     gain error, which is ``gain_error`` (relative) and the same for all cases on a board.
+    ``net_uncertainty_j`` adds the drift of the idle line; the parts hold both.
     """
 
     gross_j: float
     net_j: float | None
     uncertainty_j: float | None
+    net_uncertainty_j: float | None = None
     uncertainty_parts_j: dict[str, float]
     uncorrected_j: float
     power_w: float

@@ -8,12 +8,19 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
     artifacts/<files named by hash>
     jobs/<job id>/job.json         what is asked (host writes it)
     jobs/<job id>/journal.jsonl    what has been done (conductor appends, fsync per record)
+    jobs/<job id>/stop             exists once an early end is asked for
     jobs/<job id>/*.log            stderr of conductor, workers, sampler
+    jobs/<job id>/*.json           the conductor's own notes for ``status``
+    lock                           locked (flock) by the conductor that measures; says who it is
 
 **Agent commands** (``python agent-….pyz COMMAND``); each prints one JSON document on stdout:
 
-``probe ROOT``           facts of the board; sysfs and procfs are read below ROOT (normally ``/``)
-``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s"}`` or ``{"busy": {...}}``
+``probe ROOT OPTIONS``   facts of the board; sysfs and procfs are read below ROOT (normally ``/``);
+                         OPTIONS is a JSON object of options by sensor name, for sensors that
+                         cannot be described without (``{"estimate": {"idle_w", "busy_w"},
+                         "replay": {"path"}}``)
+``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s"}`` or
+                         ``{"busy": {"job_id", "pid", "since_wall_s"}}``
 ``status JOBDIR``        ``{"state": "running"|"finished"|"dead", "remaining_s": float|null}``
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
 ``conduct|work|sample``  internal: the three processes of a measurement
@@ -28,23 +35,49 @@ An unexpected failure exits non-zero with the traceback on stderr.
                 "options": {"threads": int, ...}, "classifier": bool,
                 "tolerance": {"atol": float, "rtol": float, "cosine": float}}],
      "sensor": null | {"name": str, "options": {...}, "channels": [str, ...],
-                       "period_s": float, "lag_s": float|null}}
+                       "period_s": float, "lag_s": float|null},
+     "limits": {"load_s": 600, "answer_s": 60}}
+
+Paths may be relative to the folder that ``start`` was run in. ``limits`` (optional) are the
+seconds after which a worker that loads, or that should have answered, counts as hung. The option
+``optimized_model_path`` (optional) makes a worker write the graph that its engine really runs.
+
+**Probe**::
+
+    {"version", "board": {"model", "compatible": []}, "boot_id", "monotonic_ns", "wall_s",
+     "os": {"pretty_name", "kernel", "machine", "l4t"}, "python": {"version", "executable"},
+     "numpy": version, "runtimes": {name: null | {"version", "providers", "problem"}},
+     "cpu": {"model", "count", "governor": {cpu: name}, "frequency_khz": {cpu: kHz}},
+     "memory": {"total_bytes", "available_bytes"}, "disk": {"free_bytes"},
+     "temperature_c": {zone: °C},
+     "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
+                  "channels": [{"name", "resolution_w"}], "lag_s", "scope", "samples",
+                  "update_interval_ms", "problem", "read_s"}]}
+
+What is not there or cannot be told is null. ``problem`` is null or one line with the fix.
 
 **Journal records**, one a line, each a JSON object with ``kind``; times are integer nanoseconds
 of the board's CLOCK_MONOTONIC:
 
-``start``    job_id, t_ns, wall_s, boot_id, pid, expected_s
+``start``    job_id, t_ns, wall_s, boot_id, pid, expected_s,
+             placement {cpus, sampler, workers {case: [cpu]}}
 ``health``   where ("before"|"after"), t_ns, temperature_c {zone: °C}, frequency_khz {cpu: kHz},
              governor {cpu: name}, load1, available_bytes, throttle {counter: n}
-``solo``     case, t_ns, runtime_version, providers, import_s, load_s, first_s, imported_bytes,
-             load_rise_bytes, steady_rise_bytes, peak_bytes,
+``solo``     case, t_ns, runtime_version, providers, threads, spins_when_parked, import_s,
+             load_s, first_s, imported_bytes, load_rise_bytes, steady_rise_bytes, peak_bytes,
              parity {passed, max_abs_error, max_rel_error, cosine, top1_agreement, detail}
-``failure``  case, reason (a value of records.Reason), text (one line), detail (tail of output)
+``failure``  case, reason (a value of records.Reason), text (one line), detail (tail of output),
+             parity (only with the reason "parity")
 ``warmup``   case, steady (bool), took_s, runs
-``idle``     where ("before"|"after"), window_ns [t0, t1], trace
+``idle``     where ("before"|"after"), cases [parked], window_ns [t0, t1], trace
 ``round``    case, index, type ("latency"|"energy"), start_ns, durations_ns [...],
              window_ns [t0, t1]|null, trace|null, background (0..1)|null
+``sensor``   t_ns, text (one line), detail: the sampler was lost; no power from here on
 ``end``      t_ns, reason ("finished"|"stopped")
+
+Just before a latency round there are untimed inferences (schedule.LEAD_S): caches still hold
+another model.
+Cases that do not fit in memory together are measured in groups, each with its own idle lines.
 
 A ``trace`` is ``{"channels": [...], "unit": "W"|"J", "t_before_ns": [...], "t_after_ns": [...],
 "values": [[per channel] per sample]}``; a failed read is ``null``.
@@ -52,6 +85,7 @@ A ``trace`` is ``{"channels": [...], "unit": "W"|"J", "t_before_ns": [...], "t_a
 
 import json
 import zlib
+from typing import Any, Dict, List, Tuple
 
 WIRE_VERSION = 1
 JOB_FILE = "job.json"
@@ -63,7 +97,7 @@ class WireError(ValueError):
     """The other side speaks another version of this format."""
 
 
-def encode_record(record):
+def encode_record(record: Dict[str, Any]) -> bytes:
     """Return the journal line (bytes, newline included) of a JSON-able dict.
 
     The line is ``<json>\\t<crc32 in 8 hex digits>\\n``, so that a torn write is recognised.
@@ -72,14 +106,14 @@ def encode_record(record):
     return text + b"\t%08x\n" % (zlib.crc32(text) & 0xFFFFFFFF)
 
 
-def decode_records(data):
+def decode_records(data: bytes) -> Tuple[List[Dict[str, Any]], List[str]]:
     """Return ``(records, problems)`` of a journal's bytes.
 
     Lines that are torn or damaged are left out and described in ``problems`` (list of str);
     everything else is used.
     """
-    records = []
-    problems = []
+    records = []  # type: List[Dict[str, Any]]
+    problems = []  # type: List[str]
     lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:
@@ -93,7 +127,7 @@ def decode_records(data):
     return records, problems
 
 
-def check_version(document, what):
+def check_version(document: Dict[str, Any], what: str) -> None:
     """Raise WireError when ``document["version"]`` is not the one this code speaks."""
     version = document.get("version")
     if version != WIRE_VERSION:

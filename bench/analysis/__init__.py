@@ -1,0 +1,1 @@
+"""Pure functions from raw recordings to numbers with intervals, and to verdicts. No I/O."""

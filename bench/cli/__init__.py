@@ -1,0 +1,97 @@
+"""The command line: the only place that prints and exits.
+
+Commands live in modules of their own that are imported when they are called, so that
+``bench --help`` answers at once: nothing heavy may be imported here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from bench.errors import BenchError, ConfigError, DeviceError, StoreError
+
+COMMANDS = {
+    "run": ("bench.cli.run:run", "Measure models on one or more devices."),
+    "report": ("bench.cli.report:report", "Draw the charts and the page of a run again."),
+    "results": ("bench.cli.results:results", "List runs and show what they measured."),
+    "devices": ("bench.cli.devices:devices", "List devices and ask them what they are."),
+    "models": ("bench.cli.models:models", "List, describe and export models."),
+}
+
+EXIT_FAILED_CASE = 1
+EXIT_USAGE = 2
+EXIT_DEVICE = 4
+EXIT_INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, or ``None`` when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and offer near matches for a misspelt one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(COMMANDS)}"
+            ctx.fail(f"no command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands with the table's one-line texts (nothing is imported)."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="bench-on-device", prog_name="bench")
+def cli() -> None:
+    """Measure latency and energy per inference of neural networks on the devices themselves."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (0, 1, 2, 4 or 130: see the README)."""
+    try:
+        result = cli.main(args=args, prog_name="bench", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("bench: interrupted", err=True)
+        return EXIT_INTERRUPTED
+    except BenchError as error:
+        if error.detail:
+            click.echo(error.detail.rstrip(), err=True)
+        click.echo(f"bench: {error}", err=True)
+        return exit_code(error)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone; nothing is left to say to it.
+        sys.stderr.close()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def exit_code(error: BenchError) -> int:
+    """Return the exit code that an error stands for."""
+    if isinstance(error, ConfigError | StoreError):
+        return EXIT_USAGE
+    return EXIT_DEVICE if isinstance(error, DeviceError) else EXIT_FAILED_CASE

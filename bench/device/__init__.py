@@ -1,0 +1,1 @@
+"""Boards: reaching one, putting files there, and talking to the agent."""

@@ -1,0 +1,76 @@
+"""The timed blocks: warm-up, latency round, energy round, idle line.
+
+Nothing here touches the disk or the clock of another process: a block asks the worker and the
+sampler, which are processes of their own, and returns the fields of a journal record.
+"""
+
+import statistics
+import time
+
+from bench.agent import cpu, schedule
+from bench.agent.clock import now_ns
+
+WARMUP_WINDOWS = 3
+WARMUP_AGREEMENT = 0.05
+"""Warm-up is over when the medians of the last three windows lie within 5 %."""
+SHORTEST_WINDOW_S = 0.05
+
+
+def warm_up(worker, procedure):
+    """Run until steady; give up after ``warmup_max_s``."""
+    began = time.monotonic()
+    shortest_s, longest_s = procedure["warmup_min_s"], procedure["warmup_max_s"]
+    window_s = max(SHORTEST_WINDOW_S, shortest_s / (2 * WARMUP_WINDOWS))
+    medians, runs, steady = [], 0, False
+    while True:
+        durations = worker.run(window_s, 0.0)["durations_ns"]
+        runs += len(durations)
+        medians.append(statistics.median(durations))
+        took_s = time.monotonic() - began
+        last = medians[-WARMUP_WINDOWS:]
+        if took_s >= shortest_s and len(last) == WARMUP_WINDOWS:
+            steady = max(last) <= min(last) * (1 + WARMUP_AGREEMENT)
+        if steady or took_s >= longest_s:
+            return {"steady": steady, "took_s": took_s, "runs": runs}
+
+
+def latency_round(worker, procedure):
+    """A short block with no sampler at work."""
+    block = worker.run(procedure["latency_round_s"], schedule.LEAD_S)
+    return _round_fields(block, None, None, block["cpu_s"])
+
+
+def energy_round(worker, sampler, job):
+    """Settle, window and tail as one block of load under the sampler."""
+    procedure = job["procedure"]
+    settle_s, window_s = schedule.settle_s(job), procedure["energy_window_s"]
+    sampler.start()
+    try:
+        block = worker.run(settle_s + window_s + procedure["energy_tail_s"], 0.0)
+    finally:
+        trace, sampler_cpu_s = sampler.stop()
+    opens_ns = block["start_ns"] + int(settle_s * 1e9)
+    window_ns = [opens_ns, opens_ns + int(window_s * 1e9)]
+    return _round_fields(block, window_ns, trace, block["cpu_s"] + sampler_cpu_s)
+
+
+def idle_line(sampler, job):
+    """Power while every worker is parked (blocked in a read)."""
+    time.sleep(schedule.settle_s(job))
+    sampler.start()
+    opens_ns = now_ns()
+    time.sleep(job["procedure"]["idle_s"])
+    closes_ns = now_ns()
+    trace, _ = sampler.stop()
+    return {"window_ns": [opens_ns, closes_ns], "trace": trace}
+
+
+def _round_fields(block, window_ns, trace, ours_s):
+    before, after = block["times"]
+    return {
+        "start_ns": block["start_ns"],
+        "durations_ns": block["durations_ns"],
+        "window_ns": window_ns,
+        "trace": trace,
+        "background": cpu.background_share(before, after, ours_s),
+    }

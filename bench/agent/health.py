@@ -1,0 +1,98 @@
+"""What may change under a measurement: temperatures, clocks, governors, throttling, memory."""
+
+import os
+
+from bench.agent import sysfs
+from bench.agent.clock import now_ns
+
+OFFLINE_C = -200
+"""Zones that are switched off say -256 °C."""
+
+
+def read_health(root):
+    """The fields of a ``health`` record except ``where``."""
+    return {
+        "t_ns": now_ns(),
+        "temperature_c": temperatures_c(root),
+        "frequency_khz": frequencies_khz(root),
+        "governor": governors(root),
+        "load1": load1(root),
+        "available_bytes": memory_bytes(root, "MemAvailable"),
+        "throttle": throttle_counts(root),
+    }
+
+
+def temperatures_c(root):
+    """``{zone: °C}``; zones that are power-gated (EAGAIN), offline or placeholders are left out."""
+    found = {}
+    for folder in sysfs.find(root, "/sys/class/thermal/thermal_zone*"):
+        milli = sysfs.read_int(os.path.join(folder, "temp"))
+        kind = sysfs.read_text(os.path.join(folder, "type")) or os.path.basename(folder)
+        if milli is None or milli / 1e3 <= OFFLINE_C:
+            continue
+        if kind.upper().startswith("PMIC") and milli == 100000:
+            continue
+        if kind in found:
+            kind = "%s (%s)" % (kind, os.path.basename(folder))
+        found[kind] = milli / 1e3
+    return found
+
+
+def frequencies_khz(root):
+    """``{cpu: kHz}`` as the hardware has it where that may be read (throttling shows only
+    there), else as the kernel set it."""
+    found = {}
+    for folder in _cpu_folders(root):
+        now = sysfs.read_int(os.path.join(folder, "cpufreq", "cpuinfo_cur_freq"))
+        if now is None:
+            now = sysfs.read_int(os.path.join(folder, "cpufreq", "scaling_cur_freq"))
+        if now is not None:
+            found[os.path.basename(folder)] = now
+    return found
+
+
+def governors(root):
+    """``{cpu: governor name}``."""
+    found = {}
+    for folder in _cpu_folders(root):
+        name = sysfs.read_text(os.path.join(folder, "cpufreq", "scaling_governor"))
+        if name:
+            found[os.path.basename(folder)] = name
+    return found
+
+
+def throttle_counts(root):
+    """``{counter: n}``: over-current events since boot and throttle alerts that are on now."""
+    found = {}
+    for folder in sysfs.find(root, "/sys/class/hwmon/hwmon*"):
+        if sysfs.read_text(os.path.join(folder, "name")) == "soctherm_oc":
+            for number in (1, 2, 3):
+                count = sysfs.read_int(os.path.join(folder, "oc%d_event_cnt" % number))
+                if count is not None:
+                    found["oc%d" % number] = count
+    for folder in sysfs.find(root, "/sys/class/thermal/cooling_device*"):
+        kind = sysfs.read_text(os.path.join(folder, "type")) or ""
+        state = sysfs.read_int(os.path.join(folder, "cur_state"))
+        if kind.endswith("-throttle-alert") and state is not None:
+            found[kind] = state
+    return found
+
+
+def load1(root):
+    """Load average over one minute, or ``None``."""
+    text = sysfs.read_text(sysfs.under(root, "/proc/loadavg"))
+    return float(text.split()[0]) if text else None
+
+
+def memory_bytes(root, field):
+    """A field of /proc/meminfo in bytes, or ``None``."""
+    text = sysfs.read_text(sysfs.under(root, "/proc/meminfo")) or ""
+    for line in text.split("\n"):
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    return None
+
+
+def _cpu_folders(root):
+    return sysfs.find(root, "/sys/devices/system/cpu/cpu[0-9]*")

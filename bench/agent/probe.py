@@ -1,0 +1,138 @@
+"""Facts of the board: what it is, what runs on it, what it can measure."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+from bench.agent import health, identity, sysfs, wire
+from bench.agent.child import AGENT_ROOT, signal_name
+from bench.agent.clock import now_ns
+from bench.agent.runtimes import RUNTIMES
+from bench.agent.sensors import SENSORS
+
+NUMPY_PROBE = "import json, numpy; print(json.dumps({'version': numpy.__version__}))"
+IMPORT_LIMIT_S = 60
+TIMED_READS = 5
+
+
+def probe(root, options):
+    """The document of the ``probe`` command; ``options``: JSON of options by sensor name."""
+    numpy = probe_import(NUMPY_PROBE)
+    return {
+        "version": wire.WIRE_VERSION,
+        "board": board(root),
+        "os": operating_system(root),
+        "python": {"version": platform.python_version(), "executable": sys.executable},
+        "numpy": numpy["version"] if numpy else None,
+        "runtimes": {name: probe_import(RUNTIMES[name].PROBE) for name in RUNTIMES},
+        "cpu": {
+            "model": cpu_model(root),
+            "count": os.cpu_count(),
+            "governor": health.governors(root),
+            "frequency_khz": health.frequencies_khz(root),
+        },
+        "memory": {
+            "total_bytes": health.memory_bytes(root, "MemTotal"),
+            "available_bytes": health.memory_bytes(root, "MemAvailable"),
+        },
+        "disk": {"free_bytes": shutil.disk_usage(os.path.dirname(AGENT_ROOT)).free},
+        "temperature_c": health.temperatures_c(root),
+        "sensors": sensors(root, json.loads(options)),
+        "boot_id": identity.boot_id(),
+        "monotonic_ns": now_ns(),
+        "wall_s": time.time(),
+    }
+
+
+def board(root):
+    """Model and compatible strings of the device tree (``None`` and empty without one)."""
+    tree = sysfs.under(root, "/proc/device-tree")
+    compatible = sysfs.read_text(os.path.join(tree, "compatible"))
+    return {
+        "model": sysfs.read_text(os.path.join(tree, "model")),
+        "compatible": compatible.split("\n") if compatible else [],
+    }
+
+
+def operating_system(root):
+    """Name, kernel, machine and, on a Jetson, the L4T release such as ``32.7.1``."""
+    release = sysfs.read_text(sysfs.under(root, "/etc/os-release")) or ""
+    name = re.search(r'^PRETTY_NAME="?([^"\n]*)', release, re.MULTILINE)
+    tegra = sysfs.read_text(sysfs.under(root, "/etc/nv_tegra_release")) or ""
+    l4t = re.search(r"R(\d+) .*?REVISION: ([\d.]+)", tegra)
+    return {
+        "pretty_name": name.group(1) if name else None,
+        "kernel": os.uname().release,
+        "machine": os.uname().machine,
+        "l4t": "%s.%s" % l4t.groups() if l4t else None,
+    }
+
+
+def cpu_model(root):
+    """Name of the CPU as /proc/cpuinfo has it (Arm kernels tell only numbers), or ``None``."""
+    text = sysfs.read_text(sysfs.under(root, "/proc/cpuinfo")) or ""
+    lines = [line.partition(":") for line in text.split("\n")]
+    fields = {name.strip(): value.strip() for name, _, value in lines}
+    if fields.get("model name") or fields.get("Hardware"):
+        return fields.get("model name") or fields.get("Hardware")
+    if fields.get("CPU part"):
+        return "Arm part %s (implementer %s)" % (fields["CPU part"], fields.get("CPU implementer"))
+    return None
+
+
+def probe_import(code):
+    """What ``code`` prints as JSON plus ``problem``, or ``None`` when the package is missing.
+
+    It runs in a process of its own: an import can kill its process (a wheel built for another
+    CPU does), and then ``version`` is ``None`` and ``problem`` says what happened.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=IMPORT_LIMIT_S,
+        )
+    except subprocess.TimeoutExpired:
+        return _broken("the import took longer than %d s" % IMPORT_LIMIT_S)
+    lines = done.stderr.decode("utf-8", "replace").strip().split("\n")
+    if done.returncode < 0:
+        return _broken("the import died: %s" % signal_name(-done.returncode))
+    if done.returncode:
+        return None if lines[-1].startswith("ModuleNotFoundError") else _broken(lines[-1])
+    facts = json.loads(done.stdout.decode("utf-8").strip().split("\n")[-1])
+    facts["problem"] = None
+    return facts
+
+
+def _broken(problem):
+    return {"version": None, "providers": [], "problem": problem}
+
+
+def sensors(root, options):
+    """Descriptions of all sensors here, each with ``read_s``: the measured cost of one read."""
+    found = []
+    for name in sorted(SENSORS):
+        wanted = options.get(name, {})
+        for description in SENSORS[name].describe(root, wanted):
+            description["read_s"] = None
+            if description["problem"] is None:
+                description["read_s"] = read_cost_s(SENSORS[name].open_sensor(root, wanted, []))
+            found.append(description)
+    return found
+
+
+def read_cost_s(sensor):
+    """Median seconds of one read of all channels."""
+    costs = []
+    for _ in range(TIMED_READS):
+        began = time.monotonic()
+        sensor.read()
+        costs.append(time.monotonic() - began)
+    return statistics.median(costs)

@@ -1,0 +1,107 @@
+"""The conductor's view of its two kinds of processes: a case's worker, and the sampler."""
+
+import os
+
+from bench.agent import schedule
+from bench.agent.child import Child
+from bench.agent.failure import Failure, SensorLost
+
+LOAD_LIMIT_S = 600.0
+ANSWER_LIMIT_S = 60.0
+SLOW_RUNS = 20
+"""A run may take this many times the first inference before it counts as a hang."""
+
+
+class CaseWorker(object):
+    """One case loaded (or being loaded) in its own process. All methods raise Failure."""
+
+    def __init__(self, case, job, folder, cpus):
+        self.key = case["key"]
+        self._case = case
+        self._root = job["root"]
+        limits = job.get("limits", {})
+        self._load_limit_s = limits.get("load_s", LOAD_LIMIT_S)
+        self._answer_limit_s = limits.get("answer_s", ANSWER_LIMIT_S)
+        self._slowest_s = 0.0
+        log = os.path.join(folder, "worker-%d.log" % job["cases"].index(case))
+        self._child = Child(["work", self.key], log, cpus)
+        self.pid = self._child.pid
+
+    def import_runtime(self):
+        """Import the runtime and read the reference inputs; see worker.py for the answers."""
+        return self._child.ask(
+            {
+                "do": "import",
+                "runtime": self._case["runtime"],
+                "reference": self._case["reference"],
+                "root": self._root,
+            },
+            self._load_limit_s,
+        )
+
+    def load(self):
+        """Load the model and run it once."""
+        request = {"do": "load", "graph": self._case["graph"], "options": self._case["options"]}
+        answer = self._child.ask(request, self._load_limit_s)
+        self._slowest_s = SLOW_RUNS * answer["first_s"]
+        return answer
+
+    def run(self, seconds, lead_s):
+        """A timed block of at least ``seconds`` after an untimed one of ``lead_s``."""
+        limit_s = seconds + lead_s + self._answer_limit_s + self._slowest_s
+        return self._child.ask({"do": "run", "seconds": seconds, "lead_s": lead_s}, limit_s)
+
+    def solo(self, procedure):
+        """Everything of the solo pass; the fields of a ``solo`` record.
+
+        Memory is read before parity, whose arrays would count as the model's; a parity failure
+        raises Failure with its figures, so that no other number gets out.
+        """
+        fields = self.import_runtime()
+        fields.update(self.load())
+        # Untimed: lists of times would count as the model's memory.
+        self.run(0.0, min(schedule.SOLO_RUN_S, procedure["warmup_min_s"]))
+        fields.update(self._child.ask({"do": "memory"}, self._answer_limit_s))
+        request = {"do": "parity", "tolerance": self._case["tolerance"]}
+        request["classifier"] = self._case["classifier"]
+        parity = self._child.ask(request, self._answer_limit_s + self._slowest_s)
+        if not parity["passed"]:
+            problem = "outputs differ from the reference: %s" % parity["detail"]
+            raise Failure("parity", problem, parity=parity)
+        fields["parity"] = parity
+        return fields
+
+    def close(self):
+        """End the process."""
+        self._child.close()
+
+
+class PowerSampler(object):
+    """The sampler with the job's sensor open. All methods raise SensorLost."""
+
+    def __init__(self, job, folder, cpus):
+        self._child = Child(["sample"], os.path.join(folder, "sampler.log"), cpus)
+        try:
+            self._ask({"do": "open", "sensor": job["sensor"], "root": job["root"]})
+        except SensorLost:
+            self._child.close()
+            raise
+
+    def start(self):
+        """Begin sampling; returns after the first sample."""
+        self._ask({"do": "start"})
+
+    def stop(self):
+        """End sampling; ``(trace, CPU seconds it took)``."""
+        answer = self._ask({"do": "stop"})
+        return answer["trace"], answer["cpu_s"]
+
+    def close(self):
+        """End the process."""
+        self._child.close()
+
+    def _ask(self, request):
+        try:
+            return self._child.ask(request, ANSWER_LIMIT_S)
+        except Failure as failure:
+            raise SensorLost(failure)

@@ -1,0 +1,82 @@
+"""Reads a power sensor in its own process, on the same clock as the inferences.
+
+Requests (see serve.py): ``open`` {sensor, root}, ``start`` {}, ``stop`` {}. Outside start..stop
+it is blocked in a read of stdin and costs nothing. ``start`` answers after the first sample and
+``stop`` takes a last one, so samples enclose whatever happens in between.
+"""
+
+import random
+import select
+import time
+
+from bench.agent import serve
+from bench.agent.clock import now_ns, to_ns
+from bench.agent.sensors import SENSORS
+
+JITTER = 0.2
+"""Share of the period by which sampling instants vary: a fixed period is blind to loads that
+repeat with a multiple of it."""
+
+
+def main(arguments):
+    """Serve until stdin ends."""
+    serve.die_with_parent()
+    requests, answers = serve.private_pipes()
+    sampler = Sampler(requests.fileno())
+    handlers = {"open": sampler.open, "start": sampler.start, "stop": sampler.stop}
+    serve.serve(requests, answers, handlers, dict.fromkeys(handlers, "crash"), sampler.wait)
+
+
+class Sampler(object):
+    """Samples between ``start`` and the arrival of the next request on ``requests_fd``."""
+
+    def __init__(self, requests_fd):
+        self._requests_fd = requests_fd
+        self._samples = None
+        self._random = random.Random()
+
+    def open(self, request):
+        """Open the sensor of a job."""
+        wanted = request["sensor"]
+        if wanted["name"] not in SENSORS:
+            raise ValueError("unknown sensor %r" % wanted["name"])
+        sensor = SENSORS[wanted["name"]]
+        self._sensor = sensor.open_sensor(request["root"], wanted["options"], wanted["channels"])
+        self._period_s = wanted["period_s"]
+        return {"channels": self._sensor.channels, "unit": self._sensor.unit}
+
+    def start(self, request):
+        """Take the first sample; the rest are taken while waiting for the next request."""
+        self._cpu_at_start_s = time.process_time()
+        self._samples = []
+        self._sample()
+        return {"t_ns": now_ns()}
+
+    def stop(self, request):
+        """The trace since ``start`` and what it cost."""
+        self._sample()
+        before, after, values = zip(*self._samples)
+        self._samples = None
+        return {
+            "trace": {
+                "channels": self._sensor.channels,
+                "unit": self._sensor.unit,
+                "t_before_ns": [to_ns(t) for t in before],
+                "t_after_ns": [to_ns(t) for t in after],
+                "values": values,
+            },
+            "cpu_s": time.process_time() - self._cpu_at_start_s,
+        }
+
+    def wait(self):
+        """Sample until a request can be read; does nothing outside start..stop."""
+        while self._samples is not None:
+            pause_s = self._period_s * (1 + JITTER * self._random.uniform(-1, 1))
+            if select.select([self._requests_fd], [], [], pause_s)[0]:
+                return
+            self._sample()
+
+    def _sample(self):
+        before = time.monotonic()
+        values = self._sensor.read()
+        self._samples.append((before, time.monotonic(), values))

@@ -1,0 +1,68 @@
+"""The child's side of child.py: answers requests line by line until stdin ends."""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+
+from bench.agent import failure
+
+PR_SET_PDEATHSIG = 1
+
+
+def private_pipes():
+    """``(requests, answers)``: binary streams that nothing else in this process can touch.
+
+    From here on fd 0 is empty and fd 1 is stderr, so an engine that prints spoils no answer.
+    """
+    requests = os.fdopen(os.dup(0), "rb", 0)
+    answers = os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return requests, answers
+
+
+def die_with_parent():
+    """Have the kernel end this process when the conductor dies, even inside an engine's call."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def reply(answers, document):
+    """Write one answer."""
+    answers.write(json.dumps(document, separators=(",", ":"), allow_nan=False).encode("utf-8"))
+    answers.write(b"\n")
+    answers.flush()
+
+
+def wait_idle():
+    """Nothing to do until the next request comes: reading it blocks."""
+
+
+def serve(requests, answers, handlers, reasons, wait=wait_idle):
+    """Answer each request with ``handlers[request["do"]](request)`` until stdin ends.
+
+    ``wait`` is called before each request is read and may work until one is there. An exception
+    becomes a failure with the reason ``reasons[request["do"]]``.
+    """
+    while True:
+        wait()
+        line = requests.readline()
+        if not line:
+            return
+        request = json.loads(line.decode("utf-8"))
+        try:
+            document = handlers[request["do"]](request)
+        except Exception as error:
+            problem = failure.from_exception(error, reasons[request["do"]])
+            document = {
+                "failure": {
+                    "reason": problem.reason,
+                    "text": problem.text,
+                    "detail": problem.detail,
+                }
+            }
+        reply(answers, document)

@@ -1,0 +1,170 @@
+"""One case in its own process: import the runtime, load, infer, report raw times.
+
+Requests (see serve.py): ``import`` {runtime, reference, root}, ``load`` {graph, options},
+``run`` {seconds, lead_s}, ``memory`` {}, ``parity`` {tolerance, classifier}. Loading the inputs
+is part of ``import``, so that memory rises hold only what the model costs.
+"""
+
+import gc
+import json
+import os
+import resource
+import time
+
+from bench.agent import cpu, parity, serve
+from bench.agent.clock import to_ns
+from bench.agent.failure import Failure
+from bench.agent.runtimes import RUNTIMES
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def main(arguments):
+    """Serve until stdin ends. ``arguments`` only name the case, for people who look at ps."""
+    serve.die_with_parent()
+    requests, answers = serve.private_pipes()
+    worker = Worker()
+    handlers = {
+        "import": worker.import_runtime,
+        "load": worker.load,
+        "run": worker.run,
+        "memory": worker.memory,
+        "parity": worker.parity,
+    }
+    reasons = {"import": "load", "load": "load", "run": "crash", "memory": "crash"}
+    reasons["parity"] = "crash"
+    serve.serve(requests, answers, handlers, reasons)
+
+
+class Worker(object):
+    """The state that a worker gathers as the requests come, in their order."""
+
+    def import_runtime(self, request):
+        """Import the engine and the reference inputs; report the memory before any model."""
+        if request["runtime"] not in RUNTIMES:
+            known = ", ".join(sorted(RUNTIMES))
+            raise Failure("load", "unknown runtime %r (has: %s)" % (request["runtime"], known))
+        self._runtime = RUNTIMES[request["runtime"]]
+        self._root = request["root"]
+        self._reference = require(request["reference"])
+        began = time.monotonic()
+        try:
+            self._engine = self._runtime.import_engine()
+        except ImportError as error:
+            raise Failure("load", "cannot import %s: %s" % (request["runtime"], error))
+        import_s = time.monotonic() - began
+        self._inputs, self._outputs = read_names(self._reference)
+        self._feed = dict(zip(self._inputs, read_arrays(self._reference, "in", self._inputs)))
+        self._imported_bytes = resident_bytes()
+        return {"import_s": import_s, "imported_bytes": self._imported_bytes}
+
+    def load(self, request):
+        """Load the model and run it once."""
+        graph = require(request["graph"])
+        began = time.monotonic()
+        self._run, facts = self._runtime.open_model(self._engine, graph, request["options"])
+        loaded = time.monotonic()
+        load_rise = resident_bytes() - self._imported_bytes
+        began_first = time.monotonic()
+        self._run(self._outputs, self._feed)
+        first_s = time.monotonic() - began_first
+        answer = {"load_s": loaded - began, "first_s": first_s, "load_rise_bytes": load_rise}
+        answer.update(facts)
+        return answer
+
+    def run(self, request):
+        """Infer back to back; raw times, our CPU time and the board's before and after."""
+        times_before, ours_before = cpu.read_times(self._root), time.process_time()
+        stamps = timed_block(
+            self._run, self._outputs, self._feed, request["seconds"], request["lead_s"]
+        )
+        ours_after, times_after = time.process_time(), cpu.read_times(self._root)
+        stamps_ns = [to_ns(stamp) for stamp in stamps]
+        return {
+            "start_ns": stamps_ns[0],
+            "durations_ns": [b - a for a, b in zip(stamps_ns, stamps_ns[1:])],
+            "cpu_s": ours_after - ours_before,
+            "times": [times_before, times_after],
+        }
+
+    def memory(self, request):
+        """Resident memory now, as a rise, and the highest so far."""
+        return {
+            "steady_rise_bytes": resident_bytes() - self._imported_bytes,
+            "peak_bytes": peak_bytes(),
+        }
+
+    def parity(self, request):
+        """Compare one more inference with the reference outputs."""
+        outputs = self._run(self._outputs, self._feed)
+        expected = read_arrays(self._reference, "out", self._outputs)
+        return parity.compare(
+            self._outputs, outputs, expected, request["tolerance"], request["classifier"]
+        )
+
+
+def timed_block(run, output_names, feed, seconds, lead_s):
+    """Run back to back for at least ``seconds``; stamps (monotonic seconds), one more than runs.
+
+    One clock call per inference: a stamp is the end of one inference and the start of the next.
+    The runs of the first ``lead_s`` seconds are not stamped.
+    """
+    clock = time.monotonic
+    stamps = []
+    add = stamps.append
+    gc.collect()
+    gc.disable()
+    try:
+        now = clock()
+        end = now + lead_s
+        while now < end:
+            run(output_names, feed)
+            now = clock()
+        end = now + seconds
+        add(now)
+        while now < end:
+            run(output_names, feed)
+            now = clock()
+            add(now)
+    finally:
+        gc.enable()
+    return stamps
+
+
+def read_names(reference):
+    """``(input names, output names)`` of a reference file (see records.Artifact)."""
+    import numpy
+
+    with numpy.load(reference, allow_pickle=False) as archive:
+        names = json.loads(str(archive["names"]))
+    return names["inputs"], names["outputs"]
+
+
+def read_arrays(reference, prefix, names):
+    """The arrays ``in0``, ``in1``, ... or ``out0``, ... of a reference file, one per name."""
+    import numpy
+
+    with numpy.load(reference, allow_pickle=False) as archive:
+        return [archive["%s%d" % (prefix, i)] for i in range(len(names))]
+
+
+def require(path):
+    """``path`` itself; raises Failure when no such file is on the board."""
+    if not os.path.isfile(path):
+        raise Failure("load", "file %s is not on the board" % path)
+    return path
+
+
+def resident_bytes():
+    """Resident memory of this process now."""
+    with open("/proc/self/statm") as stream:
+        return int(stream.read().split()[1]) * PAGE_BYTES
+
+
+def peak_bytes():
+    """Highest resident memory of this process so far (VmHWM)."""
+    with open("/proc/self/status") as stream:
+        for line in stream:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,181 @@
+"""From a recording to a trial: the numbers, and what may be done with each of them.
+
+Nothing is deleted: a number that is not to be trusted keeps its place with a status, the reasons
+and the reasons in words. Only a case that fails parity has no numbers, since it computes something
+else than the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.analysis.energy import energy_result
+from bench.analysis.findings import (
+    Finding,
+    background_share,
+    common_findings,
+    energy_findings,
+    latency_findings,
+)
+from bench.analysis.solo import load_stats, memory_stats, parity
+from bench.analysis.stats import latency_stats, sampler_effect
+from bench.records import (
+    ArtifactFacts,
+    Case,
+    PowerSource,
+    Procedure,
+    Reason,
+    Recording,
+    Status,
+    Trial,
+    Verdict,
+)
+
+NO_SENSOR = Verdict(
+    status=Status.UNMEASURED,
+    reasons=(Reason.NO_SENSOR,),
+    detail="the device has no power sensor that can be read",
+)
+
+
+def blank_trial(
+    case: Case,
+    verdict: Verdict,
+    *,
+    run_id: str,
+    trial_id: str,
+    artifact: ArtifactFacts | None = None,
+) -> Trial:
+    """Return the trial of a case that was never measured: one verdict for all quantities."""
+    return Trial(
+        trial_id=trial_id,
+        run_id=run_id,
+        case=case,
+        latency_status=verdict,
+        energy_status=verdict,
+        memory_status=verdict,
+        artifact=artifact,
+    )
+
+
+def evaluate(
+    recording: Recording,
+    case: Case,
+    procedure: Procedure,
+    power: PowerSource | None,
+    *,
+    run_id: str,
+    trial_id: str,
+    artifact: ArtifactFacts | None = None,
+    energy_reason: Verdict = NO_SENSOR,
+) -> Trial:
+    """Return the trial of a case from what was recorded of it.
+
+    ``energy_reason`` is the energy's verdict when ``power`` is ``None``: there is no sensor, or
+    estimates were declined.
+    """
+    failure = _failure(recording)
+    parity_failed = failure is not None and failure.reasons == (Reason.PARITY,)
+    common = common_findings(recording)
+    latency = None if parity_failed else latency_stats(recording.rounds, case.batch)
+    result = None
+    if power is not None and not parity_failed:
+        result = energy_result(recording.rounds, recording.idle, power, case.batch)
+    memory = None if parity_failed else memory_stats(recording.solo)
+
+    if failure is not None:
+        latency_status = energy_status = memory_status = failure
+        if memory is not None:
+            memory_status = Verdict(status=Status.VALID)
+    else:
+        latency_status = _verdict(
+            [*common, *latency_findings(recording, latency, procedure)], latency is not None
+        )
+        energy_status = energy_reason
+        if result is not None and power is not None:
+            findings = [*common, *energy_findings(recording, result, power, procedure)]
+            energy_status = _verdict(findings, result.stats is not None)
+        memory_status = _verdict(
+            [] if memory else [(Reason.INTERRUPTED, "the solo pass was not finished")],
+            memory is not None,
+        )
+    return Trial(
+        trial_id=trial_id,
+        run_id=run_id,
+        case=case,
+        latency_status=latency_status,
+        energy_status=energy_status,
+        memory_status=memory_status,
+        latency=latency,
+        energy=None if result is None else result.stats,
+        memory=memory,
+        load=load_stats(recording.solo),
+        parity=parity(recording.solo),
+        artifact=artifact,
+        facts=_facts(recording, power),
+    )
+
+
+def _verdict(findings: Sequence[Finding], has_number: bool) -> Verdict:
+    if not findings and has_number:
+        return Verdict(status=Status.VALID)
+    reasons = tuple(dict.fromkeys(reason for reason, _ in findings)) or (Reason.INTERRUPTED,)
+    return Verdict(
+        status=Status.INCONCLUSIVE,
+        reasons=reasons,
+        detail="; ".join(words for _, words in findings) or "nothing was recorded",
+    )
+
+
+def _failure(recording: Recording) -> Verdict | None:
+    record = recording.failure
+    if record is None:
+        outcome = parity(recording.solo)
+        if outcome is None or outcome.passed:
+            return None
+        record = {"reason": Reason.PARITY, "text": f"outputs differ: {outcome.detail}"}
+    try:
+        reason = Reason(record.get("reason", ""))
+    except ValueError:
+        reason = Reason.CRASH
+    text = str(record.get("text") or "the worker failed")
+    return Verdict(status=Status.FAILED, reasons=(reason,), detail=text)
+
+
+def _facts(recording: Recording, power: PowerSource | None) -> dict[str, Any]:
+    """Return what else the board told, JSON-able, and how the energy figure was made up."""
+    solo = recording.solo or {}
+    facts: dict[str, Any] = {
+        name: solo[name] for name in ("runtime_version", "providers", "import_s") if name in solo
+    }
+    if recording.warmup is not None:
+        facts["warmup"] = {
+            name: value for name, value in recording.warmup.items() if name not in ("kind", "case")
+        }
+    facts["health"] = {
+        str(record.get("where")): {
+            name: value for name, value in record.items() if name not in ("kind", "where")
+        }
+        for record in recording.health
+    }
+    facts["background"] = {
+        kind: background_share(recording, kind) for kind in ("latency", "energy")
+    }
+    facts["sampler_effect"] = sampler_effect(recording.rounds)
+    if power is not None:
+        facts["power_source"] = {
+            "sensor": power.sensor,
+            "source": power.source.value,
+            "scope": power.scope,
+            "unit": power.unit,
+            "total": list(power.total),
+            "resolution_w": power.resolution_w,
+        }
+    if recording.failure is not None:
+        facts["failure"] = {
+            name: recording.failure.get(name) for name in ("reason", "text", "detail")
+        }
+    if recording.lost:
+        facts["lost"] = list(recording.lost)
+    return facts

@@ -1,0 +1,20 @@
+"""Jetson Nano (t210). POM_5V_IN feeds the GPU and CPU rails, so it alone is the total."""
+
+from bench.boards.spec import Board
+
+BOARDS = (
+    Board(
+        name="jetson-nano-2gb",
+        title="Jetson Nano 2GB",
+        compatible=("p3448-0003", "jetson-nano-2gb"),
+        note="this board has no power sensor",
+    ),
+    Board(
+        name="jetson-nano",
+        title="Jetson Nano",
+        compatible=("p3450-0000", "p3450-0002", "jetson-nano"),
+        total=("POM_5V_IN",),
+        scope="board input (5 V)",
+        gain_error=0.05,
+    ),
+)

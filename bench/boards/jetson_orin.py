@@ -1,0 +1,34 @@
+"""Jetson Orin (t234).
+
+Orin NX and Nano have an input rail, VDD_IN. On the AGX Orin the three rails of the sensor at
+0x40 make up the module: VIN_SYS_5V0 already feeds VDDQ_VDD2_1V8AO, which is measured at 0x41.
+"""
+
+from bench.boards.spec import Board
+
+BOARDS = (
+    Board(
+        name="jetson-orin-nano",
+        title="Jetson Orin Nano",
+        compatible=("p3767-0003", "p3767-0004", "p3767-0005"),
+        total=("VDD_IN",),
+        scope="module",
+        gain_error=0.05,
+    ),
+    Board(
+        name="jetson-orin-nx",
+        title="Jetson Orin NX",
+        compatible=("p3767-0000", "p3767-0001"),
+        total=("VDD_IN",),
+        scope="module",
+        gain_error=0.05,
+    ),
+    Board(
+        name="jetson-agx-orin",
+        title="Jetson AGX Orin",
+        compatible=("p3701-000",),
+        total=("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
+        scope="module",
+        gain_error=0.05,
+    ),
+)

@@ -1,0 +1,107 @@
+"""``bench devices``: what devices.yaml holds, and what a board says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from bench.boards import recognise
+from bench.cli import options
+from bench.cli.output import emit_json, people, tables
+from bench.config import find_device, load_devices
+from bench.power import choose_power
+from bench.session import probe_device
+
+
+@click.group()
+def devices() -> None:
+    """List devices and ask them what they are."""
+
+
+@devices.command("list")
+@options.devices_file
+@options.as_json
+def list_devices(devices_path: Path | None, as_json: bool) -> None:
+    """List the devices of devices.yaml (no device is contacted)."""
+    known = load_devices(devices_path)
+    if as_json:
+        emit_json({name: device.model_dump(mode="json") for name, device in known.items()})
+        return
+    table = Table("device", "transport", "host", "power")
+    for name, device in known.items():
+        host = getattr(device, "host", "this machine")
+        table.add_row(name, device.transport, host, device.power.sensor)
+    tables().print(table)
+
+
+@devices.command()
+@click.argument("name")
+@options.devices_file
+@options.as_json
+def probe(name: str, devices_path: Path | None, as_json: bool) -> None:
+    """Connect to a device and show its board, runtimes, sensors, clocks and memory."""
+    device = find_device(load_devices(devices_path), name)
+    facts = probe_device(device)
+    board = recognise(facts["board"]["compatible"])
+    power, verdict = choose_power(board, facts["sensors"], device.power, estimates=True)
+    if as_json:
+        chosen = None if power is None else {"sensor": power.sensor, "total": power.total}
+        emit_json({**facts, "recognised": board.name, "power": chosen, "note": verdict.detail})
+        return
+    table = Table(show_header=False, box=None)
+    for key, text in _rows(facts, board.title):
+        table.add_row(key, text)
+    if power is not None:
+        total = " + ".join(power.total)
+        table.add_row("energy from", f"{power.sensor}: {total} ({power.scope}, {power.source})")
+    else:
+        table.add_row("energy from", f"nothing: {verdict.detail}")
+    tables().print(table)
+    if power is not None and power.note:
+        people().print(power.note)
+
+
+def _rows(facts: dict[str, Any], title: str) -> list[tuple[str, str]]:
+    cpu, memory = facts["cpu"], facts["memory"]
+    governors = sorted(set(cpu["governor"].values()))
+    clocks = [value / 1e3 for value in cpu["frequency_khz"].values()]
+    rows = [
+        ("board", f"{facts['board']['model'] or 'no device tree'} ({title})"),
+        (
+            "system",
+            f"{facts['os']['pretty_name']} · {facts['os']['machine']} · "
+            f"kernel {facts['os']['kernel']}",
+        ),
+        ("L4T", facts["os"]["l4t"] or "—"),
+        ("python", f"{facts['python']['version']} ({facts['python']['executable']})"),
+        ("numpy", facts["numpy"] or "not installed"),
+    ]
+    for name, runtime in facts["runtimes"].items():
+        text = "not installed"
+        if runtime:
+            text = f"{runtime['version']} ({', '.join(runtime['providers'])})"
+        rows.append((name, text))
+    rows += [
+        ("cpu", f"{cpu['count']} × {cpu['model'] or 'unknown'}"),
+        ("governor", ", ".join(governors) or "—"),
+        ("clock", f"{min(clocks):.0f}–{max(clocks):.0f} MHz" if clocks else "—"),
+        (
+            "memory",
+            f"{memory['available_bytes'] / 2**20:.0f} of "
+            f"{memory['total_bytes'] / 2**20:.0f} MiB available",
+        ),
+        ("disk", f"{facts['disk']['free_bytes'] / 2**30:.1f} GiB free"),
+        (
+            "temperature",
+            ", ".join(f"{zone} {value:.0f} °C" for zone, value in facts["temperature_c"].items())
+            or "—",
+        ),
+    ]
+    for sensor in facts["sensors"]:
+        channels = ", ".join(channel["name"] for channel in sensor["channels"])
+        state = sensor["problem"] or f"{channels} ({sensor['source']})"
+        rows.append((f"sensor {sensor['name']}", state))
+    return rows

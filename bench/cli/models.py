@@ -1,0 +1,144 @@
+"""``bench models``: what can be measured, how large it is, and its files."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from bench.cli import options
+from bench.cli.output import emit_json, people, tables
+from bench.config import suggest
+from bench.errors import ConfigError
+from bench.export.cache import default_cache
+from bench.export.cases import export_case
+from bench.plan import expand, find_scheme, make_plan
+from bench.records import GraphLimits
+from models import MODELS, ModelsExtraMissing, ModelSpec, describe
+
+
+@click.group()
+def models() -> None:
+    """List, describe and export models."""
+
+
+@models.command("list")
+@options.as_json
+def list_models(as_json: bool) -> None:
+    """List the built-in models."""
+    if as_json:
+        emit_json([_facts(spec) for spec in MODELS.values()])
+        return
+    table = Table("model", "parameters", "input", "what it is")
+    table.columns[1].justify = "right"
+    for spec in MODELS.values():
+        shape = "×".join(map(str, spec.input_shape))
+        table.add_row(spec.name, f"{spec.parameters:,}", shape, spec.summary)
+    tables().print(table)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--scheme", default="dense", show_default=True, help="For example basis:0.25.")
+@options.as_json
+def show(name: str, scheme: str, as_json: bool) -> None:
+    """Show a model's size under a scheme, stage by stage."""
+    spec = _find(name)
+    try:
+        summary = describe(spec, find_scheme(name, scheme))
+    except ModelsExtraMissing as error:
+        raise ConfigError(str(error)) from None
+    if as_json:
+        emit_json({**_facts(spec), **asdict(summary)})
+        return
+    console = tables()
+    console.print(f"{spec.name}: {spec.summary} ({spec.reference})", markup=False)
+    console.print(
+        f"scheme {summary.scheme}: {summary.parameters:,} of {summary.parameters_dense:,} "
+        f"parameters ({100 * summary.reduction:.1f} % saved), "
+        f"{summary.macs / 1e6:.1f} M multiply-adds",
+        markup=False,
+    )
+    for mode, macs in summary.macs_by_weights.items():
+        console.print(f"  {mode}: {macs / 1e6:.1f} M multiply-adds", markup=False)
+    if summary.groups:
+        table = Table("group", "layers", "width", "templates", "own", "parameters", "dense")
+        for group in summary.groups:
+            table.add_row(
+                group.group,
+                *(str(n) for n in (group.layers, group.width, group.templates, group.own)),
+                f"{group.parameters:,}",
+                f"{group.parameters_dense:,}",
+            )
+        console.print(table)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--output", "-o", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--scheme", "schemes", type=options.CommaList(), default="dense", show_default=True)
+@click.option("--weights", type=options.CommaList(), help="Weight modes (default: all).")
+@click.option("--batch", "batches", type=options.CommaList(int), default="1", show_default=True)
+@click.option("--opset", type=click.IntRange(13, 17), default=17, show_default=True)
+@options.as_json
+def export(
+    name: str,
+    output: Path,
+    schemes: tuple[str, ...],
+    weights: tuple[str, ...] | None,
+    batches: tuple[int, ...],
+    opset: int,
+    as_json: bool,
+) -> None:
+    """Export a model to ONNX: graph, shared weights file, reference inputs and outputs."""
+    _find(name)
+    plan = make_plan(models=(name,), schemes=schemes, weights=weights or (), batches=batches)
+    limits = GraphLimits(opset=opset, ir_version=7 if opset < 15 else 8)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot make the folder: {error.strerror}") from None
+    written = []
+    for case in expand(plan, "export", threads=1):
+        artifact = export_case(
+            case.model, case.scheme, case.weights, case.batch, limits, default_cache()
+        )
+        for source in (artifact.graph, artifact.weights, artifact.reference):
+            if source is not None:
+                shutil.copyfile(source, output / source.name)
+        written.append(
+            {
+                "scheme": case.scheme,
+                "weights": case.weights,
+                "batch": case.batch,
+                "graph": str(output / artifact.graph.name),
+                "weights_file": str(output / artifact.weights.name) if artifact.weights else None,
+                "reference": str(output / artifact.reference.name),
+                **artifact.facts.model_dump(mode="json"),
+            }
+        )
+        people().print(f"{case.label}: {output / artifact.graph.name}", markup=False)
+    if as_json:
+        emit_json(written)
+
+
+def _find(name: str) -> ModelSpec:
+    if name not in MODELS:
+        raise ConfigError(f"unknown model {name!r}; {suggest(name, MODELS)}")
+    return MODELS[name]
+
+
+def _facts(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "input_shape": list(spec.input_shape),
+        "classes": spec.classes,
+        "task": spec.task,
+        "parameters": spec.parameters,
+        "reference": spec.reference,
+    }

@@ -1,0 +1,89 @@
+"""``bench results``: the runs on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from bench.cli import options
+from bench.cli.output import emit_json, people, tables
+from bench.report.table import summary_table
+from bench.store.reader import RunListing, list_runs, open_run
+
+
+@click.group()
+def results() -> None:
+    """List runs and show what they measured."""
+
+
+@results.command("list")
+@options.results_dir
+@options.as_json
+def list_results(results_dir: Path, as_json: bool) -> None:
+    """List all runs, oldest first."""
+    listings = list_runs(results_dir)
+    if as_json:
+        emit_json([_facts(listing) for listing in listings])
+        return
+    if not listings:
+        people().print(f"no runs in {results_dir}; `bench run` makes one", markup=False)
+        return
+    table = Table("run", "started", "devices", "procedure", "trials", "state")
+    for listing in listings:
+        table.add_row(
+            listing.run_id,
+            listing.started_at or "—",
+            ", ".join(listing.devices),
+            listing.procedure or "—",
+            f"{listing.trials} of {listing.cases}",
+            listing.problem or _state(listing),
+        )
+    tables().print(table)
+
+
+@results.command()
+@click.argument("run_id", metavar="RUN")
+@options.results_dir
+@options.as_json
+def show(run_id: str, results_dir: Path, as_json: bool) -> None:
+    """Show the trials of a run."""
+    run = open_run(run_id, results_dir)
+    if as_json:
+        emit_json(
+            {
+                "manifest": run.manifest.model_dump(mode="json"),
+                "trials": [trial.model_dump(mode="json") for trial in run.trials],
+                "missing": [case.model_dump(mode="json") for case in run.missing],
+                "problems": list(run.problems),
+            }
+        )
+        return
+    tables().print(summary_table(run))
+    console = people()
+    for problem in run.problems:
+        console.print(problem, markup=False)
+    for case in run.missing:
+        console.print(f"{case.device}: {case.label}: no trial was stored", markup=False)
+
+
+def _state(listing: RunListing) -> str:
+    if listing.failed:
+        return f"{listing.failed} failed"
+    return "complete" if listing.complete else "cut short"
+
+
+def _facts(listing: RunListing) -> dict[str, object]:
+    return {
+        "run_id": listing.run_id,
+        "path": str(listing.path),
+        "started_at": listing.started_at,
+        "devices": list(listing.devices),
+        "procedure": listing.procedure,
+        "cases": listing.cases,
+        "trials": listing.trials,
+        "failed": listing.failed,
+        "complete": listing.complete,
+        "problem": listing.problem,
+    }

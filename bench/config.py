@@ -1,0 +1,201 @@
+"""devices.yaml → validated device settings.
+
+Every problem becomes one :class:`bench.errors.ConfigError` line that names the file, the device,
+the key and the fix. Keys that are not known are refused, since a misspelt key that is silently
+ignored measures something else than its owner believes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from bench.errors import ConfigError
+
+DEFAULT_FILE = Path("devices.yaml")
+DEFAULT_WORK_DIR = ".cache/bench-agent"
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EstimateModel(_Settings):
+    """A stated power model for boards without a sensor: P = idle + (busy - idle) · CPU use."""
+
+    idle_w: Annotated[float, Field(ge=0)]
+    busy_w: Annotated[float, Field(gt=0)]
+
+
+class ReplayFile(_Settings):
+    """A recorded power trace on the board that stands in for a sensor."""
+
+    path: str
+    scope: str = "replayed"
+
+
+class PowerSettings(_Settings):
+    """Where a device's power figures come from.
+
+    ``sensor``: a sensor's name, ``auto`` (the best one found on the board) or ``none``.
+    ``total``: channels whose sum is the total, when the board's own rule does not fit.
+    ``period_s``: time between two readings.
+    """
+
+    sensor: Literal["auto", "none", "ina3221", "rapl", "replay", "estimate"] = "auto"
+    total: tuple[str, ...] | None = None
+    scope: str | None = None
+    period_s: Annotated[float, Field(gt=0, le=10)] = 0.005
+    estimate: EstimateModel | None = None
+    replay: ReplayFile | None = None
+
+
+class _Device(_Settings):
+    work_dir: str = DEFAULT_WORK_DIR
+    root: str = "/"
+    threads: Annotated[int, Field(ge=1)] = 1
+    power: PowerSettings = PowerSettings()
+
+
+class LocalDevice(_Device):
+    """This machine, without SSH. ``python`` defaults to the interpreter that runs bench."""
+
+    transport: Literal["local"]
+    python: str | None = None
+
+
+class SshDevice(_Device):
+    """A board over SSH. What is not given here comes from ``~/.ssh/config``."""
+
+    transport: Literal["ssh"]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    user: str | None = None
+    identity_file: Path | None = None
+    known_hosts: Path | None = None
+    python: str = "python3"
+    connect_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+
+
+Device = Annotated[LocalDevice | SshDevice, Field(discriminator="transport")]
+_DEVICE: TypeAdapter[LocalDevice | SshDevice] = TypeAdapter(Device)
+
+BUILT_IN: dict[str, LocalDevice | SshDevice] = {
+    "local": LocalDevice(
+        transport="local", power=PowerSettings(estimate=EstimateModel(idle_w=10, busy_w=30))
+    )
+}
+
+
+def devices_file(explicit: Path | None) -> Path | None:
+    """Return the devices file to read, or ``None`` when there is none and only ``local`` exists.
+
+    Order: the one given, the environment's ``BENCH_DEVICES``, ``devices.yaml`` in this folder.
+
+    Raises:
+        ConfigError: the file that was asked for does not exist.
+    """
+    named = explicit or (Path(text) if (text := os.environ.get("BENCH_DEVICES")) else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"{named}: no such devices file; give one with --devices FILE")
+        return named
+    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
+def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDevice]:
+    """Read the devices by name, in the file's order.
+
+    Raises:
+        ConfigError: the file is missing, malformed, or has a key or value that is not allowed.
+    """
+    path = devices_file(explicit)
+    if path is None:
+        return dict(BUILT_IN)
+    document = _read_yaml(path)
+    if not isinstance(document, dict) or set(document) != {"devices"}:
+        raise ConfigError(f"{path}: the file must have one top-level key, 'devices'")
+    entries = document["devices"]
+    if not isinstance(entries, dict) or not entries:
+        raise ConfigError(f"{path}: 'devices' must map names to settings, for example 'local:'")
+    return {str(name): _device(path, str(name), entry) for name, entry in entries.items()}
+
+
+def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> LocalDevice | SshDevice:
+    """Return a device by name.
+
+    Raises:
+        ConfigError: no such device; the message offers near matches.
+    """
+    try:
+        return devices[name]
+    except KeyError:
+        raise ConfigError(f"unknown device {name!r}; {suggest(name, devices)}") from None
+
+
+def suggest(name: str, known: Any) -> str:
+    """Say which names come close to ``name``, or list all known ones."""
+    near = difflib.get_close_matches(name, list(known), n=3)
+    if near:
+        return "did you mean " + " or ".join(repr(match) for match in near) + "?"
+    return "known: " + ", ".join(known)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
+        problem = str(error.problem or error.context or "not valid YAML").split("\n")[0]
+        raise ConfigError(f"{path}{place}: {problem}; fix the YAML there") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _device(path: Path, name: str, entry: Any) -> LocalDevice | SshDevice:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{path}: device {name!r}: must be a mapping with 'transport: ssh|local'")
+    if "transport" not in entry:
+        raise ConfigError(f"{path}: device {name!r}: add 'transport: ssh' or 'transport: local'")
+    try:
+        return _DEVICE.validate_python(entry, strict=False)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: device {name!r}: {_first_problem(error, entry)}") from None
+
+
+def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
+    # A misspelt key also makes its right spelling missing: name what was written, first.
+    problem = min(
+        error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden"
+    )
+    # The union's discriminator stands first in the location; its owner never wrote it as a key.
+    steps = [str(step) for step in problem["loc"]]
+    if steps and steps[0] == entry.get("transport"):
+        steps = steps[1:]
+    key = ".".join(steps)
+    if problem["type"] == "extra_forbidden":
+        if steps[-1] in {"password", "passphrase"}:
+            return f"key {key!r}: secrets are not kept in this file; use an SSH key or an agent"
+        return f"unknown key {key!r}; {suggest(steps[-1], _known_keys(steps[:-1], entry))}"
+    if problem["type"] == "missing":
+        return f"key {key!r} is missing; add it"
+    if problem["type"] == "union_tag_invalid":
+        return f"transport {entry.get('transport')!r} is not known; use 'ssh' or 'local'"
+    return f"key {key!r}: {problem['msg'].lower()} (it is {problem.get('input')!r})"
+
+
+def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:
+    model: Any = SshDevice if entry.get("transport") == "ssh" else LocalDevice
+    nested = {"power": PowerSettings, "estimate": EstimateModel, "replay": ReplayFile}
+    if parents:
+        model = nested.get(parents[-1], model)
+    return list(model.model_fields)

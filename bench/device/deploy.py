@@ -1,0 +1,104 @@
+"""What has to be on a board before it can measure: the agent and the models."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import posixpath
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bench.agent
+from bench.device.transport import Push, Transport
+from bench.records import Artifact
+
+# The oldest time that a zip file can hold; equal sources must give equal bytes.
+EPOCH = (1980, 1, 1, 0, 0, 0)
+HASH_DIGITS = 16
+
+# This text runs on whatever Python the board has, so it says what is wrong in any of them.
+_MAIN = b"""\
+import sys
+
+if sys.version_info < (3, 6):
+    found = "%s is %d.%d" % ((sys.executable,) + sys.version_info[:2])
+    sys.exit("the agent needs Python 3.6 or newer, " + found)
+
+from bench.agent.main import main
+
+sys.exit(main())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Where artifacts lie on the board, and how many files had to be sent for that."""
+
+    folder: str
+    sent: int
+
+    def of(self, artifact: Artifact) -> tuple[str, str]:
+        """Return the paths on the board of an artifact's graph and of its reference."""
+        return self._path(artifact.graph), self._path(artifact.reference)
+
+    def _path(self, local: Path) -> str:
+        return posixpath.join(self.folder, local.name)
+
+
+def build_agent() -> tuple[bytes, str]:
+    """Return the agent as a zip file that Python can run, and its sha256.
+
+    Equal sources give equal bytes on every machine: fixed times and order, and no compression,
+    whose output depends on the library's version.
+    """
+    package = Path(bench.agent.__file__).parent
+    files = {"__main__.py": _MAIN, "bench/__init__.py": b""}
+    for source in package.rglob("*.py"):
+        files[f"bench/agent/{source.relative_to(package).as_posix()}"] = source.read_bytes()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, files[name])
+    content = buffer.getvalue()
+    return content, hashlib.sha256(content).hexdigest()
+
+
+def push_agent(transport: Transport, work_dir: str) -> str:
+    """Put the agent on the board unless it is there; return its path there.
+
+    Raises:
+        DeviceError: the board cannot be reached or written to.
+    """
+    content, sha256 = build_agent()
+    remote = posixpath.join(work_dir, f"agent-{sha256[:HASH_DIGITS]}.pyz")
+    with tempfile.NamedTemporaryFile(suffix=".pyz") as local:
+        local.write(content)
+        local.flush()
+        transport.push([Push(Path(local.name), remote, sha256)])
+    return remote
+
+
+def push_artifacts(transport: Transport, work_dir: str, artifacts: Sequence[Artifact]) -> Pushed:
+    """Put the files of artifacts on the board, all in one folder, except those already there.
+
+    Raises:
+        DeviceError: the board cannot be reached or written to.
+    """
+    folder = posixpath.join(work_dir, "artifacts")
+    hashes: dict[Path, str] = {}
+    for artifact in artifacts:
+        hashes[artifact.graph] = artifact.facts.graph_sha256
+        if artifact.weights is not None and artifact.facts.weights_sha256 is not None:
+            hashes[artifact.weights] = artifact.facts.weights_sha256
+        if artifact.reference not in hashes:
+            hashes[artifact.reference] = hashlib.sha256(artifact.reference.read_bytes()).hexdigest()
+    files = [
+        Push(local, posixpath.join(folder, local.name), sha256) for local, sha256 in hashes.items()
+    ]
+    return Pushed(folder, transport.push(files))

@@ -1,0 +1,64 @@
+"""Builds the job that the agent is asked to do (format: :mod:`bench.agent.wire`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.agent import wire
+from bench.records import Artifact, Case, PowerSource, Procedure
+from bench.runtimes import RUNTIMES
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A case with its artifact and where the artifact's files lie on the board."""
+
+    case: Case
+    artifact: Artifact
+    graph: str
+    reference: str
+
+
+def build_job(
+    job_id: str,
+    root: str,
+    procedure: Procedure,
+    cases: Sequence[Deployed],
+    power: PowerSource | None,
+    period_s: float,
+) -> dict[str, Any]:
+    """Return the job document. ``root`` prefixes what the agent reads of sysfs and procfs;
+    ``period_s`` is the time between two power readings."""
+    return {
+        "version": wire.WIRE_VERSION,
+        "job_id": job_id,
+        "root": root,
+        "procedure": procedure.model_dump(),
+        "cases": [_case(deployed) for deployed in cases],
+        "sensor": None if power is None else _sensor(power, period_s),
+    }
+
+
+def _case(deployed: Deployed) -> Mapping[str, Any]:
+    case = deployed.case
+    return {
+        "key": case.key,
+        "runtime": case.runtime,
+        "graph": deployed.graph,
+        "reference": deployed.reference,
+        "options": {"threads": case.threads},
+        "classifier": deployed.artifact.classifier,
+        "tolerance": asdict(RUNTIMES[case.runtime].precisions[case.precision]),
+    }
+
+
+def _sensor(power: PowerSource, period_s: float) -> Mapping[str, Any]:
+    return {
+        "name": power.sensor,
+        "options": power.options,
+        "channels": list(power.channels),
+        "period_s": period_s,
+        "lag_s": power.lag_s,
+    }

@@ -1,0 +1,139 @@
+"""Logging in to an ssh server with keys: from files and from the ssh agent. Never a password."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.ssh_exception import (
+    AuthenticationException,
+    BadAuthenticationType,
+    PasswordRequiredException,
+    SSHException,
+)
+
+from bench.device.ssh_config import Hop
+from bench.errors import TransportError
+
+
+@dataclass(slots=True)
+class _Attempts:
+    """What was tried and what could not be, for the message when nothing worked."""
+
+    refused: list[str] = field(default_factory=list)
+    locked: list[Path] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)
+
+
+def authenticate(transport: paramiko.Transport, hop: Hop, deadline: float) -> None:
+    """Log in as ``hop.user``; ``deadline`` is on ``time.monotonic``.
+
+    Raises:
+        TransportError: no key was accepted before the deadline.
+    """
+    attempts = _Attempts()
+    try:
+        agent = paramiko.Agent()
+    except (SSHException, OSError) as error:
+        raise TransportError(
+            f"the ssh agent does not answer ({error}); unset SSH_AUTH_SOCK or restart it"
+        ) from error
+    try:
+        for label, key in _candidates(hop, agent, attempts):
+            transport.auth_timeout = max(0.1, deadline - time.monotonic())
+            if _accepted(transport, hop, key, deadline):
+                return
+            attempts.refused.append(label)
+            if not transport.is_active():
+                break
+    finally:
+        agent.close()
+    raise TransportError(_explanation(hop, attempts, transport.is_active()))
+
+
+def _accepted(transport: paramiko.Transport, hop: Hop, key: paramiko.PKey, deadline: float) -> bool:
+    try:
+        missing = transport.auth_publickey(hop.user, key)
+    except BadAuthenticationType as error:
+        ways = ", ".join(error.allowed_types)
+        raise TransportError(
+            f"{hop.address} takes no keys for user {hop.user}, only {ways}; allow publickey there"
+        ) from error
+    except (AuthenticationException, SSHException, EOFError, OSError) as error:
+        if time.monotonic() >= deadline:
+            raise TransportError(f"{hop.address} did not answer the login in time") from error
+        return False
+    if missing:
+        raise TransportError(
+            f"{hop.address} wants more than a key from user {hop.user} ({', '.join(missing)}); "
+            f"allow the key alone there"
+        )
+    return True
+
+
+def _candidates(
+    hop: Hop, agent: paramiko.Agent, attempts: _Attempts
+) -> Iterator[tuple[str, paramiko.PKey]]:
+    """Yield the keys to offer with a label: files first, because they were chosen for this host."""
+    offered: set[bytes] = set()
+    for path in hop.identity_files:
+        key = _load(path, attempts)
+        if key is not None:
+            offered.add(key.asbytes())
+            yield str(path), key
+    held = agent.get_keys()
+    chosen = {blob for path in hop.identity_files if (blob := _public_blob(path)) is not None}
+    # Keys chosen for this host come first: servers hang up after a few wrong ones.
+    for key in sorted(held, key=lambda key: key.asbytes() not in chosen):
+        blob = key.asbytes()
+        attempts.locked = [path for path in attempts.locked if _public_blob(path) != blob]
+        if blob not in offered and (blob in chosen or not hop.identities_only):
+            yield f"the agent's {key.comment or key.get_name()}", key
+
+
+def _load(path: Path, attempts: _Attempts) -> paramiko.PKey | None:
+    """Return the private key of a file, or note why there is none."""
+    try:
+        return paramiko.PKey.from_path(path)
+    except (PasswordRequiredException, TypeError):
+        # cryptography says TypeError when a key needs a passphrase.
+        attempts.locked.append(path)
+    except FileNotFoundError:
+        attempts.unusable.append(f"{path} does not exist")
+    except PermissionError:
+        attempts.unusable.append(f"{path} may not be read")
+    except (ValueError, UnsupportedAlgorithm, SSHException, OSError):
+        attempts.unusable.append(f"{path} is no private key that can be used")
+    return None
+
+
+def _public_blob(path: Path) -> bytes | None:
+    """Return the public key that lies beside a private key file, as the agent would show it."""
+    try:
+        return base64.b64decode(path.with_name(path.name + ".pub").read_bytes().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _explanation(hop: Hop, attempts: _Attempts, still_connected: bool) -> str:
+    who = f"user {hop.user} on {hop.address}"
+    notes = list(attempts.unusable)
+    for path in attempts.locked:
+        notes.append(
+            f"{path} is encrypted and no ssh agent holds it (unlock it with `ssh-add {path}`)"
+        )
+    also = "; " + "; ".join(notes) if notes else ""
+    if attempts.refused:
+        ending = "" if still_connected else " and hung up"
+        return (
+            f"{who}: the server refused {', '.join(attempts.refused)}{ending}{also}; add "
+            f"the public key to that user's ~/.ssh/authorized_keys or name another identity_file"
+        )
+    if notes:
+        return f"{who}: no key to log in with: {'; '.join(notes)}"
+    return f"{who}: no key to log in with: no ssh agent holds one and ~/.ssh has no id_* file"

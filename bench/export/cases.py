@@ -1,0 +1,95 @@
+"""Exports a model of the table for one case; cached, so that a second call does nothing."""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from pathlib import Path
+from typing import Any
+
+from bench.errors import ConfigError
+from bench.export.cache import ArtifactCache, toolchain
+from bench.export.target import choose_target
+from bench.records import Artifact, GraphLimits
+from models import MODELS, ModelSpec, Scheme, SchemeError
+
+WEIGHT_MODES = ("load", "runtime", "factored")
+
+_EXPORTING = threading.Lock()
+"""torch's exporter changes global state: one export at a time in a process."""
+
+
+def export_case(
+    model: str, scheme: str, weights: str | None, batch: int, limits: GraphLimits, cache: Path
+) -> Artifact:
+    """Return the artifact of a model, exporting it when the cache does not hold it yet.
+
+    ``model`` is a name in MODELS, ``weights`` a weight mode (None exactly for ``dense``),
+    ``batch`` the number of inputs per run, ``limits`` what the board's runtime reads, ``cache``
+    a folder. torch is imported only when something has to be exported. Raises ConfigError for
+    wrong names, schemes, modes or a missing torch, UnsupportedCase for a board that is too old,
+    ExportError when the export itself fails.
+    """
+    spec = find_model(model)
+    parsed = parse_scheme(spec, scheme)
+    _check_mode(parsed, weights)
+    if batch < 1:
+        raise ConfigError(f"batch {batch} is not possible: it is the number of inputs per run")
+    target = choose_target(limits)
+    key: dict[str, Any] = {
+        "model": spec.name,
+        "scheme": str(parsed),
+        "weights": weights,
+        "batch": batch,
+        "opset": target.opset,
+        "ir_version": target.ir_version,
+        "toolchain": toolchain(),
+    }
+    store = ArtifactCache(cache)
+    with _EXPORTING:
+        found = store.find(key)
+        if found is not None:
+            return found
+        _require_exporter()
+        from bench.export.torch_export import export_artifact
+
+        return store.add(key, export_artifact(spec, parsed, weights, batch, target, store))
+
+
+def find_model(name: str) -> ModelSpec:
+    """Return the model of that name. Raises ConfigError with near matches."""
+    if name in MODELS:
+        return MODELS[name]
+    near = difflib.get_close_matches(name, MODELS, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"models are {', '.join(MODELS)}"
+    raise ConfigError(f"unknown model {name!r}: {hint}")
+
+
+def parse_scheme(spec: ModelSpec, text: str) -> Scheme:
+    """Return the scheme if it is well formed and fits the model. Raises ConfigError."""
+    try:
+        scheme = Scheme.parse(text)
+        spec.fit(scheme)
+    except SchemeError as error:
+        raise ConfigError(f"model {spec.name}: {error}") from error
+    return scheme
+
+
+def _check_mode(scheme: Scheme, weights: str | None) -> None:
+    if scheme.shares and weights not in WEIGHT_MODES:
+        raise ConfigError(
+            f"scheme {scheme} needs a weight mode ({', '.join(WEIGHT_MODES)}), not {weights!r}"
+        )
+    if not scheme.shares and weights is not None:
+        raise ConfigError(f"scheme {scheme} has no weight mode; {weights!r} cannot be asked for")
+
+
+def _require_exporter() -> None:
+    try:
+        import onnxscript  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"exporting a model of the table needs torch and onnxscript ({error}): "
+            "pip install '.[models]'"
+        ) from error

@@ -1,0 +1,130 @@
+"""A torch network as an ONNX graph without its weights.
+
+The weights are left out on purpose: they become graph inputs before anything is optimised, so
+that no optimiser can fold them (and with them the generation of weights from templates), and
+initializers that refer to the shared weights file at the very end.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from onnx import ModelProto, TensorProto, ValueInfoProto
+from torch import nn
+
+from bench.export.older_opset import rewrite_for
+from bench.export.weights import refer
+from bench.records import GraphLimits
+
+EXPORTER_OPSET = 18
+"""What torch's exporter writes; it cannot go lower."""
+
+INPUT, OUTPUT = "input", "output"
+
+
+def trace(network: nn.Module, input_shape: Sequence[int]) -> ModelProto:
+    """Export a network with one input and one output at opset 18.
+
+    Its weights are inputs of the graph, named as in the state dict. ``input_shape`` has the
+    batch. Raises whatever torch's exporter raises.
+    """
+    with _quiet():
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(*input_shape),),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            opset_version=EXPORTER_OPSET,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+        )
+        assert program is not None
+        graph = program.model.graph
+        for name, _ in (*network.named_parameters(), *network.named_buffers()):
+            if name in graph.initializers:
+                weight = graph.initializers.pop(name)
+                weight.const_value = None
+                graph.inputs.append(weight)
+        program.optimize()
+        model = program.model_proto
+    _strip(model)
+    return model
+
+
+def convert(model: ModelProto, target: GraphLimits) -> ModelProto:
+    """Return a traced graph at the target's opset and IR version.
+
+    Raises ValueError when an operator has no form that old.
+    """
+    older = ModelProto()
+    older.CopyFrom(model)
+    rewrite_for(older, target.opset)
+    older.ir_version = target.ir_version
+    return older
+
+
+def attach_weights(
+    model: ModelProto,
+    weights_file: str,
+    places: dict[str, tuple[int, int]],
+    overridable: Collection[str],
+) -> ModelProto:
+    """Return the graph with its weights as initializers in the weights file.
+
+    ``places``: (offset, length) by name; ``overridable``: the weights that stay inputs of the
+    graph as well, which keeps ONNX Runtime from folding what is computed from them.
+    """
+    attached = ModelProto()
+    attached.CopyFrom(model)
+    graph = attached.graph
+    inputs = list(graph.input)
+    del graph.input[:]
+    for value in inputs:
+        if value.name in places:
+            graph.initializer.append(_external(value, weights_file, places[value.name]))
+        if value.name not in places or value.name in overridable:
+            graph.input.append(value)
+    return attached
+
+
+def _external(value: ValueInfoProto, weights_file: str, place: tuple[int, int]) -> TensorProto:
+    shape = value.type.tensor_type.shape
+    tensor = TensorProto(
+        name=value.name,
+        data_type=value.type.tensor_type.elem_type,
+        dims=[dim.dim_value for dim in shape.dim],
+    )
+    refer(tensor, weights_file, place)
+    return tensor
+
+
+def _strip(model: ModelProto) -> None:
+    """Remove what differs between machines or that nobody reads: traces, notes, inner shapes."""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    graph = model.graph
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    del graph.value_info[:]
+    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes about itself off the terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,198 @@
+"""Takes in a user's own ONNX file: checked, its shapes fixed, its external data carried along."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, external_data_helper
+
+from bench.errors import ConfigError, UnsupportedCase
+from bench.export.cache import ArtifactCache, toolchain
+from bench.export.reference import Array, first_line, random_input, reference_bytes, run_onnx
+from bench.export.shapes import fix_shapes
+from bench.export.target import check_limits
+from bench.export.weights import pack, refer
+from bench.records import Artifact, ArtifactFacts, GraphLimits
+
+
+def import_onnx(
+    path: Path,
+    batch: int | None,
+    shapes: Mapping[str, tuple[int, ...]],
+    limits: GraphLimits,
+    cache: Path,
+) -> Artifact:
+    """Return the artifact of a user's ONNX file; needs no torch.
+
+    ``batch``: the number of inputs per run that was asked for, None when it was not. It fills a
+    dynamic first dimension and must agree with a fixed one. ``shapes``: full shapes by input
+    name, for inputs with other dynamic dimensions. The file is neither optimised nor converted.
+    Its reference outputs come from ONNX Runtime on the host with all optimisations off.
+
+    Raises ConfigError when the file is missing or damaged, or its shapes are not settled;
+    UnsupportedCase when it is newer than the board reads or takes inputs other than numbers;
+    ExportError when ONNX Runtime on the host cannot run it.
+    """
+    model, content_hash = _read(path)
+    check_limits(path.name, _opset(model), model.ir_version, limits)
+    key: dict[str, Any] = {
+        "onnx": content_hash,
+        "name": path.stem,
+        "batch": batch,
+        "shapes": {name: list(shape) for name, shape in sorted(shapes.items())},
+        "toolchain": toolchain(),
+    }
+    store = ArtifactCache(cache)
+    return store.find(key) or store.add(key, _write(path, model, batch, shapes, store))
+
+
+def _read(path: Path) -> tuple[ModelProto, str]:
+    """Load and check a file with its external data; returns the hash of all its bytes too."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"model {path}: {error.strerror or error}") from error
+    model = ModelProto()
+    try:
+        model.ParseFromString(content)
+    except Exception as error:  # protobuf's DecodeError, of a package without types
+        raise ConfigError(
+            f"model {path}: not an ONNX file, or damaged ({first_line(error)})"
+        ) from error
+    if not model.graph.node:
+        raise ConfigError(f"model {path}: not an ONNX file (it holds no graph)")
+    _check_external_files(path, model)
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except Exception as error:  # the checker's and shape inference's errors share no base
+        raise ConfigError(
+            f"model {path}: not a valid ONNX model: {first_line(error)}", detail=str(error)
+        ) from error
+    digest = hashlib.sha256(content)
+    for location in _external_locations(model):
+        digest.update((path.parent / location).read_bytes())
+    return model, digest.hexdigest()
+
+
+def _write(
+    path: Path,
+    model: ModelProto,
+    batch: int | None,
+    shapes: Mapping[str, tuple[int, ...]],
+    store: ArtifactCache,
+) -> Artifact:
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)[:80]
+    inputs = _inputs(model)
+    fix_shapes(path.name, inputs, batch, shapes)
+    references = {
+        value.name: _reference_input(path.name, value, i) for i, value in enumerate(inputs)
+    }
+    weights = _repack_external(path, model, stem, store)
+    graph = store.write(stem, ".onnx", model.SerializeToString(deterministic=True))
+    outputs = run_onnx(graph, references, optimized=False)
+    graph_content = graph.read_bytes()
+    weights_content = weights.read_bytes() if weights else b""
+    return Artifact(
+        graph=graph,
+        weights=weights,
+        reference=store.write(stem, ".npz", reference_bytes(references, outputs)),
+        facts=ArtifactFacts(
+            graph_sha256=hashlib.sha256(graph_content).hexdigest(),
+            weights_sha256=hashlib.sha256(weights_content).hexdigest() if weights else None,
+            file_bytes=len(graph_content) + len(weights_content),
+            opset=_opset(model),
+            ir_version=model.ir_version,
+        ),
+        classifier=False,
+        fresh=True,
+    )
+
+
+def _opset(model: ModelProto) -> int:
+    return max((e.version for e in model.opset_import if e.domain in ("", "ai.onnx")), default=1)
+
+
+def _inputs(model: ModelProto) -> list[ValueInfoProto]:
+    """The inputs that a run must be given: those without an initializer."""
+    held = {tensor.name for tensor in model.graph.initializer}
+    held |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+    return [value for value in model.graph.input if value.name not in held]
+
+
+def _reference_input(file: str, value: ValueInfoProto, position: int) -> Array:
+    tensor = value.type.tensor_type
+    shape = [dim.dim_value for dim in tensor.shape.dim]
+    try:
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        if dtype.isbuiltin != 1:
+            raise TypeError(dtype)
+        return random_input(shape, dtype, position)
+    except (TypeError, KeyError) as error:
+        kind = (
+            TensorProto.DataType.Name(tensor.elem_type).lower()
+            if value.type.HasField("tensor_type")
+            else value.type.WhichOneof("value")
+        )
+        raise UnsupportedCase(
+            f"{file}: input {value.name!r} is of type {kind}; only float, integer and bool "
+            "tensors can be measured"
+        ) from error
+
+
+def _repack_external(path: Path, model: ModelProto, stem: str, store: ArtifactCache) -> Path | None:
+    """Move all external data into one file of the store; None when there is none."""
+    external = [t for t in _tensors(model) if external_data_helper.uses_external_data(t)]
+    if not external:
+        return None
+    external_data_helper.load_external_data_for_model(model, str(path.parent))
+    data, places = pack((str(i), tensor.raw_data) for i, tensor in enumerate(external))
+    weights = store.write(stem, ".weights", data)
+    for i, tensor in enumerate(external):
+        refer(tensor, weights.name, places[str(i)])
+    return weights
+
+
+def _check_external_files(path: Path, model: ModelProto) -> None:
+    for location in _external_locations(model):
+        if not (path.parent / location).is_file():
+            raise ConfigError(
+                f"model {path}: its weights file {location!r} is missing; "
+                "it must lie beside the model"
+            )
+
+
+def _external_locations(model: ModelProto) -> list[str]:
+    """Names of the external files, sorted."""
+    return sorted(
+        {
+            entry.value
+            for tensor in _tensors(model)
+            if external_data_helper.uses_external_data(tensor)
+            for entry in tensor.external_data
+            if entry.key == "location"
+        }
+    )
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """Every stored tensor: initializers and constants, in subgraphs and functions too."""
+    yield from _graph_tensors(model.graph)
+    for function in model.functions:
+        yield from _graph_tensors(GraphProto(node=function.node))
+
+
+def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _graph_tensors(inner)

@@ -1,0 +1,219 @@
+"""One device's part in a run: probe, export, deploy, measure, collect, evaluate, store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.agent import wire
+from bench.analysis.journal import recordings
+from bench.analysis.validity import blank_trial, evaluate
+from bench.boards import recognise
+from bench.config import LocalDevice, SshDevice
+from bench.connection import interpreter, open_transport
+from bench.device.client import AgentClient
+from bench.device.deploy import push_agent, push_artifacts
+from bench.device.follow import follow
+from bench.device.job import Deployed, build_job
+from bench.device.transport import Transport
+from bench.errors import AgentError, ExportError, UnsupportedCase
+from bench.export.cases import export_case
+from bench.export.onnx_files import import_onnx
+from bench.plan import Plan
+from bench.power import choose_power, sensor_options
+from bench.records import Artifact, Case, PowerSource, Reason, Recording, Status, Trial, Verdict
+from bench.runtimes import RUNTIMES, graph_limits
+from bench.store.writer import RunWriter
+
+DeviceSettings = LocalDevice | SshDevice
+
+# Exports share a cache, and two of the same model at once would do the same work twice.
+_exporting = threading.Lock()
+
+
+class Observer(Protocol):
+    """Who wants to know how a run goes on. Called from several threads."""
+
+    def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
+        """A device has begun something that is expected to take ``expected_s``."""
+
+    def note(self, device: str, text: str) -> None:
+        """Something a person should know."""
+
+    def trial(self, trial: Trial) -> None:
+        """A trial has been stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What all devices of a run share. ``cancel`` asks them to stop after the round they are in."""
+
+    plan: Plan
+    cache: Path
+    writer: RunWriter
+    observer: Observer
+    cancel: threading.Event
+
+
+def open_agent(device: DeviceSettings, transport: Transport) -> AgentClient:
+    """Put the agent on a connected board, unless it is there, and return its client."""
+    agent = push_agent(transport, device.work_dir)
+    return AgentClient(transport, interpreter(device), agent, device.work_dir)
+
+
+def measure_device(
+    name: str, device: DeviceSettings, cases: Sequence[Case], run: RunContext
+) -> None:
+    """Measure a device's cases; each that got far enough to have a trial is stored.
+
+    Raises:
+        DeviceError: the board cannot be reached or used, or was lost.
+        ConfigError: something asked for cannot be had anywhere (for example torch is missing).
+        StoreError: the results folder cannot be written.
+    """
+    run.observer.phase(name, "connecting")
+    transport = open_transport(device)
+    try:
+        client = open_agent(device, transport)
+        run.observer.phase(name, "probing")
+        probe = client.probe(device.root, sensor_options(device.power))
+        run.writer.add_probe(name, probe)
+        artifacts = [
+            (case, artifact)
+            for case in cases
+            if not run.cancel.is_set() and (artifact := _artifact(case, probe, run)) is not None
+        ]
+        if not artifacts or run.cancel.is_set():
+            return
+        run.observer.phase(name, "sending")
+        deployed = _deploy(transport, device.work_dir, artifacts, name, run)
+        power, verdict = _power(name, device, probe, run)
+        job_id = f"{run.writer.manifest.run_id}-{name}"
+        job = build_job(
+            job_id, device.root, run.plan.procedure, deployed, power, device.power.period_s
+        )
+        recorded = _run_job(name, client, transport, job, run)
+    finally:
+        transport.close()
+    for item in deployed:
+        recording = recorded[item.case.key]
+        trial = evaluate(
+            recording,
+            item.case,
+            run.plan.procedure,
+            power,
+            run_id=run.writer.manifest.run_id,
+            trial_id=_trial_id(item.case, run),
+            artifact=item.artifact.facts,
+            energy_reason=verdict,
+        )
+        _store(trial, recording, run)
+
+
+def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact | None:
+    """Export a case; one that cannot be is stored as skipped or failed, and ``None``."""
+    runtime = probe["runtimes"].get(case.runtime)
+    if runtime is None or probe["numpy"] is None:
+        raise AgentError(
+            f"{probe['python']['executable']} has no {case.runtime} or no numpy; install them "
+            f"there: {RUNTIMES[case.runtime].install}"
+        )
+    run.observer.phase(case.device, f"exporting {case.label}")
+    try:
+        with _exporting:
+            artifact = _export(case, runtime["version"], run)
+    except UnsupportedCase as error:
+        verdict = Verdict(status=Status.SKIPPED, reasons=(Reason.UNSUPPORTED,), detail=str(error))
+    except ExportError as error:
+        verdict = Verdict(status=Status.FAILED, reasons=(Reason.EXPORT,), detail=str(error))
+    else:
+        return artifact
+    run.observer.note(case.device, f"{case.label}: {verdict.status}: {verdict.detail}")
+    manifest = run.writer.manifest
+    _store(
+        blank_trial(case, verdict, run_id=manifest.run_id, trial_id=_trial_id(case, run)),
+        None,
+        run,
+    )
+    return None
+
+
+def _export(case: Case, version: str, run: RunContext) -> Artifact:
+    limits = graph_limits(version)
+    file = run.plan.files.get(case.model)
+    if file is not None:
+        return import_onnx(file, case.batch, dict(run.plan.shapes), limits, run.cache)
+    return export_case(case.model, case.scheme, case.weights, case.batch, limits, run.cache)
+
+
+def _deploy(
+    transport: Transport,
+    work_dir: str,
+    artifacts: Sequence[tuple[Case, Artifact]],
+    name: str,
+    run: RunContext,
+) -> list[Deployed]:
+    pushed = push_artifacts(transport, work_dir, [artifact for _, artifact in artifacts])
+    exported = sum(artifact.fresh for _, artifact in artifacts)
+    run.observer.note(
+        name, f"{exported} of {len(artifacts)} artifacts exported, {pushed.sent} files sent"
+    )
+    return [
+        Deployed(case, artifact, *pushed.of(artifact))
+        for case, artifact in artifacts
+    ]
+
+
+def _power(
+    name: str, device: DeviceSettings, probe: Mapping[str, Any], run: RunContext
+) -> tuple[PowerSource | None, Verdict]:
+    board = recognise(probe["board"]["compatible"])
+    power, verdict = choose_power(
+        board, probe["sensors"], device.power, estimates=run.plan.estimates
+    )
+    for text in (verdict.detail, "" if power is None else power.note):
+        if text:
+            run.observer.note(name, text)
+    return power, verdict
+
+
+def _run_job(
+    name: str,
+    client: AgentClient,
+    transport: Transport,
+    job: dict[str, Any],
+    run: RunContext,
+) -> dict[str, Recording]:
+    """Start the job, leave the board alone until it is done, and return what it recorded."""
+    job_id = job["job_id"]
+    started = client.start(job_id, job)
+
+    def expect(remaining_s: float) -> None:
+        run.observer.phase(name, "measuring, link silent", remaining_s)
+
+    expect(started.expected_s)
+    ended = follow(client, transport, job_id, started.expected_s, run.cancel, expect)
+    run.observer.phase(name, "collecting")
+    data = client.journal(job_id)
+    run.writer.save_journal(name, data)
+    records, problems = wire.decode_records(data)
+    if ended == "dead":
+        tail = client.log_tail(job_id)
+        if not records:
+            raise AgentError("the agent ended without a result", detail=tail)
+        problems = [*problems, "the agent ended before its job was done"]
+        run.observer.note(name, f"{problems[-1]}:\n{tail}")
+    return recordings(records, problems, [case["key"] for case in job["cases"]])
+
+
+def _trial_id(case: Case, run: RunContext) -> str:
+    """Number of the case in the manifest: short, unique in the run, safe as a file name."""
+    return f"t{run.writer.manifest.cases.index(case) + 1:03d}"
+
+
+def _store(trial: Trial, recording: Recording | None, run: RunContext) -> None:
+    run.writer.append(trial, recording)
+    run.observer.trial(trial)

@@ -1,0 +1,79 @@
+"""What every table and chart of a run shows: its cases in order, by device, with their trials."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bench.records import Case, Status, Trial
+from bench.report import format as fmt
+from bench.store.reader import Run
+
+# Okabe and Ito's colours, told apart by colour-blind people, without yellow (unreadable on white).
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6B5B95")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case on one device. ``trial`` is ``None`` when the run was cut before it.
+
+    ``label`` names the case in tables; ``short`` leaves out the model where all cases of the
+    device have the same one. ``colour`` is the same for a case in all charts and on all devices.
+    """
+
+    case: Case
+    trial: Trial | None
+    label: str
+    short: str
+    colour: str
+
+    @property
+    def status(self) -> str:
+        """The status in short words."""
+        return "interrupted: not measured" if self.trial is None else fmt.status(self.trial)
+
+    @property
+    def mark(self) -> Status:
+        """The status by which the row is coloured."""
+        return Status.INCONCLUSIVE if self.trial is None else fmt.worst_status(self.trial)
+
+
+def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
+    """Return the rows of each device in the order of the manifest.
+
+    A case that was measured more than once shows its last trial.
+    """
+    cases = list(run.manifest.cases)
+    trials = {trial.case: trial for trial in run.trials}
+    cases += [case for case in trials if case not in cases]
+    labels = _labels(cases)
+    keys = list(dict.fromkeys(case.key for case in cases))
+    colours = {key: _COLOURS[i % len(_COLOURS)] for i, key in enumerate(keys)}
+    grouped: dict[str, list[Row]] = {}
+    for case in cases:
+        row = Row(case, trials.get(case), labels[case], labels[case], colours[case.key])
+        grouped.setdefault(case.device, []).append(row)
+    return {device: _shortened(rows) for device, rows in grouped.items()}
+
+
+def common_model(rows: Sequence[Row]) -> str:
+    """Return the name of the model that all rows share, empty when they have several."""
+    models = {row.case.model for row in rows}
+    return fmt.plain(models.pop()) if len(models) == 1 else ""
+
+
+def _labels(cases: list[Case]) -> dict[Case, str]:
+    """Return the short label of each case, or its full key where labels would be equal."""
+    seen = Counter((case.device, case.label) for case in cases)
+    return {
+        case: fmt.plain(case.label if seen[case.device, case.label] == 1 else case.key)
+        for case in cases
+    }
+
+
+def _shortened(rows: list[Row]) -> tuple[Row, ...]:
+    model = common_model(rows)
+    return tuple(
+        replace(row, short=row.label.removeprefix(model).lstrip(" /") or row.label) for row in rows
+    )

@@ -1,0 +1,102 @@
+"""The table at the end of a run, for a terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from bench.records import EnergyStats, LatencyStats, Source, Status
+from bench.report import format as fmt
+from bench.report.rows import Row, common_model, rows_by_device
+from bench.store.reader import Run
+
+_COLOURS = {
+    Status.VALID: "green",
+    Status.INCONCLUSIVE: "yellow",
+    Status.FAILED: "bold red",
+    Status.SKIPPED: "cyan",
+    Status.UNMEASURED: "cyan",
+}
+
+
+# Broken by hand, so that the table fits into 100 columns before words break anywhere.
+_NUMBERS = (
+    "p50, 95 %\ninterval",
+    "p90",
+    "energy per\ninference",
+    "mean\npower",
+    "peak\nmemory",
+    "artifact\nsize",
+)
+
+
+def summary_table(run: Run) -> Table:
+    """Return one line per case: latency, energy with its source, memory, size, status."""
+    devices = rows_by_device(run)
+    model = common_model([row for rows in devices.values() for row in rows])
+    words = (run.manifest.run_id, run.manifest.procedure.name, model)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        title=Text(" · ".join(word for word in words if word)),
+        title_justify="left",
+        caption=Text(_sources(devices)),
+        caption_justify="left",
+    )
+    if len(devices) > 1:
+        table.add_column("device", overflow="fold")
+    table.add_column("case", overflow="fold")
+    for name in _NUMBERS:
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("status", overflow="fold")
+    for device, rows in devices.items():
+        for row in rows:
+            cells = [Text(fmt.plain(device))] if len(devices) > 1 else []
+            table.add_row(*cells, *_cells(row, row.short if model else row.label))
+        table.add_section()
+    return table
+
+
+def _cells(row: Row, label: str) -> list[Text]:
+    trial = row.trial
+    latency = trial.latency if trial else None
+    memory = trial.memory if trial else None
+    artifact = trial.artifact if trial else None
+    stats = trial.energy if trial else None
+    return [
+        Text(label),
+        Text(_median(latency)),
+        Text(fmt.seconds(latency.p90_s if latency else None)),
+        Text(_energy_with_source(stats)),
+        Text(fmt.power(stats)),
+        Text(fmt.size(memory.peak_bytes if memory else None)),
+        Text(fmt.size(artifact.file_bytes if artifact else None)),
+        Text(row.status, style=_COLOURS[row.mark]),
+    ]
+
+
+def _median(stats: LatencyStats | None) -> str:
+    interval = fmt.median_interval(stats)
+    return f"{fmt.median(stats)}\n({interval})" if interval else fmt.median(stats)
+
+
+def _energy_with_source(stats: EnergyStats | None) -> str:
+    text = fmt.energy(stats)
+    if stats is None or stats.source is Source.ESTIMATED:
+        return text
+    return f"{text}\n{stats.source.value}"
+
+
+def _sources(devices: dict[str, tuple[Row, ...]]) -> str:
+    """Say once per device where its energy comes from and what it covers."""
+    lines = []
+    for device, rows in devices.items():
+        known = [row.trial.energy for row in rows if row.trial and row.trial.energy]
+        words = dict.fromkeys(
+            f"energy {fmt.source(stats)}" + (f" ({stats.note})" if stats.note else "")
+            for stats in known
+        )
+        lines += [fmt.plain(f"{device}: {text}") for text in words]
+    return "\n".join(lines)

@@ -1,0 +1,105 @@
+"""One ``bench run``, in order: plan → run on disk → every device in its own thread → outcome."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.connection import open_transport
+from bench.errors import DeviceError
+from bench.measure import DeviceSettings, Observer, RunContext, measure_device, open_agent
+from bench.plan import Plan, expand
+from bench.power import sensor_options
+from bench.provenance import git_revision, versions
+from bench.records import Manifest
+from bench.store.reader import Run, open_run
+from bench.store.writer import RunWriter, new_run_id
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: everything stored, and the devices that could not be used."""
+
+    run: Run
+    device_errors: Mapping[str, DeviceError]
+
+
+def probe_device(device: DeviceSettings) -> dict[str, Any]:
+    """Connect to a device, put the agent there and return the board's facts.
+
+    Raises:
+        DeviceError: it cannot be reached, or the agent cannot run there.
+    """
+    transport = open_transport(device)
+    try:
+        return open_agent(device, transport).probe(device.root, sensor_options(device.power))
+    finally:
+        transport.close()
+
+
+def run(
+    plan: Plan,
+    devices: Mapping[str, DeviceSettings],
+    *,
+    results_dir: Path,
+    cache: Path,
+    command: Sequence[str],
+    observer: Observer,
+) -> Outcome:
+    """Measure a plan on devices and store every trial as soon as it is known.
+
+    A device that cannot be used does not stop the others. Ctrl-C asks the devices to stop; what
+    they have measured by then is collected and kept, and the run is marked as interrupted.
+
+    Raises:
+        ConfigError: something asked for cannot be had anywhere (for example torch is missing).
+        StoreError: the results folder cannot be written.
+    """
+    cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
+    now = datetime.now(UTC)
+    manifest = Manifest(
+        run_id=new_run_id(tuple(devices), now),
+        started_at=now.isoformat(timespec="seconds"),
+        command=tuple(command),
+        git_revision=git_revision(),
+        versions=versions(),
+        procedure=plan.procedure,
+        devices={name: device.model_dump(mode="json") for name, device in devices.items()},
+        cases=tuple(case for of_device in cases.values() for case in of_device),
+    )
+    writer = RunWriter.create(results_dir, manifest)
+    context = RunContext(plan, cache, writer, observer, threading.Event())
+    with ThreadPoolExecutor(max_workers=len(devices)) as pool:
+        futures = {
+            name: pool.submit(measure_device, name, device, cases[name], context)
+            for name, device in devices.items()
+        }
+        _wait(futures, context)
+    failures = {name: future.exception() for name, future in futures.items()}
+    errors = {name: error for name, error in failures.items() if isinstance(error, DeviceError)}
+    writer.update(
+        device_errors={name: str(error) for name, error in errors.items()},
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        interrupted=context.cancel.is_set(),
+    )
+    for name, error in failures.items():
+        if error is not None and name not in errors:
+            raise error
+    return Outcome(open_run(writer.path, results_dir), errors)
+
+
+def _wait(futures: Mapping[str, Future[None]], context: RunContext) -> None:
+    """Wait for all devices; the first Ctrl-C asks them to stop, a second one is not held back."""
+    try:
+        for future in futures.values():
+            future.exception()
+    except KeyboardInterrupt:
+        context.cancel.set()
+        context.observer.note("", "stopping after the current round; press Ctrl-C again to leave")
+        for future in futures.values():
+            future.exception()

@@ -1,0 +1,82 @@
+"""Writing files so that a crash leaves the old one, the new one or none, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.errors import StoreError
+
+
+@contextlib.contextmanager
+def explained(action: str, path: Path) -> Iterator[None]:
+    """Turn an OSError inside into one line: ``cannot <action> <path>: <cause>``.
+
+    Raises:
+        StoreError: with that line.
+    """
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise StoreError(f"cannot {action} {path}: {cause}") from error
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name, flush it to the disk, and rename it.
+
+    Raises:
+        OSError: it could not be written; an older file of that name is untouched.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Append one line and flush it to the disk; what cannot be written whole is taken back.
+
+    Raises:
+        OSError: it could not be written; the file is as long as before.
+    """
+    # Unbuffered: a buffer that could not be written would be tried again when the file is closed.
+    with path.open("ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            rest = line + b"\n"
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(size)
+            raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder, so that names created or renamed in it survive a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def safe_name(text: str) -> str:
+    """Return ``text`` as a file name: harmless characters only, different for different texts."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".-")[:80]
+    if safe != text:
+        safe = f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
+    return safe

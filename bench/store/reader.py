@@ -1,0 +1,172 @@
+"""Reading runs, also those that were cut short."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import StoreError
+from bench.records import SCHEMA_VERSION, Case, Manifest, Trial
+from bench.store import raw
+from bench.store.files import explained
+from bench.store.writer import MANIFEST_FILE, TRIALS_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it lies on the disk.
+
+    ``problems``: what could not be read, in words. Raw samples are read when asked for.
+    """
+
+    path: Path
+    manifest: Manifest
+    trials: tuple[Trial, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def missing(self) -> tuple[Case, ...]:
+        """Cases of the manifest that have no trial (the run was cut before them)."""
+        done = {trial.case for trial in self.trials}
+        return tuple(case for case in self.manifest.cases if case not in done)
+
+    def latency(self, trial_id: str) -> raw.LatencySamples | None:
+        """Return every inference of a trial, ``None`` when it has none.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        return raw.decode_latency(raw.latency_path(self.path, trial_id))
+
+    def power(self, trial_id: str) -> tuple[raw.PowerSegment, ...]:
+        """Return the power traces of a trial in order of time; none when nothing was sampled.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        return raw.decode_power(raw.power_path(self.path, trial_id))
+
+
+@dataclass(frozen=True, slots=True)
+class RunListing:
+    """One line of a list of runs; ``problem`` says why it cannot be opened (else empty)."""
+
+    run_id: str
+    path: Path
+    started_at: str | None
+    devices: tuple[str, ...]
+    procedure: str | None
+    cases: int
+    trials: int
+    failed: int
+    complete: bool
+    problem: str
+
+
+def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
+    """Open a run by its folder or by its id below ``results_dir``.
+
+    A torn last line of ``trials.jsonl`` (a crash while it was written) and damaged lines are left
+    out and listed in ``problems``.
+
+    Raises:
+        StoreError: there is no such run, its manifest cannot be read, or it was written by a
+            newer version of this program.
+    """
+    path = _find(path_or_id, results_dir)
+    manifest_file = path / MANIFEST_FILE
+    with explained("read", manifest_file):
+        text = manifest_file.read_bytes()
+    try:
+        manifest = Manifest.model_validate(_checked(json.loads(text), manifest_file))
+    except ValueError as error:
+        raise StoreError(f"{manifest_file} is damaged: {_first_line(error)}") from error
+    trials, problems = _read_trials(path / TRIALS_FILE)
+    return Run(path, manifest, tuple(trials), tuple(problems))
+
+
+def list_runs(results_dir: Path) -> list[RunListing]:
+    """Return the runs below ``results_dir``, oldest first; also those that cannot be opened."""
+    if not results_dir.is_dir():
+        return []
+    with explained("read", results_dir):
+        folders = sorted(path for path in results_dir.iterdir() if _is_run(path))
+    listings = [_listing(path, results_dir) for path in folders]
+    return sorted(listings, key=lambda listing: (listing.started_at or "", listing.run_id))
+
+
+def _listing(path: Path, results_dir: Path) -> RunListing:
+    try:
+        run = open_run(path, results_dir)
+    except StoreError as error:
+        return RunListing(path.name, path, None, (), None, 0, 0, 0, False, str(error))
+    manifest = run.manifest
+    return RunListing(
+        run_id=manifest.run_id,
+        path=path,
+        started_at=manifest.started_at,
+        devices=tuple(manifest.devices),
+        procedure=manifest.procedure.name,
+        cases=len(manifest.cases),
+        trials=len(run.trials),
+        failed=sum(trial.failed for trial in run.trials),
+        complete=manifest.finished_at is not None and not manifest.interrupted,
+        problem="; ".join(run.problems),
+    )
+
+
+def _is_run(path: Path) -> bool:
+    return (path / MANIFEST_FILE).is_file()
+
+
+def _find(path_or_id: str | Path, results_dir: Path) -> Path:
+    for path in (results_dir / path_or_id, Path(path_or_id)):
+        if _is_run(path):
+            return path
+    if not results_dir.is_dir():
+        raise StoreError(f"no run {path_or_id}: there is no results folder {results_dir}")
+    names = sorted(path.name for path in results_dir.iterdir() if _is_run(path))
+    near = difflib.get_close_matches(str(path_or_id), names, n=3) or names[-1:]
+    hint = f"; there is {', '.join(near)}" if near else "; the folder holds no runs"
+    raise StoreError(f"no run {path_or_id} in {results_dir}{hint}")
+
+
+def _checked(document: Any, source: Path) -> Any:
+    """Refuse what a newer version of this program wrote."""
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{source} has schema version {version}, this version of bench reads up to "
+            f"{SCHEMA_VERSION}: update bench"
+        )
+    return document
+
+
+def _read_trials(path: Path) -> tuple[list[Trial], list[str]]:
+    if not path.exists():
+        return [], []
+    with explained("read", path):
+        lines = path.read_bytes().split(b"\n")
+    trials, problems = [], []
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            trials.append(Trial.model_validate(_checked(json.loads(line), path)))
+        except ValueError as error:
+            torn = number == len(lines)
+            what = "cut short" if torn else f"damaged: {_first_line(error)}"
+            problems.append(f"{path.name} line {number} is {what}")
+    return trials, problems
+
+
+def _first_line(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(error).splitlines()[0]

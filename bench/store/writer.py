@@ -1,0 +1,109 @@
+"""Writing a run: manifest first, then trial by trial, each safe on the disk before the next."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+from bench.records import Manifest, Recording, Trial
+from bench.store import raw
+from bench.store.files import append_line, explained, safe_name, sync_folder, write_atomic
+
+MANIFEST_FILE = "manifest.json"
+TRIALS_FILE = "trials.jsonl"
+
+
+def new_run_id(devices: Sequence[str], now: datetime) -> str:
+    """Return a run id that sorts by time, such as ``20261124-035012-local-a1b2``."""
+    where = safe_name(devices[0]) if len(devices) == 1 else f"{len(devices)}-devices"
+    return f"{now:%Y%m%d-%H%M%S}-{where}-{secrets.token_hex(2)}"
+
+
+class RunWriter:
+    """The one writer of a run's folder. Its methods may be called from several threads.
+
+    Every method raises StoreError (one line) when the folder cannot be written: not permitted,
+    disk full. What was written before stays readable.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        """As it is on the disk."""
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(cls, results_dir: Path, manifest: Manifest) -> RunWriter:
+        """Make ``results_dir/<run id>/`` with the manifest in it.
+
+        Raises:
+            StoreError: also when a run of that id is there already.
+        """
+        path = results_dir / manifest.run_id
+        with explained("make the results folder", path):
+            results_dir.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        writer = cls(path, manifest)
+        writer.update()
+        with explained("make a folder in", path):
+            for name in ("journals", "raw"):
+                (path / name).mkdir()
+            sync_folder(path)
+            sync_folder(results_dir)
+        return writer
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the manifest: device errors, the end of the run."""
+        with self._lock:
+            self._replace_manifest(changes)
+
+    def add_probe(self, device: str, facts: Mapping[str, Any]) -> None:
+        """Add what the probe of a device told to the manifest."""
+        with self._lock:
+            self._replace_manifest({"probes": {**self.manifest.probes, device: dict(facts)}})
+
+    def save_journal(self, device: str, data: bytes) -> Path:
+        """Keep a board's journal as it came, replacing an earlier, shorter copy."""
+        path = self.path / "journals" / f"{safe_name(device)}.jsonl"
+        with self._lock, explained("write", path):
+            write_atomic(path, data)
+        return path
+
+    def append(self, trial: Trial, recording: Recording | None) -> None:
+        """Write a trial's raw samples, then the trial itself.
+
+        A trial that is in ``trials.jsonl`` therefore has its raw files, if it has any at all.
+        """
+        if safe_name(trial.trial_id) != trial.trial_id:
+            raise StoreError(f"trial id {trial.trial_id!r} cannot be a file name")
+        with self._lock:
+            if recording is not None:
+                self._write_raw(trial.trial_id, recording)
+            path = self.path / TRIALS_FILE
+            with explained("write", path):
+                append_line(path, trial.model_dump_json().encode())
+
+    def _replace_manifest(self, changes: Mapping[str, Any]) -> None:
+        path = self.path / MANIFEST_FILE
+        manifest = Manifest.model_validate({**self.manifest.model_dump(), **changes})
+        with explained("write", path):
+            write_atomic(path, manifest.model_dump_json(indent=1).encode() + b"\n")
+        self.manifest = manifest
+
+    def _write_raw(self, trial_id: str, recording: Recording) -> None:
+        files = []
+        if recording.rounds:
+            files.append(
+                (raw.latency_path(self.path, trial_id), raw.encode_latency(recording.rounds))
+            )
+        parts = raw.segments(recording)
+        if parts:
+            files.append((raw.power_path(self.path, trial_id), raw.encode_power(parts)))
+        for path, data in files:
+            with explained("write", path):
+                write_atomic(path, data)

@@ -1,0 +1,116 @@
+"""Parts of the agent whose edges a whole job does not reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.agent import cpu, health, parity, schedule
+
+Tree = Callable[[dict[str, str]], Path]
+
+TOLERANCE = {"atol": 1e-4, "rtol": 1e-3, "cosine": 0.999}
+
+
+def test_parity_figures() -> None:
+    expected = np.array([[1.0, 2.0], [4.0, 3.0]])
+    output = expected + np.array([[0.0, 0.0], [0.0, 2.0]])
+    result = parity.compare(["y"], [output], [expected], TOLERANCE, True)
+    assert not result["passed"]
+    assert result["max_abs_error"] == 2.0
+    assert result["max_rel_error"] == 0.5
+    assert result["top1_agreement"] == 0.5
+    assert "1 of 4 values" in result["detail"]
+
+
+def test_parity_takes_the_worst_output() -> None:
+    good, bad = np.ones(3), np.array([1.0, 0.0, 0.0])
+    result = parity.compare(["a", "b"], [good, bad], [good, good], TOLERANCE, False)
+    assert not result["passed"]
+    assert result["detail"].startswith("b:")
+    assert result["cosine"] == pytest.approx(1 / np.sqrt(3))
+    assert result["top1_agreement"] is None
+
+
+def test_parity_of_other_shapes_and_of_nothing() -> None:
+    result = parity.compare(["y"], [np.ones(3)], [np.ones((1, 3))], TOLERANCE, False)
+    assert not result["passed"]
+    assert "shape" in result["detail"]
+    zeros = parity.compare(["y"], [np.zeros(3)], [np.zeros(3)], TOLERANCE, False)
+    assert (zeros["passed"], zeros["cosine"], zeros["max_rel_error"]) == (True, 1.0, None)
+
+
+def test_reference_that_holds_no_numbers_never_passes() -> None:
+    nan = np.array([np.nan])
+    assert not parity.compare(["y"], [nan], [nan], TOLERANCE, False)["passed"]
+
+
+@pytest.mark.parametrize(
+    ("available", "groups"),
+    [
+        (1000, [["a", "b", "c"]]),
+        (500, [["a", "b"], ["c"]]),
+        (None, [["a", "b", "c"]]),
+        (10, [["a"], ["b"], ["c"]]),
+    ],
+)
+def test_cases_share_memory_only_as_far_as_it_goes(
+    available: int | None, groups: list[list[str]]
+) -> None:
+    assert schedule.memory_groups([("a", 100), ("b", 150), ("c", 200)], available) == groups
+
+
+def test_rounds_are_interleaved_in_seeded_random_order() -> None:
+    procedure = {"seed": 5, "latency_rounds": 6, "energy_rounds": 2}
+    rounds = schedule.round_order(procedure, True, "abc")
+    laps = [rounds[i : i + 3] for i in range(0, len(rounds), 3)]
+    assert all({case for *_, case in lap} == set("abc") for lap in laps)
+    assert all(len({(kind, index) for _, kind, index, _ in lap}) == 1 for lap in laps)
+    assert len({tuple(case for *_, case in lap) for lap in laps}) > 1
+    kinds = "".join(lap[0][1][0] for lap in laps)
+    assert kinds.count("e") == 2
+    assert kinds.strip("l").strip("e").count("l") >= 2  # spread, not at one end
+    assert rounds == schedule.round_order(procedure, True, "abc")
+    assert rounds != schedule.round_order({**procedure, "seed": 6}, True, "abc")
+    assert not [r for r in schedule.round_order(procedure, False, "abc") if r[1] == "energy"]
+
+
+def test_settling_follows_the_lag_of_the_sensor() -> None:
+    procedure = {"settle_s": 0.2, "settle_tau": 5.0}
+    assert schedule.settle_s({"procedure": procedure, "sensor": {"lag_s": 0.4}}) == 2.2
+    assert schedule.settle_s({"procedure": procedure, "sensor": {"lag_s": None}}) == 0.2
+    assert schedule.settle_s({"procedure": procedure, "sensor": None}) == 0.2
+
+
+def test_background_is_what_others_used(tree: Tree) -> None:
+    root = str(tree({"/proc/stat": "cpu  100 0 0 100 0 0 0 0 0 0\ncpu0 1\ncpu1 1\n"}))
+    before = cpu.read_times(root)
+    tree({"/proc/stat": "cpu  160 0 20 200 0 0 0 20 0 0\ncpu0 1\ncpu1 1\n"})
+    after = cpu.read_times(root)
+    assert cpu.background_share(before, after, 0.6) == pytest.approx(0.2)
+    assert cpu.background_share(before, after, 5.0) == 0.0
+    assert cpu.background_share(before, before, 0.0) is None
+    assert cpu.background_share(None, after, 0.0) is None
+
+
+def test_throttling_shows_in_counters_and_alerts(tree: Tree) -> None:
+    root = tree(
+        {
+            "/sys/class/hwmon/hwmon2/name": "soctherm_oc\n",
+            "/sys/class/hwmon/hwmon2/oc1_event_cnt": "3\n",
+            "/sys/class/thermal/cooling_device4/type": "cpu-throttle-alert\n",
+            "/sys/class/thermal/cooling_device4/cur_state": "1\n",
+            "/sys/class/thermal/cooling_device5/type": "pwm-fan\n",
+            "/sys/class/thermal/cooling_device5/cur_state": "2\n",
+        }
+    )
+    assert health.throttle_counts(str(root)) == {"oc1": 3, "cpu-throttle-alert": 1}
+
+
+def test_clocks_are_taken_from_the_hardware_where_it_tells(tree: Tree) -> None:
+    cpu0 = "/sys/devices/system/cpu/cpu0/cpufreq"
+    files = {f"{cpu0}/scaling_cur_freq": "1500000\n", f"{cpu0}/cpuinfo_cur_freq": "900000\n"}
+    assert health.frequencies_khz(str(tree(files))) == {"cpu0": 900000}

@@ -1,0 +1,39 @@
+"""Fixtures for all tests: a private ssh server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sshd import Sshd, start_sshd
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A server for all tests that need nothing special of it."""
+    server = _start(tmp_path_factory.mktemp("sshd"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def sshd_with(tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
+    """Starts servers of a test's own; takes the options of ``start_sshd``."""
+    servers: list[Sshd] = []
+
+    def start(**options: Any) -> Sshd:
+        servers.append(_start(tmp_path / f"sshd{len(servers)}", **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def _start(folder: Path, **options: Any) -> Sshd:
+    try:
+        return start_sshd(folder, **options)
+    except RuntimeError as error:
+        pytest.fail(str(error), pytrace=False)

@@ -1,0 +1,215 @@
+"""The networks themselves: sizes, names, determinism, folding."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from models import MODELS, Scheme, ShareGroup, describe
+from models.folding import fold_batch_norm, generation_parameters, set_factored
+from models.sharing import share, shareable_layers
+from models.templates import BasisPointwise
+
+SMALL = MODELS["shufflenet_v2_x0_5_cifar100"]
+DENSE = Scheme.parse("dense")
+SHARED = Scheme.parse("basis:5/10/20")
+
+PARAMETERS = {
+    "shufflenet_v2_x0_5": 1_366_792,
+    "shufflenet_v2_x1_0": 2_278_604,
+    "shufflenet_v2_x1_5": 3_503_624,
+    "shufflenet_v2_x2_0": 7_393_996,
+    "shufflenet_v2_x0_5_cifar100": 444_292,
+    "shufflenet_v2_x1_0_cifar100": 1_356_104,
+    "shufflenet_v2_x1_5_cifar100": 2_581_124,
+    "shufflenet_v2_x2_0_cifar100": 5_549_896,
+}
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_importing_models_does_not_import_torch() -> None:
+    code = "import sys, models, json; print(json.dumps([m for m in sys.modules]))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    loaded = set(json.loads(result.stdout))
+    assert not loaded & {"torch", "numpy", "onnx", "bench"}
+
+
+def test_missing_torch_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from models import MODELS, ModelsExtraMissing, Scheme\n"
+        "try:\n    MODELS['shufflenet_v2_x1_0'].build(Scheme.parse('dense'))\n"
+        "except ModelsExtraMissing as error:\n    print(error)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert "pip install '.[models]'" in result.stdout
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameter_counts(name: str) -> None:
+    spec = MODELS[name]
+    with torch.device("meta"):
+        assert count(spec.architecture(DENSE)) == PARAMETERS[name] == spec.parameters
+        assert count(spec.architecture(SHARED)) == spec.total(SHARED)
+
+
+def test_state_dict_has_torchvisions_names_and_shapes() -> None:
+    with torch.device("meta"):
+        state = MODELS["shufflenet_v2_x1_0"].architecture(DENSE).state_dict()
+    shapes = {name: tuple(value.shape) for name, value in state.items()}
+    expected = {
+        "conv1.0.weight": (24, 3, 3, 3),
+        "conv1.1.running_var": (24,),
+        "stage2.0.branch1.0.weight": (24, 1, 3, 3),
+        "stage2.0.branch1.1.num_batches_tracked": (),
+        "stage2.0.branch1.2.weight": (58, 24, 1, 1),
+        "stage2.0.branch1.3.bias": (58,),
+        "stage2.0.branch2.0.weight": (58, 24, 1, 1),
+        "stage2.0.branch2.3.weight": (58, 1, 3, 3),
+        "stage2.0.branch2.5.weight": (58, 58, 1, 1),
+        "stage2.0.branch2.6.running_mean": (58,),
+        "stage2.1.branch2.0.weight": (58, 58, 1, 1),
+        "stage3.7.branch2.7.weight": None,
+        "stage4.3.branch2.5.weight": (232, 232, 1, 1),
+        "conv5.0.weight": (1024, 464, 1, 1),
+        "conv5.1.weight": (1024,),
+        "fc.weight": (1000, 1024),
+        "fc.bias": (1000,),
+    }
+    assert {name: shapes.get(name) for name in expected} == expected
+    assert len(shapes) == 338  # 56 convolutions, 56 BatchNorms of 5 entries, fc of 2
+    assert not any("branch1" in name for name in shapes if ".0.branch1" not in name)
+
+
+def test_same_name_and_scheme_give_the_same_weights_and_leave_the_random_state_alone() -> None:
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    first = SMALL.build(SHARED).state_dict()
+    assert torch.equal(before, torch.random.get_rng_state())
+    torch.rand(3)
+    second = SMALL.build(SHARED).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert all(value.dtype in (torch.float32, torch.int64) for value in first.values())
+    other = SMALL.build(Scheme.parse("basis:5/10/21")).state_dict()
+    assert not torch.equal(first["conv1.0.weight"], other["conv1.0.weight"])
+
+
+@pytest.mark.parametrize("scheme", [DENSE, SHARED], ids=str)
+def test_activations_are_sane_and_batch_norms_not_trivial(scheme: Scheme) -> None:
+    network = SMALL.build(scheme)
+    assert not network.training
+    scores = network(torch.randn(8, *SMALL.input_shape, generator=torch.Generator().manual_seed(1)))
+    assert scores.shape == (8, SMALL.classes)
+    assert 0.02 < scores.std() < 20
+    assert scores.std(dim=0).mean() > 0.02  # it answers to its input
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            assert module.running_mean.std() > 0
+            assert (module.running_var > 0).all()
+            assert module.weight.std() > 0.05
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sharing_replaces_exactly_the_square_pointwise_layers(name: str) -> None:
+    spec = MODELS[name]
+    with torch.device("meta"):
+        network = spec.architecture(SHARED)
+    layers = [p for p, m in network.named_modules() if isinstance(m, BasisPointwise)]
+    assert len(layers) == sum(group.layers for group in spec.groups)
+    banks = {id(m.bank) for m in network.modules() if isinstance(m, BasisPointwise)}
+    assert len(banks) == 3
+    templates = [name for name in network.state_dict() if name.endswith("templates")]
+    assert templates == [f"banks.stage{i}.templates" for i in (2, 3, 4)]
+
+
+def test_sharing_refuses_a_network_without_the_announced_layers() -> None:
+    network = SMALL.architecture(DENSE)
+    with pytest.raises(ValueError, match="stage2 has 9 pointwise layers of width 24, not 7"):
+        share(network, [ShareGroup("stage2", width=24, layers=7, own=1)], [5])
+    assert len(shareable_layers(network, SMALL.groups[0])) == 9
+
+
+def test_training_form_equals_generated_form_with_frozen_statistics() -> None:
+    network = SMALL.build(SHARED)
+    layer = next(m for m in network.modules() if isinstance(m, BasisPointwise))
+    x = torch.randn(2, layer.own.shape[1], 5, 5)
+    generated = layer(x)
+    layer.train()
+    layer.norm.eval()
+    assert torch.allclose(layer(x), generated, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5_cifar100", "shufflenet_v2_x1_0"])
+@pytest.mark.parametrize("factored", [False, True])
+def test_folding_keeps_the_outputs(name: str, factored: bool) -> None:
+    spec = MODELS[name]
+    x = torch.randn(2, *spec.input_shape)
+    for scheme in (DENSE, SHARED):
+        network = spec.build(scheme)
+        folded = fold_batch_norm(network)
+        set_factored(folded, factored)
+        assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+        expected = network(x)
+        assert (folded(x) - expected).abs().max() < 1e-5 * expected.abs().max()
+
+
+def test_folding_leaves_the_templates_shared_and_the_original_alone() -> None:
+    network = SMALL.build(SHARED)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    folded = fold_batch_norm(network)
+    after = network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    names = generation_parameters(folded)
+    assert len(names) == 3 + 2 * sum(group.layers for group in SMALL.groups)
+    assert torch.equal(
+        folded.state_dict()["banks.stage3.templates"], before["banks.stage3.templates"]
+    )
+
+
+def test_batch_norm_with_another_user_of_its_input_is_kept() -> None:
+    class Forked(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 1)
+            self.norm = torch.nn.BatchNorm2d(4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.conv(x)
+            return self.norm(y) + y  # type: ignore[no-any-return]
+
+    network = Forked().eval()
+    network.norm.running_mean = torch.randn(4)
+    folded = fold_batch_norm(network)
+    x = torch.randn(1, 3, 2, 2)
+    assert isinstance(folded.norm, torch.nn.BatchNorm2d)
+    assert torch.allclose(folded(x), network(x), atol=1e-6)
+
+
+def test_describe_counts_parameters_and_multiply_adds() -> None:
+    spec = MODELS["shufflenet_v2_x1_0"]
+    dense = describe(spec, DENSE)
+    assert dense.macs == 144_907_992  # the paper says 146 M
+    assert (dense.parameters, dense.reduction, dense.macs_by_weights) == (2_278_604, 0, {})
+    shared = describe(spec, Scheme.parse("basis:10/20/40"))
+    assert shared.parameters == 1_708_186
+    assert shared.parameters_dense == 2_278_604
+    assert shared.reduction == pytest.approx(0.2503, abs=1e-4)
+    assert shared.macs == shared.macs_by_weights["load"] == dense.macs
+    generation = sum(
+        group.layers * group.width**2 * (group.templates + group.own) for group in shared.groups
+    )
+    assert shared.macs_by_weights["runtime"] == dense.macs + generation
+    assert shared.macs_by_weights["factored"] < dense.macs
+    assert [g.templates for g in shared.groups] == [10, 20, 40]
+    saved = sum(g.parameters_dense - g.parameters for g in shared.groups)
+    assert saved == shared.parameters_dense - shared.parameters

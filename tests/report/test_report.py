@@ -1,0 +1,234 @@
+"""The page, the charts and the table of stored runs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from bench.errors import StoreError
+from bench.records import Case
+from bench.report.page import write_report
+from bench.report.table import summary_table
+
+EVIL = "<script>alert(1)</script>"
+CRASH = {"reason": "crash", "text": "worker ended by SIGSEGV in round 7", "detail": "x"}
+PARITY = {"reason": "parity", "text": "outputs differ: cosine 0.31"}
+
+
+class Page(HTMLParser):
+    """What a browser would see of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def images(self) -> list[bytes]:
+        uris = [attrs["src"] for tag, attrs in self.tags if tag == "img"]
+        return [base64.b64decode(uri.split(",", 1)[1]) for uri in uris]
+
+
+def table_text(run, width=160) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(summary_table(run))
+    return console.file.getvalue()
+
+
+def report(run) -> tuple[Page, str]:
+    paths = write_report(run)
+    text = paths.page.read_text()
+    for path in paths.files:
+        assert path.is_relative_to(run.path)
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                assert min(image.size) > 200
+        elif path.suffix == ".svg":
+            ET.parse(path)
+    return Page(text), text
+
+
+def test_the_default_run(synthetic):
+    run = synthetic.write(synthetic.cases())
+    page, _ = report(run)
+    names = sorted(path.name for path in (run.path / "charts").iterdir())
+    stems = ["energy", "latency", "latency-distribution", "power"]
+    assert names == sorted(f"{stem}.{kind}" for stem in stems for kind in ("png", "svg"))
+    assert len(page.images()) == 4
+    for words in (
+        "basis:0.25 factored",
+        "est. ",
+        "estimated · model of CPU time",
+        "10 W idle and 25 W busy are assumptions",
+        "is a first look",
+        "bench run",
+        "ac3b5c6f0c2e4b7d9a1f",
+        "1.32.0",
+        "generic Linux",
+        "7.34 MiB",
+    ):
+        assert words in page.text
+
+
+def test_what_is_inconclusive_is_explained_in_words(synthetic):
+    run = synthetic.write(synthetic.cases())
+    page, _ = report(run)
+    verdicts = [trial.energy_status for trial in run.trials if trial.energy_status.reasons]
+    assert verdicts
+    for verdict in verdicts:
+        assert verdict.detail in page.text
+
+
+def test_the_page_needs_nothing_else(synthetic):
+    _, text = report(synthetic.write(synthetic.cases()))
+    assert not re.search(r"https?://|//[a-z]|@import|url\(|<link|<script", text)
+    page = Page(text)
+    for tag, attrs in page.tags:
+        for name in ("src", "href", "srcset", "action"):
+            value = attrs.get(name)
+            assert value is None or value.startswith("data:image/svg+xml;base64,"), tag
+    for image in page.images():
+        for element in ET.fromstring(image).iter():
+            for name, value in element.attrib.items():
+                if name.endswith("href"):
+                    assert value.startswith("#")
+
+
+def test_names_from_models_and_boards_are_escaped(synthetic):
+    cases = [
+        Case(device=EVIL, model=EVIL, scheme="dense"),
+        Case(device=EVIL, model='x$\\frac{1}$&amp;"><img src=x onerror=alert(1)>', scheme="--><b>"),
+    ]
+    run = synthetic.write(
+        cases,
+        failures={1: {"reason": "load", "text": f"{EVIL}\n&amp;", "detail": ""}},
+        probes={EVIL: {EVIL: [{"name": EVIL, "scope": EVIL}]}},
+        command=("bench", EVIL),
+        device_errors={EVIL: EVIL},
+    )
+    page, text = report(run)
+    assert "<script" not in text
+    assert not [attrs for tag, attrs in page.tags if "onerror" in attrs]
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == len(page.images())
+    assert EVIL in page.text
+    for image in page.images():
+        assert "script" not in {
+            element.tag.rpartition("}")[2] for element in ET.fromstring(image).iter()
+        }
+    for path in (run.path / "charts").iterdir():
+        assert re.fullmatch(r"[\w.-]+", path.name)
+    assert EVIL in table_text(run)
+
+
+def test_measured_energy_with_a_failed_and_a_missing_case(synthetic):
+    run = synthetic.write(
+        [*synthetic.cases("nano"), Case(device="nano", model="other")],
+        power=synthetic.ina3221,
+        load_w=3.0,
+        failures={3: CRASH},
+        skip=(4,),
+        interrupted=True,
+        finished_at=None,
+    )
+    page, _ = report(run)
+    assert "measured · module · ina3221" in page.text
+    assert "est. " not in page.text.replace("“est.” marks", "")
+    assert "failed: crash" in page.text
+    assert CRASH["text"] in page.text
+    assert "This run was interrupted" in page.text
+    assert "1 of 5 cases have no trial" in page.text
+    text = table_text(run)
+    assert "failed: crash" in text
+    assert "interrupted: not measured" in text
+    assert text.count("measured") >= 4
+
+
+def test_all_failed(synthetic):
+    run = synthetic.write(synthetic.cases(), failures=dict.fromkeys(range(4), PARITY))
+    page, _ = report(run)
+    assert page.text.count("failed: parity") == 4
+    assert PARITY["text"] in page.text
+    assert len(page.images()) == 2
+    assert " ms" not in page.text
+
+
+def test_no_energy_is_a_dash(synthetic):
+    run = synthetic.write(synthetic.cases(), power=None)
+    page, _ = report(run)
+    assert "estimate declined" in page.text
+    assert " mJ" not in page.text
+    assert " W" not in page.text
+    assert len(page.images()) == 3
+    text = table_text(run)
+    assert "—" in text
+    assert "0 J" not in text
+
+
+def test_one_case(synthetic):
+    run = synthetic.write(synthetic.cases()[:1])
+    page, _ = report(run)
+    assert len(page.images()) == 4
+
+
+def test_many_cases_on_two_devices(synthetic, twenty_four):
+    run = synthetic.write([*twenty_four, *synthetic.cases("pi")], power=synthetic.ina3221)
+    page, _ = report(run)
+    assert len(page.images()) == 8
+    assert (run.path / "charts" / "latency-orin.png").exists()
+    assert (run.path / "charts" / "latency-pi.svg").exists()
+    assert "pi · shufflenet_v2_x1_0" in page.text
+    assert "shufflenet_v2_x2_0 basis:26/53/106 runtime b8" in page.text
+
+
+def test_cases_that_differ_only_in_threads_keep_different_names(synthetic):
+    cases = [Case(device="local", model="net", threads=threads) for threads in (1, 2)]
+    text = table_text(synthetic.write(cases))
+    assert "b1/t1" in text
+    assert "b1/t2" in text
+
+
+@pytest.mark.parametrize("width", [80, 104, 160])
+def test_the_table_fits_and_loses_nothing(synthetic, width):
+    text = table_text(synthetic.write(synthetic.cases()), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    letters = "".join(re.sub(r"[^0-9A-Za-z.:]", "", line) for line in text.splitlines())
+    for words in ("est.", "6.40", "7.34", "112"):
+        assert words in letters
+
+
+def test_a_report_can_be_written_again_and_is_the_same(synthetic):
+    run = synthetic.write(synthetic.cases()[:2])
+    first = {path: path.read_bytes() for path in write_report(run).files}
+    second = {path: path.read_bytes() for path in write_report(run).files}
+    assert first == second
+
+
+def test_lost_raw_samples_do_not_cost_the_report(synthetic):
+    run = synthetic.write(synthetic.cases()[:2])
+    (run.path / "raw" / "t001.latency.parquet").write_bytes(b"nonsense")
+    (run.path / "raw" / "t002.power.parquet").unlink()
+    page, _ = report(run)
+    assert "cannot read" in page.text
+    assert len(page.images()) == 4
+
+
+def test_a_page_that_cannot_be_written_is_one_line(synthetic):
+    run = synthetic.write(synthetic.cases()[:1])
+    (run.path / "charts").write_text("in the way")
+    with pytest.raises(StoreError) as error:
+        write_report(run)
+    assert "\n" not in str(error.value)
