@@ -12,7 +12,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -56,8 +63,17 @@ class PowerSettings(_Settings):
     replay: ReplayFile | None = None
 
 
+def _below_home(path: str) -> str:
+    """Paths on a board start in the login's home, where no shell is left to expand a ``~``."""
+    return path.removeprefix("~/")
+
+
+BoardPath = Annotated[str, Field(min_length=1), AfterValidator(_below_home)]
+HostPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
 class _Device(_Settings):
-    work_dir: str = DEFAULT_WORK_DIR
+    work_dir: BoardPath = DEFAULT_WORK_DIR
     root: str = "/"
     threads: Annotated[int, Field(ge=1)] = 1
     power: PowerSettings = PowerSettings()
@@ -67,7 +83,7 @@ class LocalDevice(_Device):
     """This machine, without SSH. ``python`` defaults to the interpreter that runs bench."""
 
     transport: Literal["local"]
-    python: str | None = None
+    python: BoardPath | None = None
 
 
 class SshDevice(_Device):
@@ -77,9 +93,9 @@ class SshDevice(_Device):
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     user: str | None = None
-    identity_file: Path | None = None
-    known_hosts: Path | None = None
-    python: str = "python3"
+    identity_file: HostPath | None = None
+    known_hosts: HostPath | None = None
+    python: BoardPath = "python3"
     connect_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
 
 

@@ -163,7 +163,7 @@ class EnergyStats(Record):
     ``gross`` is everything in the scope during the window; ``net`` is gross minus the idle line.
     ``uncertainty_j`` is the expanded (95 %) uncertainty of the gross energy without the sensor's
     gain error, which is ``gain_error`` (relative) and the same for all cases on a board.
-    ``net_uncertainty_j`` adds the drift of the idle line; the parts hold both.
+    ``net_uncertainty_j`` is that of the net energy, with the drift of the idle line.
     """
 
     gross_j: float

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a private ssh server."""
+"""Fixtures for all tests: a private ssh server, a real Python 3.6."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from python36 import environment36
 from sshd import Sshd, start_sshd
+
+
+@pytest.fixture(scope="session")
+def python36() -> Path:
+    """A Python 3.6 with ONNX Runtime 1.10."""
+    try:
+        return environment36()
+    except RuntimeError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")

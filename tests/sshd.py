@@ -67,6 +67,10 @@ class Sshd:
     def stop(self) -> None:
         """End the server and its connections. May be called twice."""
         self.cut()
+        # The server itself collects its ended connections, or they would stay as zombies.
+        deadline = time.monotonic() + START_S
+        while self.sessions() and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.process.kill()
         self.process.wait()
 

@@ -2,7 +2,8 @@
 
 Every part is an expanded (95 %) half-width in joules per inference and they add in quadrature:
 
-``statistical``   t-interval of the mean over the energy rounds
+``statistical``   t-interval of the mean over the energy rounds (``statistical_net``: of the net
+                  energy, which varies less where all power is idle power)
 ``quantisation``  one step of the sensor, held over the window and at its edges
 ``lag``           the time constant is taken as known within ``LAG_TOLERANCE``: δτ·|y(t₁) − y(t₀)|
 ``gaps``          power anywhere in the range of the readings while none arrived
@@ -123,7 +124,7 @@ def _stats(
     plain_j = np.array([item.window.uncorrected_j for item in used], dtype=np.float64)
     gross_j = energy_j / inputs
     parts = _uncertainty_parts_j(used, inputs, gross_j, power)
-    gross_half = float(np.sqrt(sum(part**2 for part in parts.values())))
+    gross_half = _quadrature(parts)
 
     net_j = idle_w = net_half = None
     points = idle_power_w(idle, power)
@@ -131,19 +132,22 @@ def _stats(
         middle_ns = [sum(item.window.window_ns) / 2 for item in used]
         line_w = np.interp(middle_ns, [at_ns for at_ns, _ in points], [w for _, w in points])
         idle_w = float(line_w.mean())
-        net_j = float((gross_j - line_w * span_s / inputs).mean())
+        nets_j = gross_j - line_w * span_s / inputs
+        net_j = float(nets_j.mean())
     if len(points) == 2:
         drift_w = abs(points[1][1] - points[0][1]) / 2
-        parts["idle_drift"] = float(_RECTANGULAR * drift_w * (span_s / inputs).mean())
-        net_half = float(np.hypot(gross_half, parts["idle_drift"]))
+        drift_j = float(_RECTANGULAR * drift_w * (span_s / inputs).mean())
+        parts["idle_drift"] = drift_j
+        if len(used) > 1:
+            parts["statistical_net"] = mean_half_width(nets_j)
+            net_half = _quadrature({k: v for k, v in parts.items() if k != "statistical"})
 
-    # One round has no spread, so its uncertainty is unknown, not small.
-    several = len(used) > 1
     return EnergyStats(
         gross_j=float(gross_j.mean()),
         net_j=net_j,
-        uncertainty_j=gross_half if several else None,
-        net_uncertainty_j=net_half if several else None,
+        # One round has no spread, so its uncertainty is unknown, not small.
+        uncertainty_j=gross_half if len(used) > 1 else None,
+        net_uncertainty_j=net_half,
         uncertainty_parts_j=parts,
         uncorrected_j=float((plain_j / inputs).mean()),
         power_w=float((energy_j / span_s).mean()),
@@ -157,6 +161,10 @@ def _stats(
         rounds=len(used),
         window_s=float(span_s.mean()),
     )
+
+
+def _quadrature(parts: dict[str, float]) -> float:
+    return float(np.sqrt(sum(part**2 for part in parts.values())))
 
 
 def _uncertainty_parts_j(

@@ -25,6 +25,7 @@ GRID = "#dcdcdc"
 _ROW_IN = 0.52
 _MARGIN_IN = 1.25
 _LABEL_CHARS = 28
+_REMARK_CHARS = 42
 _LABEL_LINES = 3
 
 
@@ -84,14 +85,21 @@ def label_x(axes: Axes, label: str, *, empty: bool) -> None:
     axes.spines["bottom"].set_visible(not empty)
 
 
-def annotate(axes: Axes, position: float, text: str, small: str = "") -> None:
-    """Write a row's figures into the right margin, with a remark below."""
+def annotate(axes: Axes, position: float, text: str, *small: str) -> None:
+    """Write a row's figures into the right margin, with remarks in small lines below."""
     where = axes.get_yaxis_transform()
-    shift = 0.16 if small else 0.0
+    lines = [shortened(line, _REMARK_CHARS) for line in small if line]
+    shift = 0.1 + 0.1 * len(lines) if lines else 0.0
     axes.text(1.03, position - shift, text, transform=where, va="center", fontsize=9)
-    if small:
+    for number, line in enumerate(lines):
         axes.text(
-            1.03, position + 0.22, small, transform=where, va="center", fontsize=7.5, color=MUTED
+            1.03,
+            position - shift + 0.33 + 0.24 * number,
+            line,
+            transform=where,
+            va="center",
+            fontsize=7.5,
+            color=MUTED,
         )
 
 

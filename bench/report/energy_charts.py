@@ -127,9 +127,13 @@ def _draw_energy(
                 elinewidth=1.2,
                 capsize=3,
             )
-    parts = [f"net {fmt.net_energy(stats)}", fmt.verdict(trial.energy_status)]
-    remark = " · ".join(part for part in parts if part)
-    canvas.annotate(axes, position, fmt.energy(stats), canvas.shortened(remark, 46))
+    canvas.annotate(
+        axes,
+        position,
+        fmt.energy(stats),
+        f"net {fmt.net_energy(stats)}",
+        fmt.verdict(trial.energy_status),
+    )
 
 
 def _draw_idle(axes: Axes, trial: Trial, parts: Sequence[PowerSegment]) -> None:

@@ -45,7 +45,7 @@ def number(value: float, digits: int = 3) -> str:
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
-    return f"{value:.{max(0, decimals)}f}"
+    return f"{value:.{max(0, decimals)}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def seconds(value_s: float | None, digits: int = 3) -> str:
@@ -172,7 +172,7 @@ def _quantity(value: float | None, units: Sequence[tuple[float, str]], digits: i
 
 
 def _with_half_width(value_j: float, half_width_j: float | None) -> str:
-    unit, name = joules_unit(value_j)
+    unit, name = joules_unit(max(abs(value_j), half_width_j or 0.0))
     text = number(value_j / unit)
     if half_width_j is None:
         return f"{text} {name}"

@@ -111,7 +111,7 @@ def _draw_median(axes: Axes, position: int, row: Row, stats: LatencyStats, unit:
             stats.p90_s / unit, position, "D", color="white", mec=canvas.INK, ms=5.5, clip_on=False
         )
     remark = fmt.verdict(row.trial.latency_status) if row.trial else ""
-    canvas.annotate(axes, position, words, canvas.shortened(remark, 40))
+    canvas.annotate(axes, position, words, remark)
 
 
 def _draw_spread(

@@ -6,7 +6,7 @@ call ``session.run`` between two clock reads. Printed is the ratio of their medi
 (median and quartiles over all pairs). Every ``--loads``-th part of the pairs uses fresh
 processes, since where a process lies in memory alone moves a latency by a per cent.
 
-    python scripts/benchmarks/fidelity.py [--rounds 45] [--seconds 0.2] [--loads 3]
+    python scripts/benchmarks/fidelity.py [--rounds 90] [--seconds 0.2] [--loads 6]
 """
 
 from __future__ import annotations
@@ -154,9 +154,9 @@ def pairs(
 def main() -> None:
     """Measure both models and print one line each."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--rounds", type=int, default=45, help="pairs of rounds per model")
+    parser.add_argument("--rounds", type=int, default=90, help="pairs of rounds per model")
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a round")
-    parser.add_argument("--loads", type=int, default=3, help="fresh pairs of processes per model")
+    parser.add_argument("--loads", type=int, default=6, help="fresh pairs of processes per model")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

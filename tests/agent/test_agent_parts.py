@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.agent import cpu, health, parity, schedule
+from bench.agent import blocks, cpu, health, parity, schedule
 
 Tree = Callable[[dict[str, str]], Path]
 
@@ -76,6 +76,21 @@ def test_rounds_are_interleaved_in_seeded_random_order() -> None:
     assert rounds == schedule.round_order(procedure, True, "abc")
     assert rounds != schedule.round_order({**procedure, "seed": 6}, True, "abc")
     assert not [r for r in schedule.round_order(procedure, False, "abc") if r[1] == "energy"]
+
+
+@pytest.mark.parametrize(
+    ("medians", "steady"),
+    [
+        ([9, 7, 5, 5.1, 5.0], True),
+        ([5.0, 5.1], False),  # too few to tell
+        ([9, 8, 7, 6.5, 6, 5.5], False),  # still getting faster
+        ([5, 5.5, 6, 6.5, 7, 8], False),  # or slower
+        ([9, 5, 7, 5.5, 9.5, 6], True),  # disturbed, without a trend
+        ([9, 5, 7], False),
+    ],
+)
+def test_warm_up_ends_when_there_is_no_trend(medians: list[float], steady: bool) -> None:
+    assert blocks.is_steady(medians) is steady
 
 
 def test_settling_follows_the_lag_of_the_sensor() -> None:

@@ -165,15 +165,32 @@ def test_uncertainty_adds_its_parts_in_quadrature_without_the_gain(make):
     recording = make.recording()
     stats = energy_result(recording.rounds, recording.idle, make.source(), batch=1).stats
     parts = dict(stats.uncertainty_parts_j)
-    drift = parts.pop("idle_drift")
+    net = [parts.pop("idle_drift"), parts.pop("statistical_net")]
     assert set(parts) == {"statistical", "quantisation", "lag", "gaps"}
     assert stats.uncertainty_j == pytest.approx(np.sqrt(sum(p**2 for p in parts.values())))
-    assert stats.net_uncertainty_j == pytest.approx(np.hypot(stats.uncertainty_j, drift))
+    net += [part for name, part in parts.items() if name != "statistical"]
+    assert stats.net_uncertainty_j == pytest.approx(np.sqrt(sum(p**2 for p in net)))
     assert stats.gain_error == 0.05
     # 0.04 W steps on 5 W: half a step is 0.4 %, expanded by 2/sqrt(3).
     assert parts["quantisation"] / stats.gross_j == pytest.approx(
         0.02 / 5 * 2 / np.sqrt(3), rel=0.01
     )
+
+
+def test_net_of_a_board_that_idles_at_full_power_is_known_to_be_small(make):
+    """Latency doubles between the rounds, so gross does; net is 0 in both."""
+    idle = (
+        make.idle("before", 5, lambda t: np.full(t.size, 5.0)),
+        make.idle("after", 40, lambda t: np.full(t.size, 5.0)),
+    )
+    rounds = [
+        make.energy_round(i, 10 + 10 * i, lambda t: np.full(t.size, 5.0), latency_s=0.01 * (1 + i))
+        for i in range(2)
+    ]
+    stats = energy_result(rounds, idle, make.source(), batch=1).stats
+    assert stats.uncertainty_j > 0.1
+    assert abs(stats.net_j) < 1e-6
+    assert stats.net_uncertainty_j < 1e-3
 
 
 def test_one_round_has_an_unknown_uncertainty_not_a_small_one(make):

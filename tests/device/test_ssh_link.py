@@ -84,7 +84,8 @@ class Relay:
                 if not self.deaf or deaf_before:
                     target.sendall(block)
         for end in (source, target):
-            end.close()
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_training_form_equals_generated_form_with_frozen_statistics() -> None:
     assert torch.allclose(layer(x), generated, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5_cifar100", "shufflenet_v2_x1_0"])
+@pytest.mark.parametrize("name", ["shufflenet_v2_x0_5_cifar100", "shufflenet_v2_x1_0_cifar100"])
 @pytest.mark.parametrize("factored", [False, True])
 def test_folding_keeps_the_outputs(name: str, factored: bool) -> None:
     spec = MODELS[name]

@@ -69,7 +69,7 @@ class Replay(object):
 
 def _load(path):
     """``(times, {name: values})`` of a trace file; raises ValueError saying what is wrong."""
-    with open(path, newline="") as stream:
+    with open(path, newline="", encoding="utf-8") as stream:
         text = stream.read()
     if text.lstrip().startswith("{"):
         columns = json.loads(text)
