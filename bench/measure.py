@@ -30,9 +30,6 @@ from bench.store.writer import RunWriter
 
 DeviceSettings = LocalDevice | SshDevice
 
-# Exports share a cache, and two of the same model at once would do the same work twice.
-_exporting = threading.Lock()
-
 
 class Observer(Protocol):
     """Who wants to know how a run goes on. Called from several threads."""
@@ -123,8 +120,7 @@ def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact
         )
     run.observer.phase(case.device, f"exporting {case.label}")
     try:
-        with _exporting:
-            artifact = _export(case, runtime["version"], run)
+        artifact = _export(case, runtime["version"], run)
     except UnsupportedCase as error:
         verdict = Verdict(status=Status.SKIPPED, reasons=(Reason.UNSUPPORTED,), detail=str(error))
     except ExportError as error:
@@ -143,9 +139,11 @@ def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact
 
 def _export(case: Case, version: str, run: RunContext) -> Artifact:
     limits = graph_limits(version)
-    file = run.plan.files.get(case.model)
+    plan = run.plan
+    file = plan.files.get(case.model)
     if file is not None:
-        return import_onnx(file, case.batch, dict(run.plan.shapes), limits, run.cache)
+        batch = case.batch if plan.batches else None
+        return import_onnx(file, batch, plan.shapes, limits, run.cache)
     return export_case(case.model, case.scheme, case.weights, case.batch, limits, run.cache)
 
 
@@ -161,10 +159,7 @@ def _deploy(
     run.observer.note(
         name, f"{exported} of {len(artifacts)} artifacts exported, {pushed.sent} files sent"
     )
-    return [
-        Deployed(case, artifact, *pushed.of(artifact))
-        for case, artifact in artifacts
-    ]
+    return [Deployed(case, artifact, *pushed.of(artifact)) for case, artifact in artifacts]
 
 
 def _power(

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from bench.config import suggest
 from bench.errors import ConfigError
+from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
 from bench.records import Case, Procedure
 from bench.runtimes import RUNTIMES
-from models import MODELS, Scheme, SchemeError
-
-WEIGHT_MODES = ("load", "runtime", "factored")
+from models import MODELS
 
 PROCEDURES: dict[str, Procedure] = {
     # A first look: about a minute for four cases. Says of itself that it is quick.
@@ -27,7 +26,7 @@ PROCEDURES: dict[str, Procedure] = {
         warmup_max_s=3.0,
         latency_rounds=20,
         latency_round_s=0.2,
-        energy_rounds=2,
+        energy_rounds=3,
         energy_window_s=2.0,
         energy_tail_s=0.1,
         idle_s=1.0,
@@ -40,15 +39,19 @@ PROCEDURES: dict[str, Procedure] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The matrix of one run. ``files`` maps the names of a user's own models to ONNX files,
-    ``shapes`` gives sizes to their inputs."""
+    """The matrix of one run.
+
+    ``files`` maps the names of a user's own models to ONNX files, ``shapes`` gives sizes to
+    their inputs. ``batches`` is empty when no batch was asked for: then the built-in models run
+    one input at a time, and an ONNX file runs what its shapes say.
+    """
 
     models: tuple[str, ...] = ("shufflenet_v2_x1_0",)
     schemes: tuple[str, ...] = ("dense", "basis:0.25")
     weights: tuple[str, ...] = WEIGHT_MODES
     runtimes: tuple[str, ...] = ("onnxruntime",)
     precisions: tuple[str, ...] = ("fp32",)
-    batches: tuple[int, ...] = (1,)
+    batches: tuple[int, ...] = ()
     threads: int | None = None
     procedure: Procedure = PROCEDURES["quick"]
     estimates: bool = True
@@ -78,14 +81,10 @@ def make_plan(
     default = Plan()
     names, files = _models(models or default.models)
     if shapes and not files:
-        raise ConfigError(
-            "--shape is for ONNX files; the built-in models have fixed inputs"
-        )
+        raise ConfigError("--shape is for ONNX files; the built-in models have fixed inputs")
     if files and len(files) == len(names):
         if schemes and set(schemes) != {"dense"}:
-            raise ConfigError(
-                "--scheme is for the built-in models, not for an ONNX file"
-            )
+            raise ConfigError("--scheme is for the built-in models, not for an ONNX file")
         schemes = ("dense",)
     plan = Plan(
         models=names,
@@ -93,7 +92,7 @@ def make_plan(
         weights=_known(weights or default.weights, WEIGHT_MODES, "weight mode"),
         runtimes=_known(runtimes or default.runtimes, RUNTIMES, "runtime"),
         precisions=tuple(dict.fromkeys(precisions or default.precisions)),
-        batches=tuple(dict.fromkeys(batches or default.batches)),
+        batches=tuple(dict.fromkeys(batches)),
         threads=threads,
         procedure=find_procedure(procedure),
         estimates=estimates,
@@ -118,7 +117,7 @@ def expand(plan: Plan, device: str, threads: int) -> list[Case]:
             for mode in (None,) if scheme == "dense" else plan.weights:
                 for runtime in plan.runtimes:
                     for precision in plan.precisions:
-                        for batch in plan.batches:
+                        for batch in plan.batches or (1,):
                             case = Case(
                                 device=device,
                                 model=model,
@@ -144,27 +143,11 @@ def find_procedure(name: str) -> Procedure:
     return PROCEDURES[name]
 
 
-def find_scheme(model: str, text: str) -> Scheme:
-    """Return the scheme that ``text`` spells, made sure that ``model`` can have it.
-
-    Raises:
-        ConfigError: malformed, unknown, or a reduction above the model's ceiling.
-    """
-    try:
-        scheme = Scheme.parse(text)
-        MODELS[model].fit(scheme)
-    except SchemeError as error:
-        raise ConfigError(f"scheme {text!r} for {model}: {error}") from None
-    return scheme
-
-
 def _models(wanted: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
     names: list[str] = []
     files: dict[str, Path] = {}
     for text in dict.fromkeys(wanted):
-        if text in MODELS:
-            names.append(text)
-        elif text.endswith(".onnx"):
+        if text.endswith(".onnx"):
             path = Path(text).expanduser()
             if not path.is_file():
                 raise ConfigError(f"{text}: no such ONNX file")
@@ -174,10 +157,7 @@ def _models(wanted: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
             files[name] = path.resolve()
             names.append(name)
         else:
-            raise ConfigError(
-                f"unknown model {text!r}; {suggest(text, MODELS)} "
-                "(`bench models list` shows all; a path must end in .onnx)"
-            )
+            names.append(find_model(text).name)
     return tuple(names), files
 
 
@@ -204,4 +184,4 @@ def _check_schemes(plan: Plan) -> None:
     for model in plan.models:
         if model not in plan.files:
             for scheme in plan.schemes:
-                find_scheme(model, scheme)
+                parse_scheme(find_model(model), scheme)

@@ -22,8 +22,8 @@ _ONNXRUNTIME = {
     16: GraphLimits(19, 9),
     17: GraphLimits(20, 9),
 }
-# Later releases read at least this; what exactly, they say themselves when they load a file.
-_RECENT = GraphLimits(opset=1000, ir_version=1000)
+# What later releases read, they say themselves when they load a file.
+ANY_RUNTIME = GraphLimits(opset=1000, ir_version=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +64,4 @@ def graph_limits(version: str) -> GraphLimits:
     major, minor = (int(part) for part in version.split(".")[:2])
     if (major, minor) < (1, min(_ONNXRUNTIME)):
         return GraphLimits(12, 7)
-    return _ONNXRUNTIME.get(minor, _RECENT) if major == 1 else _RECENT
+    return _ONNXRUNTIME.get(minor, ANY_RUNTIME) if major == 1 else ANY_RUNTIME

@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.connection import open_transport
-from bench.errors import DeviceError
+from bench.errors import DeviceError, ExportError, UnsupportedCase
+from bench.export.onnx_files import import_onnx
 from bench.measure import DeviceSettings, Observer, RunContext, measure_device, open_agent
 from bench.plan import Plan, expand
 from bench.power import sensor_options
 from bench.provenance import git_revision, versions
 from bench.records import Manifest
+from bench.runtimes import ANY_RUNTIME
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter, new_run_id
 
@@ -57,9 +60,11 @@ def run(
     they have measured by then is collected and kept, and the run is marked as interrupted.
 
     Raises:
-        ConfigError: something asked for cannot be had anywhere (for example torch is missing).
+        ConfigError: an ONNX file is damaged or its shapes are not settled (found out before any
+            device is contacted), or a model needs torch, which is missing.
         StoreError: the results folder cannot be written.
     """
+    _check_files(plan, cache)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
     now = datetime.now(UTC)
     manifest = Manifest(
@@ -91,6 +96,15 @@ def run(
         if error is not None and name not in errors:
             raise error
     return Outcome(open_run(writer.path, results_dir), errors)
+
+
+def _check_files(plan: Plan, cache: Path) -> None:
+    """Take in the user's own ONNX files, so that a bad one is refused before a board waits."""
+    for file in plan.files.values():
+        for batch in plan.batches or (None,):
+            # What a board cannot do is that board's affair, and is found out there.
+            with suppress(UnsupportedCase, ExportError):
+                import_onnx(file, batch, plan.shapes, ANY_RUNTIME, cache)
 
 
 def _wait(futures: Mapping[str, Future[None]], context: RunContext) -> None:

@@ -22,7 +22,7 @@ GENERIC = Board(
     name="generic-linux",
     title="Linux machine",
     compatible=(),
-    note="board not recognised; if it has power rails, name the total in devices.yaml (power.total)",
+    note="board not recognised; name its total rail in devices.yaml (power.total) if it has one",
 )
 
 

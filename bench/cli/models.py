@@ -12,11 +12,10 @@ from rich.table import Table
 
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import suggest
 from bench.errors import ConfigError
 from bench.export.cache import default_cache
-from bench.export.cases import export_case
-from bench.plan import expand, find_scheme, make_plan
+from bench.export.cases import export_case, find_model, parse_scheme
+from bench.plan import expand, make_plan
 from bench.records import GraphLimits
 from models import MODELS, ModelsExtraMissing, ModelSpec, describe
 
@@ -47,9 +46,9 @@ def list_models(as_json: bool) -> None:
 @options.as_json
 def show(name: str, scheme: str, as_json: bool) -> None:
     """Show a model's size under a scheme, stage by stage."""
-    spec = _find(name)
+    spec = find_model(name)
     try:
-        summary = describe(spec, find_scheme(name, scheme))
+        summary = describe(spec, parse_scheme(spec, scheme))
     except ModelsExtraMissing as error:
         raise ConfigError(str(error)) from None
     if as_json:
@@ -95,7 +94,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Export a model to ONNX: graph, shared weights file, reference inputs and outputs."""
-    _find(name)
+    find_model(name)
     plan = make_plan(models=(name,), schemes=schemes, weights=weights or (), batches=batches)
     limits = GraphLimits(opset=opset, ir_version=7 if opset < 15 else 8)
     try:
@@ -124,12 +123,6 @@ def export(
         people().print(f"{case.label}: {output / artifact.graph.name}", markup=False)
     if as_json:
         emit_json(written)
-
-
-def _find(name: str) -> ModelSpec:
-    if name not in MODELS:
-        raise ConfigError(f"unknown model {name!r}; {suggest(name, MODELS)}")
-    return MODELS[name]
 
 
 def _facts(spec: ModelSpec) -> dict[str, Any]:

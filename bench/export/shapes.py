@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from onnx import ValueInfoProto
 
-from bench.errors import ConfigError
+from bench.errors import ConfigError, UnsupportedCase
 
 
 def fix_shapes(
@@ -18,7 +18,8 @@ def fix_shapes(
     """Write a fixed shape into every input, in place.
 
     A dynamic first dimension takes ``batch`` when one was asked for; all other dynamic
-    dimensions come from ``shapes``. Raises ConfigError when one is left over or contradicted.
+    dimensions come from ``shapes``. Raises ConfigError when one is left over or contradicted,
+    UnsupportedCase when the model is fixed at another batch.
     """
     names = [value.name for value in inputs]
     for name in shapes:
@@ -80,7 +81,7 @@ def _settle(
                 f"which is fixed: ({shown})"
             )
         elif axis == 0 and batch is not None and batch != size and len(declared) > 1:
-            raise ConfigError(
+            raise UnsupportedCase(
                 f"{file}: input {name!r} is fixed at batch {size} ({shown}); "
                 f"batch {batch} needs a model exported for it"
             )

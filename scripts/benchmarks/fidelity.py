@@ -2,7 +2,7 @@
 
 For a model of about 60 µs and for ShuffleNetV2 1.0x: short rounds of the agent's real worker
 process are interleaved, in random order, with rounds of a plain process that does nothing but
-call ``session.run`` between two clock reads. Printed is the ratio of their medians per pair
+call ``session.run`` between two clock reads (after the same untimed lead-in). Printed is the ratio of their medians per pair
 (median and quartiles over all pairs). Every ``--loads``-th part of the pairs uses fresh
 processes, since where a process lies in memory alone moves a latency by a per cent.
 
@@ -48,6 +48,9 @@ names = json.loads(str(archive["names"]))
 feed = {name: archive["in%d" % i] for i, name in enumerate(names["inputs"])}
 outputs = names["outputs"]
 for line in sys.stdin:
+    end = time.perf_counter() + float(sys.argv[3])
+    while time.perf_counter() < end:
+        session.run(outputs, feed)
     end = time.perf_counter() + float(line)
     times = []
     while time.perf_counter() < end:
@@ -90,7 +93,8 @@ class BareLoop:
     """A fresh process that only loops around ``session.run``."""
 
     def __init__(self, graph: Path, reference: Path) -> None:
-        argv = [sys.executable, "-c", BARE_LOOP, str(graph), str(reference)]
+        lead = str(schedule.LEAD_S)
+        argv = [sys.executable, "-c", BARE_LOOP, str(graph), str(reference), lead]
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -25,9 +25,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_of_the_table_exists(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_of_the_table_exists(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     assert "Usage: bench " + name in capsys.readouterr().out
 
