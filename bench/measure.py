@@ -24,7 +24,8 @@ from bench.export.cases import export_case
 from bench.export.onnx_files import import_onnx
 from bench.plan import Plan
 from bench.power import choose_power, sensor_options
-from bench.records import Artifact, Case, PowerSource, Reason, Recording, Status, Trial, Verdict
+from bench.recordings import Artifact, PowerSource, Recording
+from bench.records import Case, Reason, Status, Trial, Verdict
 from bench.runtimes import RUNTIMES, graph_limits
 from bench.store.writer import RunWriter
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.records import GraphLimits
+from bench.recordings import GraphLimits
 
 # Newest ONNX opset and IR version that each minor release of ONNX Runtime 1.x reads; from the
 # ONNX release that it was built with (onnxruntime docs/Versioning.md, onnx docs/Versioning.md).

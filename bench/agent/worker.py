@@ -132,7 +132,7 @@ def timed_block(run, output_names, feed, seconds, lead_s):
 
 
 def read_names(reference):
-    """``(input names, output names)`` of a reference file (see records.Artifact)."""
+    """``(input names, output names)`` of a reference file (see recordings.Artifact)."""
     import numpy
 
     with numpy.load(reference, allow_pickle=False) as archive:

@@ -10,15 +10,8 @@ import numpy as np
 from bench.analysis.energy import EnergyResult
 from bench.analysis.stats import MIN_ROUNDS_FOR_INTERVAL
 from bench.analysis.trace import BRIDGE_PERIODS
-from bench.records import (
-    EnergyStats,
-    LatencyStats,
-    PowerSource,
-    Procedure,
-    Reason,
-    Recording,
-    Source,
-)
+from bench.recordings import PowerSource, Recording
+from bench.records import EnergyStats, LatencyStats, Procedure, Reason, Source
 
 MAX_BACKGROUND = 0.10
 """Share of CPU time of other processes above which a quantity is ``background-load``."""

@@ -1,4 +1,4 @@
-"""From decoded journal records to one :class:`~bench.records.Recording` per case.
+"""From decoded journal records to one :class:`~bench.recordings.Recording` per case.
 
 The format is that of :mod:`bench.agent.wire`. A journal that was cut short, or that holds a record
 this code does not understand, still gives everything else: what could not be used is listed in
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.solo import load_stats, memory_stats, parity
-from bench.records import IdleLine, PowerTrace, Recording, Round
+from bench.recordings import IdleLine, PowerTrace, Recording, Round
 
 
 @dataclass(slots=True)

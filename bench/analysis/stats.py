@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from bench.records import LatencyStats, Round
+from bench.recordings import Round
+from bench.records import LatencyStats
 
 MIN_SAMPLES = {90: 36, 95: 72, 99: 368}
 """Fewest samples for which a two-sided 95 % order-statistic interval of the percentile exists."""

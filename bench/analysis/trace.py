@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records import PowerTrace
+from bench.recordings import PowerTrace
 
 GAP_PERIODS = 3.0
 """Readings further apart than this many sampling periods have a gap between them."""

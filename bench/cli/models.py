@@ -16,7 +16,7 @@ from bench.errors import ConfigError
 from bench.export.cache import default_cache
 from bench.export.cases import export_case, find_model, parse_scheme
 from bench.plan import expand, make_plan
-from bench.records import GraphLimits
+from bench.recordings import GraphLimits
 from models import MODELS, ModelsExtraMissing, ModelSpec, describe
 
 

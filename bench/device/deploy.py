@@ -13,7 +13,7 @@ from pathlib import Path
 
 import bench.agent
 from bench.device.transport import Push, Transport
-from bench.records import Artifact
+from bench.recordings import Artifact
 
 # The oldest time that a zip file can hold; equal sources must give equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.agent import wire
-from bench.records import Artifact, Case, PowerSource, Procedure
+from bench.recordings import Artifact, PowerSource
+from bench.records import Case, Procedure
 from bench.runtimes import RUNTIMES
 
 

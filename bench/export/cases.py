@@ -10,7 +10,7 @@ from typing import Any
 from bench.errors import ConfigError
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import choose_target
-from bench.records import Artifact, GraphLimits
+from bench.recordings import Artifact, GraphLimits
 from models import MODELS, ModelSpec, Scheme, SchemeError
 
 WEIGHT_MODES = ("load", "runtime", "factored")

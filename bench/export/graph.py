@@ -18,7 +18,7 @@ from torch import nn
 
 from bench.export.older_opset import rewrite_for
 from bench.export.weights import refer
-from bench.records import GraphLimits
+from bench.recordings import GraphLimits
 
 EXPORTER_OPSET = 18
 """What torch's exporter writes; it cannot go lower."""

@@ -36,7 +36,7 @@ def random_input(shape: Sequence[int], dtype: np.dtype[np.generic], position: in
 
 
 def reference_bytes(inputs: dict[str, Array], outputs: dict[str, Array]) -> bytes:
-    """Return the ``.npz`` (format: :class:`bench.records.Artifact`); equal arrays, equal bytes."""
+    """Return the ``.npz`` that :class:`bench.recordings.Artifact` describes, the same every time."""
     names = json.dumps({"inputs": list(inputs), "outputs": list(outputs)})
     arrays = {f"in{i}": value for i, value in enumerate(inputs.values())}
     arrays |= {f"out{i}": value for i, value in enumerate(outputs.values())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.errors import UnsupportedCase
-from bench.records import GraphLimits
+from bench.recordings import GraphLimits
 
 NEWEST = GraphLimits(opset=17, ir_version=8)
 """Never newer than this, whatever a board reads: the operators of these networks have not

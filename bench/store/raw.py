@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bench.errors import StoreError
-from bench.records import PowerTrace, Recording, Round
+from bench.recordings import PowerTrace, Recording, Round
 
 _METADATA = b"bench"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.records import Manifest, Recording, Trial
+from bench.recordings import Recording
+from bench.records import Manifest, Trial
 from bench.store import raw
 from bench.store.files import append_line, explained, safe_name, sync_folder, write_atomic
 

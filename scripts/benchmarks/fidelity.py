@@ -31,7 +31,7 @@ from onnx import TensorProto, helper
 from bench.agent import schedule
 from bench.agent.processes import CaseWorker
 from bench.export import cases
-from bench.records import GraphLimits
+from bench.recordings import GraphLimits
 
 SMALL_LAYERS, SMALL_WIDTH = 17, 192
 WARMUP_S = 1.0

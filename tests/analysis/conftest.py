@@ -7,16 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from bench.records import (
-    Case,
-    IdleLine,
-    PowerSource,
-    PowerTrace,
-    Procedure,
-    Recording,
-    Round,
-    Source,
-)
+from bench.recordings import IdleLine, PowerSource, PowerTrace, Recording, Round
+from bench.records import Case, Procedure, Source
 
 S = 1_000_000_000
 """Nanoseconds in a second."""

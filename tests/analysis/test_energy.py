@@ -9,7 +9,8 @@ import pytest
 
 from bench.analysis.energy import energy_result, inferences_in
 from bench.analysis.trace import power_readings, window_energy
-from bench.records import PowerTrace, Source
+from bench.recordings import PowerTrace
+from bench.records import Source
 
 S = 1_000_000_000
 TAU = 0.43

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from bench.analysis.validity import blank_trial, evaluate
-from bench.records import PowerTrace, Reason, Source, Status, Trial, Verdict
+from bench.recordings import PowerTrace
+from bench.records import Reason, Source, Status, Trial, Verdict
 
 VALID = Verdict(status=Status.VALID)
 

@@ -17,7 +17,7 @@ from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export import graph
 from bench.export.cases import export_case
 from bench.export.older_opset import rewrite_for
-from bench.records import GraphLimits
+from bench.recordings import GraphLimits
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 OLD = GraphLimits(opset=13, ir_version=7)

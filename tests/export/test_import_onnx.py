@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.onnx_files import import_onnx
-from bench.records import GraphLimits
+from bench.recordings import GraphLimits
 
 LIMITS = GraphLimits(opset=17, ir_version=8)
 WEIGHT = np.arange(24, dtype=np.float32).reshape(4, 6) / 24

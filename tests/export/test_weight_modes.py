@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from onnx import ModelProto, numpy_helper
 
-from bench.records import Artifact, GraphLimits
+from bench.recordings import Artifact, GraphLimits
 from models import MODELS, Scheme
 
 SMALL = "shufflenet_v2_x0_5_cifar100"

@@ -16,19 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.errors import StoreError
-from bench.records import (
-    SCHEMA_VERSION,
-    Case,
-    IdleLine,
-    Manifest,
-    PowerTrace,
-    Procedure,
-    Recording,
-    Round,
-    Status,
-    Trial,
-    Verdict,
-)
+from bench.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records import SCHEMA_VERSION, Case, Manifest, Procedure, Status, Trial, Verdict
 from bench.store.reader import list_runs, open_run
 from bench.store.writer import RunWriter, new_run_id
 

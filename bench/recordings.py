@@ -1,0 +1,123 @@
+"""What is passed on between the parts of the host and never stored as such.
+
+Frozen dataclasses; several hold raw numpy arrays as they came from the board. Units stand in the
+names, as in :mod:`bench.records`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.records import ArtifactFacts, Source
+
+
+@dataclass(frozen=True, slots=True)
+class GraphLimits:
+    """The newest ONNX opset and IR version that a board's runtime reads."""
+
+    opset: int
+    ir_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An exported model on the host's disk with its reference inputs and outputs.
+
+    ``graph`` refers to ``weights`` (external data) by its bare file name, so both must lie in
+    one folder. ``reference`` is an ``.npz`` with arrays ``in0``, ``in1``, ..., ``out0``, ... and
+    a 0-d string array ``names`` holding JSON ``{"inputs": [...], "outputs": [...]}``.
+    File names contain the content hash, so equal names mean equal bytes.
+    """
+
+    graph: Path
+    weights: Path | None
+    reference: Path
+    facts: ArtifactFacts
+    classifier: bool
+    """Whether the outputs are class scores, for which top-1 agreement makes sense."""
+    fresh: bool
+    """Whether this call exported it (``False``: it came from the cache)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerTrace:
+    """Readings of one power source, in order, on the board's monotonic clock.
+
+    ``values``: shape (samples, channels), watts for ``unit == "W"`` or a running energy counter
+    in joules for ``unit == "J"`` (already unwrapped). A failed read is NaN, never 0.
+    """
+
+    channels: tuple[str, ...]
+    unit: str
+    t_before_ns: NDArray[np.int64]
+    t_after_ns: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A block of back-to-back inferences of one case.
+
+    Inference i runs from ``start_ns + sum(durations_ns[:i])`` for ``durations_ns[i]``.
+    ``window_ns`` (energy rounds only) is the part over which power counts.
+    ``background`` is the share (0..1) of all CPU time spent by processes that are not ours.
+    """
+
+    index: int
+    kind: str
+    start_ns: int
+    durations_ns: NDArray[np.int64]
+    window_ns: tuple[int, int] | None = None
+    trace: PowerTrace | None = None
+    background: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdleLine:
+    """Power of the board with all workers loaded and parked, before or after the rounds."""
+
+    where: str
+    window_ns: tuple[int, int]
+    trace: PowerTrace
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Everything the journal holds about one case, plus the idle lines it shares with others."""
+
+    case_key: str
+    solo: dict[str, Any] | None
+    warmup: dict[str, Any] | None
+    failure: dict[str, Any] | None
+    rounds: tuple[Round, ...]
+    idle: tuple[IdleLine, ...]
+    health: tuple[dict[str, Any], ...]
+    finished: bool
+    lost: tuple[str, ...] = field(default=())
+    """What could not be read from the journal, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSource:
+    """The sensor chosen for a device and how its channels make up the total.
+
+    ``total``: names of the channels whose sum is the figure; ``lag_s``: time constant of the
+    sensor's low-pass (0: unfiltered, ``None``: unknown); ``resolution_w``: one step of the sum.
+    """
+
+    sensor: str
+    source: Source
+    scope: str
+    total: tuple[str, ...]
+    channels: tuple[str, ...]
+    unit: str
+    lag_s: float | None
+    resolution_w: float | None
+    gain_error: float | None
+    note: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
