@@ -36,7 +36,7 @@ def random_input(shape: Sequence[int], dtype: np.dtype[np.generic], position: in
 
 
 def reference_bytes(inputs: dict[str, Array], outputs: dict[str, Array]) -> bytes:
-    """Return the ``.npz`` that :class:`bench.recordings.Artifact` describes, the same every time."""
+    """Return the ``.npz`` that :class:`~bench.recordings.Artifact` describes."""
     names = json.dumps({"inputs": list(inputs), "outputs": list(outputs)})
     arrays = {f"in{i}": value for i, value in enumerate(inputs.values())}
     arrays |= {f"out{i}": value for i, value in enumerate(outputs.values())}

@@ -2,9 +2,10 @@
 
 For a model of about 60 µs and for ShuffleNetV2 1.0x: short rounds of the agent's real worker
 process are interleaved, in random order, with rounds of a plain process that does nothing but
-call ``session.run`` between two clock reads (after the same untimed lead-in). Printed is the ratio of their medians per pair
-(median and quartiles over all pairs). Every ``--loads``-th part of the pairs uses fresh
-processes, since where a process lies in memory alone moves a latency by a per cent.
+call ``session.run`` between two clock reads, after the same untimed lead-in. Printed is the
+ratio of their medians per pair (median and quartiles over all pairs). Every ``--loads``-th
+part of the pairs uses fresh processes, since where a process lies in memory alone moves a
+latency by a per cent::
 
     python scripts/benchmarks/fidelity.py [--rounds 90] [--seconds 0.2] [--loads 6]
 """

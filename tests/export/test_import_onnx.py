@@ -250,7 +250,7 @@ def test_torch_is_never_imported(tmp_path) -> None:
     code = (
         "import sys, pathlib\n"
         "from bench.export.onnx_files import import_onnx\n"
-        "from bench.records import GraphLimits\n"
+        "from bench.recordings import GraphLimits\n"
         "import_onnx(pathlib.Path(sys.argv[1]), None, {}, GraphLimits(17, 8),\n"
         "            pathlib.Path(sys.argv[2]))\n"
         "print('torch' in sys.modules)"
