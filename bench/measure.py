@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.agent import wire
-from bench.analysis.journal import recordings
-from bench.analysis.validity import blank_trial, evaluate
+from bench.analysis.validity import blank_trial
 from bench.boards import recognise
 from bench.config import LocalDevice, SshDevice
 from bench.connection import interpreter, open_transport
@@ -20,13 +18,15 @@ from bench.device.follow import follow
 from bench.device.job import Deployed, build_job
 from bench.device.transport import Transport
 from bench.errors import AgentError, ExportError, UnsupportedCase
+from bench.evaluation import store_trials, trial_id
 from bench.export.cases import export_case
 from bench.export.onnx_files import import_onnx
 from bench.plan import Plan
 from bench.power import choose_power, sensor_options
-from bench.recordings import Artifact, PowerSource, Recording
-from bench.records import Case, Reason, Status, Trial, Verdict
+from bench.recordings import Artifact
+from bench.records import Case, JobFacts, PowerSource, Reason, Status, Trial, Verdict
 from bench.runtimes import RUNTIMES, graph_limits
+from bench.store.files import safe_name
 from bench.store.writer import RunWriter
 
 DeviceSettings = LocalDevice | SshDevice
@@ -89,26 +89,23 @@ def measure_device(
         run.observer.phase(name, "sending")
         deployed = _deploy(transport, device.work_dir, artifacts, name, run)
         power, verdict = _power(name, device, probe, run)
-        job_id = f"{run.writer.manifest.run_id}-{name}"
-        job = build_job(
-            job_id, device.root, run.plan.procedure, deployed, power, device.power.period_s
+        facts = JobFacts(
+            device=name,
+            job_id=f"{run.writer.manifest.run_id}-{safe_name(name)}",
+            power=power,
+            without_power=verdict,
+            artifacts={case.key: artifact.facts for case, artifact in artifacts},
         )
-        recorded = _run_job(name, client, transport, job, run)
+        run.writer.save_job(facts)
+        job = build_job(
+            facts.job_id, device.root, run.plan.procedure, deployed, power, device.power.period_s
+        )
+        journal = _run_job(name, client, transport, job, run)
     finally:
         transport.close()
-    for item in deployed:
-        recording = recorded[item.case.key]
-        trial = evaluate(
-            recording,
-            item.case,
-            run.plan.procedure,
-            power,
-            run_id=run.writer.manifest.run_id,
-            trial_id=_trial_id(item.case, run),
-            artifact=item.artifact.facts,
-            energy_reason=verdict,
-        )
-        _store(trial, recording, run)
+    run.writer.save_journal(name, journal)
+    for trial in store_trials(run.writer, facts, journal, [case for case, _ in artifacts]):
+        run.observer.trial(trial)
 
 
 def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact | None:
@@ -130,11 +127,9 @@ def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact
         return artifact
     run.observer.note(case.device, f"{case.label}: {verdict.status}: {verdict.detail}")
     manifest = run.writer.manifest
-    _store(
-        blank_trial(case, verdict, run_id=manifest.run_id, trial_id=_trial_id(case, run)),
-        None,
-        run,
-    )
+    trial = blank_trial(case, verdict, run_id=manifest.run_id, trial_id=trial_id(case, manifest))
+    run.writer.append(trial, None)
+    run.observer.trial(trial)
     return None
 
 
@@ -182,8 +177,8 @@ def _run_job(
     transport: Transport,
     job: dict[str, Any],
     run: RunContext,
-) -> dict[str, Recording]:
-    """Start the job, leave the board alone until it is done, and return what it recorded."""
+) -> bytes:
+    """Start the job, leave the board alone until it is done, and return its journal."""
     job_id = job["job_id"]
     started = client.start(job_id, job)
 
@@ -193,23 +188,6 @@ def _run_job(
     expect(started.expected_s)
     ended = follow(client, transport, job_id, started.expected_s, run.cancel, expect)
     run.observer.phase(name, "collecting")
-    data = client.journal(job_id)
-    run.writer.save_journal(name, data)
-    records, problems = wire.decode_records(data)
     if ended == "dead":
-        tail = client.log_tail(job_id)
-        if not records:
-            raise AgentError("the agent ended without a result", detail=tail)
-        problems = [*problems, "the agent ended before its job was done"]
-        run.observer.note(name, f"{problems[-1]}:\n{tail}")
-    return recordings(records, problems, [case["key"] for case in job["cases"]])
-
-
-def _trial_id(case: Case, run: RunContext) -> str:
-    """Number of the case in the manifest: short, unique in the run, safe as a file name."""
-    return f"t{run.writer.manifest.cases.index(case) + 1:03d}"
-
-
-def _store(trial: Trial, recording: Recording | None, run: RunContext) -> None:
-    run.writer.append(trial, recording)
-    run.observer.trial(trial)
+        run.observer.note(name, f"the agent ended before its job:\n{client.log_tail(job_id)}")
+    return client.journal(job_id)

@@ -7,8 +7,7 @@ from typing import Any
 
 from bench.boards.spec import Board
 from bench.config import PowerSettings
-from bench.recordings import PowerSource
-from bench.records import Reason, Source, Status, Verdict
+from bench.records import PowerSource, Reason, Source, Status, Verdict
 
 # Measured before counted before estimated; a replayed trace is used only when it is asked for.
 _AUTO_ORDER = ("ina3221", "rapl", "estimate")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records import ArtifactFacts, Source
+from bench.records import ArtifactFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +100,5 @@ class Recording:
     finished: bool
     lost: tuple[str, ...] = field(default=())
     """What could not be read from the journal, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class PowerSource:
-    """The sensor chosen for a device and how its channels make up the total.
-
-    ``total``: names of the channels whose sum is the figure; ``lag_s``: time constant of the
-    sensor's low-pass (0: unfiltered, ``None``: unknown); ``resolution_w``: one step of the sum.
-    """
-
-    sensor: str
-    source: Source
-    scope: str
-    total: tuple[str, ...]
-    channels: tuple[str, ...]
-    unit: str
-    lag_s: float | None
-    resolution_w: float | None
-    gain_error: float | None
-    note: str = ""
-    options: dict[str, Any] = field(default_factory=dict)
+    sensor_lost: str = ""
+    """Why there is no power from some point on, empty when the sensor held out."""

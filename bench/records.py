@@ -264,3 +264,38 @@ class Manifest(Record):
     device_errors: dict[str, str] = {}
     finished_at: str | None = None
     interrupted: bool = False
+
+
+class PowerSource(Record):
+    """The sensor chosen for a device and how its channels make up the total.
+
+    ``total``: names of the channels whose sum is the figure; ``lag_s``: time constant of the
+    sensor's low-pass (0: unfiltered, ``None``: unknown); ``resolution_w``: one step of the sum.
+    """
+
+    sensor: str
+    source: Source
+    scope: str
+    total: tuple[str, ...]
+    channels: tuple[str, ...]
+    unit: str
+    lag_s: float | None
+    resolution_w: float | None
+    gain_error: float | None
+    note: str = ""
+    options: dict[str, Any] = {}
+
+
+class JobFacts(Record):
+    """What it takes to turn a device's journal into trials; stored before the job starts.
+
+    ``artifacts`` has the cases of the job by their keys. ``without_power`` is the verdict on
+    energy when ``power`` is ``None``.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    device: str
+    job_id: str
+    power: PowerSource | None
+    without_power: Verdict
+    artifacts: dict[str, ArtifactFacts]

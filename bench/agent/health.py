@@ -15,6 +15,8 @@ def read_health(root):
         "t_ns": now_ns(),
         "temperature_c": temperatures_c(root),
         "frequency_khz": frequencies_khz(root),
+        "frequency_min_khz": frequency_limits_khz(root, "scaling_min_freq"),
+        "frequency_max_khz": frequency_limits_khz(root, "scaling_max_freq"),
         "governor": governors(root),
         "load1": load1(root),
         "available_bytes": memory_bytes(root, "MemAvailable"),
@@ -48,6 +50,16 @@ def frequencies_khz(root):
             now = sysfs.read_int(os.path.join(folder, "cpufreq", "scaling_cur_freq"))
         if now is not None:
             found[os.path.basename(folder)] = now
+    return found
+
+
+def frequency_limits_khz(root, name):
+    """``{cpu: kHz}`` of ``scaling_min_freq`` or ``scaling_max_freq``."""
+    found = {}
+    for folder in _cpu_folders(root):
+        limit = sysfs.read_int(os.path.join(folder, "cpufreq", name))
+        if limit is not None:
+            found[os.path.basename(folder)] = limit
     return found
 
 

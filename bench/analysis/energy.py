@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from bench.analysis.stats import mean_half_width
 from bench.analysis.trace import WindowEnergy, total_readings, window_energy
-from bench.recordings import IdleLine, PowerSource, Round
-from bench.records import EnergyStats, Source
+from bench.recordings import IdleLine, Round
+from bench.records import EnergyStats, PowerSource, Source
 
 LAG_TOLERANCE = 0.10
 """How well the sensor's time constant is taken to be known (relative, 95 %)."""

@@ -10,8 +10,8 @@ import numpy as np
 from bench.analysis.energy import EnergyResult
 from bench.analysis.stats import MIN_ROUNDS_FOR_INTERVAL
 from bench.analysis.trace import BRIDGE_PERIODS
-from bench.recordings import PowerSource, Recording
-from bench.records import EnergyStats, LatencyStats, Procedure, Reason, Source
+from bench.recordings import Recording
+from bench.records import EnergyStats, LatencyStats, PowerSource, Procedure, Reason, Source
 
 MAX_BACKGROUND = 0.10
 """Share of CPU time of other processes above which a quantity is ``background-load``."""
@@ -112,6 +112,9 @@ def energy_findings(
 ) -> list[Finding]:
     """Return what speaks against the energy."""
     found = _rounds_findings(recording, "energy", procedure.energy_rounds)
+    if recording.sensor_lost:
+        found = [item for item in found if item[0] is not Reason.INTERRUPTED]
+        found.append((Reason.SENSOR_GAPS, f"the power sensor was lost: {recording.sensor_lost}"))
     done = sum(item.kind == "energy" for item in recording.rounds)
     if done and (
         result.stats is None

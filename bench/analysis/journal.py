@@ -41,7 +41,7 @@ def recordings(
     idle: list[IdleLine] = []
     health: list[dict[str, Any]] = []
     lost = list(problems)
-    finished = False
+    finished, sensor_lost = False, ""
     for number, record in enumerate(records, 1):
         kind = record.get("kind")
         case = gathered.get(str(record.get("case")))
@@ -50,6 +50,8 @@ def recordings(
                 idle.append(_idle_line(record))
             elif kind == "health":
                 health.append(record)
+            elif kind == "sensor":
+                sensor_lost = str(record["text"])
             elif kind == "end":
                 finished = record["reason"] == "finished"
             elif kind in ("solo", "warmup", "failure", "round"):
@@ -71,6 +73,7 @@ def recordings(
             health=tuple(health),
             finished=finished,
             lost=(*lost, *case.lost),
+            sensor_lost=sensor_lost,
         )
         for key, case in gathered.items()
     }

@@ -20,8 +20,17 @@ from bench.analysis.findings import (
 )
 from bench.analysis.solo import load_stats, memory_stats, parity
 from bench.analysis.stats import latency_stats, sampler_effect
-from bench.recordings import PowerSource, Recording
-from bench.records import ArtifactFacts, Case, Procedure, Reason, Status, Trial, Verdict
+from bench.recordings import Recording
+from bench.records import (
+    ArtifactFacts,
+    Case,
+    PowerSource,
+    Procedure,
+    Reason,
+    Status,
+    Trial,
+    Verdict,
+)
 
 NO_SENSOR = Verdict(
     status=Status.UNMEASURED,

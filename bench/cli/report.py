@@ -9,6 +9,7 @@ import click
 from bench.cli import options
 from bench.cli.output import emit_json, people
 from bench.errors import StoreError
+from bench.evaluation import completed
 from bench.report.page import write_report
 from bench.store.reader import list_runs, open_run
 
@@ -24,7 +25,7 @@ def report(run_id: str | None, results_dir: Path, as_json: bool) -> None:
         if not runs:
             raise StoreError(f"no run with a trial in {results_dir}; `bench run` makes one")
         run_id = runs[-1].run_id
-    written = write_report(open_run(run_id, results_dir))
+    written = write_report(completed(open_run(run_id, results_dir)))
     if as_json:
         emit_json({"run_id": run_id, "files": [str(path) for path in written.files]})
         return

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
+from bench.evaluation import completed
 from bench.report.table import summary_table
 from bench.store.reader import RunListing, list_runs, open_run
 
@@ -49,7 +50,7 @@ def list_results(results_dir: Path, as_json: bool) -> None:
 @options.as_json
 def show(run_id: str, results_dir: Path, as_json: bool) -> None:
     """Show the trials of a run."""
-    run = open_run(run_id, results_dir)
+    run = completed(open_run(run_id, results_dir))
     if as_json:
         emit_json(
             {

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.agent import wire
-from bench.recordings import Artifact, PowerSource
-from bench.records import Case, Procedure
+from bench.recordings import Artifact
+from bench.records import Case, PowerSource, Procedure
 from bench.runtimes import RUNTIMES
 
 

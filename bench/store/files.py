@@ -52,10 +52,13 @@ def append_line(path: Path, line: bytes) -> None:
         OSError: it could not be written; the file is as long as before.
     """
     # Unbuffered: a buffer that could not be written would be tried again when the file is closed.
-    with path.open("ab", buffering=0) as file:
-        size = file.tell()
+    with path.open("ab+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        # A line that a crash cut short must not swallow this one.
+        torn = size > 0 and file.read(1) != b"\n"
         try:
-            rest = line + b"\n"
+            rest = (b"\n" if torn else b"") + line + b"\n"
             while rest:
                 rest = rest[file.write(rest) :]
             os.fsync(file.fileno())

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import StoreError
-from bench.records import SCHEMA_VERSION, Case, Manifest, Trial
+from bench.records import SCHEMA_VERSION, Case, JobFacts, Manifest, Trial
 from bench.store import raw
 from bench.store.files import explained
 from bench.store.writer import MANIFEST_FILE, TRIALS_FILE
@@ -34,6 +34,23 @@ class Run:
         """Cases of the manifest that have no trial (the run was cut before them)."""
         done = {trial.case for trial in self.trials}
         return tuple(case for case in self.manifest.cases if case not in done)
+
+    def jobs(self) -> list[tuple[JobFacts, bytes]]:
+        """Return each device's job whose journal has come back, with that journal.
+
+        Raises:
+            StoreError: a file cannot be read.
+        """
+        found = []
+        for path in sorted((self.path / "jobs").glob("*.json")):
+            journal = self.path / "journals" / f"{path.stem}.jsonl"
+            if not journal.exists():
+                continue
+            with explained("read", path):
+                document = json.loads(path.read_bytes())
+                data = journal.read_bytes()
+            found.append((JobFacts.model_validate(_checked(document, path)), data))
+        return found
 
     def latency(self, trial_id: str) -> raw.LatencySamples | None:
         """Return every inference of a trial, ``None`` when it has none.

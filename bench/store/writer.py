@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.errors import StoreError
 from bench.recordings import Recording
-from bench.records import Manifest, Trial
+from bench.records import JobFacts, Manifest, Trial
 from bench.store import raw
 from bench.store.files import append_line, explained, safe_name, sync_folder, write_atomic
 
@@ -52,7 +52,7 @@ class RunWriter:
         writer = cls(path, manifest)
         writer.update()
         with explained("make a folder in", path):
-            for name in ("journals", "raw"):
+            for name in ("jobs", "journals", "raw"):
                 (path / name).mkdir()
             sync_folder(path)
             sync_folder(results_dir)
@@ -67,6 +67,12 @@ class RunWriter:
         """Add what the probe of a device told to the manifest."""
         with self._lock:
             self._replace_manifest({"probes": {**self.manifest.probes, device: dict(facts)}})
+
+    def save_job(self, facts: JobFacts) -> None:
+        """Keep what it takes to evaluate a device's journal, also after this process is gone."""
+        path = self.path / "jobs" / f"{safe_name(facts.device)}.json"
+        with self._lock, explained("write", path):
+            write_atomic(path, facts.model_dump_json(indent=1).encode() + b"\n")
 
     def save_journal(self, device: str, data: bytes) -> Path:
         """Keep a board's journal as it came, replacing an earlier, shorter copy."""

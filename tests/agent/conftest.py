@@ -11,23 +11,9 @@ from pathlib import Path
 
 import pytest
 from board_folder import BoardFolder
-from python36 import environment36, find_python36
 
 
-@pytest.fixture(scope="session")
-def python36() -> Path:
-    """A Python 3.6 with ONNX Runtime 1.10. Required in CI."""
-    return environment36()
-
-
-def _pythons() -> list[str]:
-    wanted = ["host"]
-    if os.environ.get("CI") == "true" or find_python36() is not None:
-        wanted.append("python36")
-    return wanted
-
-
-@pytest.fixture(params=_pythons())
+@pytest.fixture(params=["host", pytest.param("python36", marks=pytest.mark.python36)])
 def python(request: pytest.FixtureRequest) -> Path:
     """Each Python that the agent must run on, with an ONNX Runtime of its time."""
     if request.param == "python36":

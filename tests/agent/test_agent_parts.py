@@ -129,3 +129,11 @@ def test_clocks_are_taken_from_the_hardware_where_it_tells(tree: Tree) -> None:
     cpu0 = "/sys/devices/system/cpu/cpu0/cpufreq"
     files = {f"{cpu0}/scaling_cur_freq": "1500000\n", f"{cpu0}/cpuinfo_cur_freq": "900000\n"}
     assert health.frequencies_khz(str(tree(files))) == {"cpu0": 900000}
+
+
+def test_health_has_the_limits_between_which_clocks_may_move(tree):
+    cpufreq = "/sys/devices/system/cpu/cpu0/cpufreq"
+    files = {f"{cpufreq}/scaling_min_freq": "102000\n", f"{cpufreq}/scaling_max_freq": "1479000\n"}
+    facts = health.read_health(str(tree(files)))
+    assert facts["frequency_min_khz"] == {"cpu0": 102000}
+    assert facts["frequency_max_khz"] == {"cpu0": 1479000}

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from bench.recordings import IdleLine, PowerSource, PowerTrace, Recording, Round
-from bench.records import Case, Procedure, Source
+from bench.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records import Case, PowerSource, Procedure, Source
 
 S = 1_000_000_000
 """Nanoseconds in a second."""

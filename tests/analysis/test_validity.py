@@ -288,3 +288,14 @@ def test_traces_of_another_shape_do_not_crash(judge, make):
         for item in recording.rounds
     )
     assert judge(dataclasses.replace(recording, rounds=rounds)).energy is None
+
+
+def test_a_lost_sensor_is_a_gap_and_not_an_interrupted_run(judge, make):
+    recording = make.recording()
+    latency_only = tuple(item for item in recording.rounds if item.kind == "latency")
+    lost = dataclasses.replace(recording, rounds=latency_only, sensor_lost="read failed: EIO")
+    trial = judge(lost)
+    assert trial.latency_status == VALID
+    assert trial.energy is None
+    assert trial.energy_status.reasons == (Reason.SENSOR_GAPS,)
+    assert "EIO" in trial.energy_status.detail

@@ -11,8 +11,18 @@ import numpy as np
 import pytest
 
 from bench.analysis.validity import evaluate
-from bench.recordings import IdleLine, PowerSource, PowerTrace, Recording, Round
-from bench.records import ArtifactFacts, Case, Manifest, Procedure, Reason, Source, Status, Verdict
+from bench.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records import (
+    ArtifactFacts,
+    Case,
+    Manifest,
+    PowerSource,
+    Procedure,
+    Reason,
+    Source,
+    Status,
+    Verdict,
+)
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter
 

@@ -14,6 +14,7 @@ from sshd import Sshd
 
 from bench.config import LocalDevice, PowerSettings, ReplayFile, SshDevice
 from bench.errors import StoreError, TransportError
+from bench.evaluation import completed
 from bench.plan import Plan
 from bench.records import Reason, Source, Status, Trial
 from bench.session import Outcome
@@ -99,6 +100,7 @@ def test_over_ssh(measure: Measure, sshd: Sshd, tmp_path: Path) -> None:
     assert (tmp_path / "ssh-board").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.python36
 def test_over_ssh_on_a_board_with_python_3_6(
     measure: Measure, sshd: Sshd, tmp_path: Path, python36: Path
 ) -> None:
@@ -197,6 +199,25 @@ def test_results_that_cannot_be_written_are_an_error_before_anything_is_measured
     with pytest.raises(StoreError) as caught:
         measure({"local": local}, results_dir=tmp_path / "file" / "results")
     assert "\n" not in str(caught.value)
+
+
+def test_a_host_that_died_while_it_evaluated_loses_nothing(
+    measure: Measure, local: LocalDevice
+) -> None:
+    outcome, _ = measure({"local": local})
+    run = outcome.run
+    lines = (run.path / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    # What a crash after the second trial leaves, in the middle of writing the third.
+    (run.path / "trials.jsonl").write_bytes(b"".join(lines[:2]) + lines[2][:100])
+    for path in (run.path / "raw").glob("t00[34]*"):
+        path.unlink()
+    cut = open_run(run.path, run.path.parent)
+    assert len(cut.trials) == 2 and len(cut.missing) == 2
+    again = completed(cut)
+    assert again.trials == run.trials
+    assert not again.missing
+    for trial in again.trials:
+        assert again.latency(trial.trial_id) is not None
 
 
 def test_a_stored_run_opens_by_its_id(measure: Measure, local: LocalDevice, tmp_path: Path) -> None:
