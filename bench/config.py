@@ -7,7 +7,6 @@ ignored measures something else than its owner believes.
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,11 +18,12 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from bench.errors import ConfigError
+from bench.errors import ConfigError, suggest
 
 DEFAULT_FILE = Path("devices.yaml")
 DEFAULT_WORK_DIR = ".cache/bench-agent"
@@ -36,8 +36,14 @@ class _Settings(BaseModel):
 class EstimateModel(_Settings):
     """A stated power model for boards without a sensor: P = idle + (busy - idle) · CPU use."""
 
-    idle_w: Annotated[float, Field(ge=0)]
-    busy_w: Annotated[float, Field(gt=0)]
+    idle_w: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    busy_w: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def _busy_is_more(self) -> EstimateModel:
+        if self.busy_w < self.idle_w:
+            raise ValueError("busy_w must not be below idle_w")
+        return self
 
 
 class ReplayFile(_Settings):
@@ -45,6 +51,7 @@ class ReplayFile(_Settings):
 
     path: str
     scope: str = "replayed"
+    loop: bool = False
 
 
 class PowerSettings(_Settings):
@@ -69,7 +76,16 @@ def _below_home(path: str) -> str:
 
 
 BoardPath = Annotated[str, Field(min_length=1), AfterValidator(_below_home)]
-HostPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+
+
+HostPath = Annotated[Path, AfterValidator(_expanded)]
 
 
 class _Device(_Settings):
@@ -153,14 +169,6 @@ def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> Local
         return devices[name]
     except KeyError:
         raise ConfigError(f"unknown device {name!r}; {suggest(name, devices)}") from None
-
-
-def suggest(name: str, known: Any) -> str:
-    """Say which names come close to ``name``, or list all known ones."""
-    near = difflib.get_close_matches(name, list(known), n=3)
-    if near:
-        return "did you mean " + " or ".join(repr(match) for match in near) + "?"
-    return "known: " + ", ".join(known)
 
 
 def _read_yaml(path: Path) -> Any:

@@ -21,6 +21,18 @@ The message of every error is one line for the person at the terminal; long evid
 traceback, a builder's log) goes into :attr:`BenchError.detail`.
 """
 
+import difflib
+from collections.abc import Iterable
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return which known names come close to ``name``, or all of them, for an error message."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(repr(match) for match in near) + "?"
+    return "known: " + ", ".join(names) if names else "there is none"
+
 
 class BenchError(Exception):
     """Root of the tree. ``str(error)`` is one clear line; ``detail`` holds longer evidence."""

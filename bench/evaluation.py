@@ -42,17 +42,27 @@ def store_trials(
 def completed(run: Run) -> Run:
     """Return a run with the trials that its journals hold but nobody came to evaluate.
 
+    A run that is still being written, or that may not be written to, is returned as it is.
+
     Raises:
-        StoreError: the results folder cannot be written.
+        StoreError: a file is damaged, or the disk is full.
     """
-    missing = run.missing
-    stored = 0
-    for facts, journal in run.jobs() if missing else ():
-        cases = [
-            case for case in missing if case.device == facts.device and case.key in facts.artifacts
-        ]
-        stored += len(store_trials(RunWriter(run.path, run.manifest), facts, journal, cases))
-    return open_run(run.path, run.path.parent) if stored else run
+    if not run.missing:
+        return run
+    try:
+        writer = RunWriter(run.path, run.manifest)
+    except OSError:
+        return run
+    try:
+        # Somebody else may have done it while this process waited for its turn.
+        missing = open_run(run.path, run.path.parent).missing
+        for facts, journal in run.jobs():
+            of_job = [case for case in missing if case.device == facts.device]
+            cases = [case for case in of_job if case.key in facts.artifacts]
+            store_trials(writer, facts, journal, cases)
+    finally:
+        writer.close()
+    return open_run(run.path, run.path.parent)
 
 
 def trial_id(case: Case, manifest: Manifest) -> str:

@@ -56,6 +56,15 @@ class RunContext:
     cancel: threading.Event
 
 
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """What came back from a job; ``log`` says why the agent ``died``, if it did."""
+
+    data: bytes
+    died: bool
+    log: str
+
+
 def open_agent(device: DeviceSettings, transport: Transport) -> AgentClient:
     """Put the agent on a connected board, unless it is there, and return its client."""
     agent = push_agent(transport, device.work_dir)
@@ -103,19 +112,16 @@ def measure_device(
         journal = _run_job(name, client, transport, job, run)
     finally:
         transport.close()
-    run.writer.save_journal(name, journal)
-    for trial in store_trials(run.writer, facts, journal, [case for case, _ in artifacts]):
+    run.writer.save_journal(name, journal.data)
+    for trial in store_trials(run.writer, facts, journal.data, [case for case, _ in artifacts]):
         run.observer.trial(trial)
+    if journal.died:
+        raise AgentError("the agent died before its job was done", detail=journal.log)
 
 
 def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact | None:
     """Export a case; one that cannot be is stored as skipped or failed, and ``None``."""
-    runtime = probe["runtimes"].get(case.runtime)
-    if runtime is None or probe["numpy"] is None:
-        raise AgentError(
-            f"{probe['python']['executable']} has no {case.runtime} or no numpy; install them "
-            f"there: {RUNTIMES[case.runtime].install}"
-        )
+    runtime = _runtime(case.runtime, probe)
     run.observer.phase(case.device, f"exporting {case.label}")
     try:
         artifact = _export(case, runtime["version"], run)
@@ -131,6 +137,21 @@ def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact
     run.writer.append(trial, None)
     run.observer.trial(trial)
     return None
+
+
+def _runtime(name: str, probe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the probe's facts of a runtime, made sure that it and numpy can be imported."""
+    python = probe["python"]["executable"]
+    for package, facts in (("numpy", probe["numpy"]), (name, probe["runtimes"].get(name))):
+        if facts is None:
+            raise AgentError(
+                f"{python} has no {package}; on the board: "
+                f"{python} -m pip install {RUNTIMES[name].packages}"
+            )
+        if facts["problem"]:
+            raise AgentError(f"{package} is broken for {python}: {facts['problem']}")
+    found: Mapping[str, Any] = probe["runtimes"][name]
+    return found
 
 
 def _export(case: Case, version: str, run: RunContext) -> Artifact:
@@ -177,7 +198,7 @@ def _run_job(
     transport: Transport,
     job: dict[str, Any],
     run: RunContext,
-) -> bytes:
+) -> _Journal:
     """Start the job, leave the board alone until it is done, and return its journal."""
     job_id = job["job_id"]
     started = client.start(job_id, job)
@@ -188,6 +209,5 @@ def _run_job(
     expect(started.expected_s)
     ended = follow(client, transport, job_id, started.expected_s, run.cancel, expect)
     run.observer.phase(name, "collecting")
-    if ended == "dead":
-        run.observer.note(name, f"the agent ended before its job:\n{client.log_tail(job_id)}")
-    return client.journal(job_id)
+    died = ended == "dead"
+    return _Journal(client.journal(job_id), died, client.log_tail(job_id) if died else "")

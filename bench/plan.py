@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.config import suggest
-from bench.errors import ConfigError
+from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
 from bench.records import Case, Procedure
 from bench.runtimes import RUNTIMES
@@ -57,6 +56,8 @@ class Plan:
     estimates: bool = True
     files: Mapping[str, Path] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    file_batches: Mapping[str, int] = field(default_factory=dict)
+    """Inputs per run of each of ``files``, once they have been looked into."""
 
 
 def make_plan(
@@ -117,7 +118,7 @@ def expand(plan: Plan, device: str, threads: int) -> list[Case]:
             for mode in (None,) if scheme == "dense" else plan.weights:
                 for runtime in plan.runtimes:
                     for precision in plan.precisions:
-                        for batch in plan.batches or (1,):
+                        for batch in plan.batches or (plan.file_batches.get(model, 1),):
                             case = Case(
                                 device=device,
                                 model=model,
@@ -148,7 +149,7 @@ def _models(wanted: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
     files: dict[str, Path] = {}
     for text in dict.fromkeys(wanted):
         if text.endswith(".onnx"):
-            path = Path(text).expanduser()
+            path = Path(text)
             if not path.is_file():
                 raise ConfigError(f"{text}: no such ONNX file")
             name = path.stem

@@ -21,7 +21,7 @@ def sensor_options(settings: PowerSettings) -> dict[str, dict[str, Any]]:
     if settings.estimate is not None:
         options["estimate"] = settings.estimate.model_dump()
     if settings.replay is not None:
-        options["replay"] = {"path": settings.replay.path}
+        options["replay"] = {"path": settings.replay.path, "loop": settings.replay.loop}
     return options
 
 
@@ -42,12 +42,13 @@ def choose_power(
     found = {str(sensor["name"]): sensor for sensor in sensors}
     problems: list[str] = []
     for name in names:
-        if name == "estimate" and not estimates:
-            problems.append("estimates declined")
-            return None, _unmeasured(Reason.DECLINED, "; ".join(problems))
         sensor = found.get(name)
         if sensor is None:
             continue
+        if sensor["source"] == Source.ESTIMATED and not estimates:
+            # A replayed trace is no measurement of this load either.
+            problems.append(f"estimates declined ({name})")
+            return None, _unmeasured(Reason.DECLINED, "; ".join(problems))
         source, problem = _source(board, sensor, settings)
         if source is not None:
             return source, Verdict(status=Status.VALID, detail="; ".join(problems))
@@ -107,10 +108,13 @@ def _total(
             rails = ", ".join(channels)
             return (), f"it is not known which of {rails} is the total; name it as power.total"
     else:
-        wanted = settings.total or tuple(channels)
-    missing = [rail for rail in wanted if rail not in channels]
-    if missing:
-        return (), f"rail {missing[0]} of the total is not there (found: {', '.join(channels)})"
+        # `power.total` names rails; the other sources have no choice of channels.
+        wanted = tuple(channels)
+    for rail in wanted:
+        if rail not in channels:
+            return (), f"rail {rail} of the total is not there (found: {', '.join(channels)})"
+        if channels[rail].get("problem"):
+            return (), f"rail {rail} of the total {channels[rail]['problem']}"
     return wanted, ""
 
 
@@ -127,7 +131,7 @@ def _note(sensor: Sensor, settings: PowerSettings) -> str:
         model = settings.estimate
         return (
             f"estimated from CPU use: {model.idle_w:g} W idle and {model.busy_w:g} W with all "
-            "CPUs busy are assumptions of devices.yaml"
+            "CPUs busy are assumptions of devices.yaml; ± says how well it repeats, no more"
         )
     if sensor["name"] == "replay":
         return "replayed from a recorded trace; this board was not measured"

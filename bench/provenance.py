@@ -12,12 +12,16 @@ _PACKAGES = ("bench-on-device", "numpy", "onnx", "onnxruntime", "onnxscript", "s
 
 
 def git_revision() -> str | None:
-    """Return the checkout's commit, with ``-dirty`` for local changes; ``None`` outside of one."""
+    """Return the checkout's commit, with ``-dirty`` for local changes; ``None`` outside of one.
+
+    An installed package may lie inside another project's checkout, whose commit says nothing.
+    """
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
-        )
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -38,6 +38,8 @@ class Artifact:
     weights: Path | None
     reference: Path
     facts: ArtifactFacts
+    batch: int
+    """Inputs per run."""
     classifier: bool
     """Whether the outputs are class scores, for which top-1 agreement makes sense."""
     fresh: bool

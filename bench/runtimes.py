@@ -41,12 +41,12 @@ class Tolerance:
 @dataclass(frozen=True, slots=True)
 class RuntimeSpec:
     """An engine: ``precisions`` maps each one it can do to the tolerance of its parity check;
-    ``install`` is what to type on a board that lacks it."""
+    ``packages`` are what pip installs on a board that lacks it."""
 
     name: str
     summary: str
     precisions: dict[str, Tolerance]
-    install: str
+    packages: str
 
 
 RUNTIMES: dict[str, RuntimeSpec] = {
@@ -54,7 +54,7 @@ RUNTIMES: dict[str, RuntimeSpec] = {
         name="onnxruntime",
         summary="ONNX Runtime on the CPU",
         precisions={"fp32": Tolerance(atol=1e-4, rtol=1e-3, cosine=0.9999)},
-        install="pip3 install onnxruntime numpy",
+        packages="numpy onnxruntime",
     ),
 }
 

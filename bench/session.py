@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.connection import open_transport
 from bench.errors import DeviceError, ExportError, UnsupportedCase
+from bench.export.cases import require_exporter
 from bench.export.onnx_files import import_onnx
 from bench.measure import DeviceSettings, Observer, RunContext, measure_device, open_agent
 from bench.plan import Plan, expand
@@ -64,7 +65,7 @@ def run(
             device is contacted), or a model needs torch, which is missing.
         StoreError: the results folder cannot be written.
     """
-    _check_files(plan, cache)
+    plan = _with_files(plan, cache)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
     now = datetime.now(UTC)
     manifest = Manifest(
@@ -79,41 +80,76 @@ def run(
     )
     writer = RunWriter.create(results_dir, manifest)
     context = RunContext(plan, cache, writer, observer, threading.Event())
-    with ThreadPoolExecutor(max_workers=len(devices)) as pool:
-        futures = {
-            name: pool.submit(measure_device, name, device, cases[name], context)
-            for name, device in devices.items()
-        }
-        _wait(futures, context)
-    failures = {name: future.exception() for name, future in futures.items()}
-    errors = {name: error for name, error in failures.items() if isinstance(error, DeviceError)}
-    writer.update(
-        device_errors={name: str(error) for name, error in errors.items()},
-        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        interrupted=context.cancel.is_set(),
-    )
+    failures: dict[str, Exception] = {}
+    try:
+        # This machine is measured alone: work for other devices would disturb it.
+        local = [name for name, device in devices.items() if device.transport == "local"]
+        for group in ([name for name in devices if name not in local], *([one] for one in local)):
+            tasks = {
+                name: partial(measure_device, name, devices[name], cases[name], context)
+                for name in group
+            }
+            failures.update(_in_parallel(tasks, context))
+    finally:
+        errors = {name: error for name, error in failures.items() if isinstance(error, DeviceError)}
+        writer.update(
+            device_errors={name: str(error) for name, error in errors.items()},
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            interrupted=context.cancel.is_set(),
+        )
+        writer.close()
     for name, error in failures.items():
-        if error is not None and name not in errors:
+        if name not in errors:
             raise error
     return Outcome(open_run(writer.path, results_dir), errors)
 
 
-def _check_files(plan: Plan, cache: Path) -> None:
-    """Take in the user's own ONNX files, so that a bad one is refused before a board waits."""
-    for file in plan.files.values():
+def _with_files(plan: Plan, cache: Path) -> Plan:
+    """Take in the user's own ONNX files, so that a bad one is refused before a board waits.
+
+    The same goes for built-in models when what builds them is not installed.
+
+    Returns the plan with the batch that each file's inputs turned out to have.
+    """
+    if set(plan.models) - set(plan.files):
+        require_exporter()
+    batches = {}
+    for name, file in plan.files.items():
         for batch in plan.batches or (None,):
             # What a board cannot do is that board's affair, and is found out there.
             with suppress(UnsupportedCase, ExportError):
-                import_onnx(file, batch, plan.shapes, ANY_RUNTIME, cache)
+                batches[name] = import_onnx(file, batch, plan.shapes, ANY_RUNTIME, cache).batch
+    return replace(plan, file_batches=batches)
 
 
-def _wait(futures: Mapping[str, Future[None]], context: RunContext) -> None:
-    """Wait for all devices; the first Ctrl-C asks them to stop, a second one is not held back."""
+def _in_parallel(
+    tasks: Mapping[str, Callable[[], None]], context: RunContext
+) -> dict[str, Exception]:
+    """Run tasks in threads of their own and return the errors of those that failed.
+
+    The first Ctrl-C asks them to stop after their current round and waits for that; the second
+    one leaves at once (the threads are daemons, and the boards go on by themselves).
+    """
+    failures: dict[str, Exception] = {}
+    # Not Thread.join: interrupted once, it takes the thread for ended.
+    ended = {name: threading.Event() for name in tasks}
+
+    def attempt(name: str, task: Callable[[], None]) -> None:
+        try:
+            task()
+        except Exception as error:  # every kind is handed to the caller, none is dropped
+            failures[name] = error
+        finally:
+            ended[name].set()
+
+    for name, task in tasks.items():
+        threading.Thread(target=attempt, args=(name, task), daemon=True).start()
     try:
-        for future in futures.values():
-            future.exception()
+        for event in ended.values():
+            event.wait()
     except KeyboardInterrupt:
         context.cancel.set()
         context.observer.note("", "stopping after the current round; press Ctrl-C again to leave")
-        for future in futures.values():
-            future.exception()
+        for event in ended.values():
+            event.wait()
+    return failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,14 @@ def python36() -> Path:
         return environment36()
     except RuntimeError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(params=["host", pytest.param("python36", marks=pytest.mark.python36)])
+def python(request: pytest.FixtureRequest) -> Path:
+    """Each Python that the agent must run on, with an ONNX Runtime of its time."""
+    if request.param == "python36":
+        return Path(request.getfixturevalue("python36"))
+    return Path(sys.executable)
 
 
 @pytest.fixture(scope="session")

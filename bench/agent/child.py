@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 from bench.agent import sysfs
 from bench.agent.failure import Failure
@@ -25,11 +26,22 @@ TAIL_BYTES = 4000
 
 def agent_command(arguments):
     """``(argv, environment)`` that run this very agent with this very Python."""
-    environment = dict(os.environ)
+    environment = numpy_environment()
     if os.path.isfile(AGENT_ROOT):
         return [sys.executable, AGENT_ROOT] + arguments, environment
     environment["PYTHONPATH"] = AGENT_ROOT
     return [sys.executable, "-m", "bench.agent"] + arguments, environment
+
+
+def numpy_environment():
+    """The environment for a process that imports numpy."""
+    environment = dict(os.environ)
+    # numpy's own thread pool would only add memory: it computes nothing that is measured.
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    if platform.machine() == "aarch64":
+        # numpy 1.19.5 dies of SIGILL on Jetson Nano and TX2 without it.
+        environment.setdefault("OPENBLAS_CORETYPE", "ARMV8")
+    return environment
 
 
 class Child(object):
@@ -37,25 +49,23 @@ class Child(object):
 
     def __init__(self, arguments, log_path, cpus):
         argv, environment = agent_command(arguments)
-        # numpy's own thread pool would only add memory: it computes nothing that is measured.
-        environment["OPENBLAS_NUM_THREADS"] = "1"
-        if platform.machine() == "aarch64":
-            # numpy 1.19.5 dies of SIGILL on Jetson Nano and TX2 without it.
-            environment.setdefault("OPENBLAS_CORETYPE", "ARMV8")
         self.name = " ".join(arguments)
         self._log_path = log_path
         self._log_start = os.path.getsize(log_path) if os.path.exists(log_path) else 0
         self._oom_kills = _oom_kills()
         self._buffer = b""
         with open(log_path, "ab") as log:
-            self._process = subprocess.Popen(
-                argv,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                bufsize=0,
-            )
+            try:
+                self._process: Any = subprocess.Popen(
+                    argv,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    bufsize=0,
+                )
+            except OSError as error:
+                raise Failure("load", "cannot start a process: %s" % error)
         self.pid = self._process.pid
         try:
             os.sched_setaffinity(self.pid, cpus)

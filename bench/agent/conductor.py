@@ -7,6 +7,7 @@ rounds, idle line; health again. The journal is written between blocks, never in
 import os
 import signal
 import time
+from typing import Dict
 
 from bench.agent import blocks, health, identity, launch, placement, schedule, wire
 from bench.agent.clock import now_ns
@@ -48,6 +49,7 @@ class Conductor(object):
         self._cases = {case["key"]: case for case in job["cases"]}
         self._peak_bytes = []
         self._load_s = {}
+        self._run_s = {}
 
     def request_stop(self, *_):
         """Signal handler: end after the present block."""
@@ -81,7 +83,7 @@ class Conductor(object):
         """All groups, with the sampler at hand where the job has a sensor."""
         available = health.memory_bytes(self._job["root"], "MemAvailable")
         groups = schedule.memory_groups(self._peak_bytes, available)
-        self._left = schedule.remaining_blocks(self._job, groups, self._load_s)
+        self._left = schedule.remaining_blocks(self._job, groups, self._load_s, self._run_s)
         if self._job["sensor"] is not None and groups:
             try:
                 self._sampler = PowerSampler(self._job, self._folder, self._placement["sampler"])
@@ -96,7 +98,7 @@ class Conductor(object):
 
     def _measure_group(self, number, keys):
         """Load the workers of some cases side by side and take their rounds."""
-        workers = {}
+        workers: Dict[str, CaseWorker] = {}
         try:
             for block in schedule.group_blocks(self._job, number, keys):
                 self._check_stop()
@@ -145,6 +147,7 @@ class Conductor(object):
         else:
             self._peak_bytes.append((case["key"], fields["peak_bytes"]))
             self._record("solo", case=case["key"], t_ns=now_ns(), **fields)
+            self._run_s[case["key"]] = fields["steady_run_s"]
             self._load_s[case["key"]] = fields["import_s"] + fields["load_s"] + fields["first_s"]
         finally:
             worker.close()

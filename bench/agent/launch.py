@@ -35,6 +35,21 @@ def write_file(path, document):
     os.rename(temporary, path)
 
 
+def holder_of(work_dir):
+    """Who holds the board's lock (``{"job_id", "pid", "since_wall_s"}``), or ``None``."""
+    try:
+        lock = os.open(os.path.join(work_dir, LOCK_FILE), os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return _read_holder(lock)
+    finally:
+        os.close(lock)
+    return None
+
+
 def start(folder):
     """Detach a conductor for the job, unless another one holds this board's lock."""
     start_s = schedule.worker_start_s()

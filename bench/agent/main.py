@@ -2,12 +2,13 @@
 
 import json
 import sys
+from typing import Any, Dict
 
 from bench.agent import conductor, launch, probe, sampler, worker
 
 USAGE = "usage: agent probe ROOT OPTIONS | start JOBDIR | status JOBDIR | stop JOBDIR\n"
 
-ANSWERS = {
+ANSWERS: Dict[str, Any] = {
     "probe": (2, probe.probe),
     "start": (1, launch.start),
     "status": (1, launch.status),

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import time
 
-from bench.agent import health, identity, sysfs, wire
-from bench.agent.child import AGENT_ROOT, signal_name
+from bench.agent import health, identity, launch, sysfs, wire
+from bench.agent.child import AGENT_ROOT, numpy_environment, signal_name
 from bench.agent.clock import now_ns
 from bench.agent.runtimes import RUNTIMES
 from bench.agent.sensors import SENSORS
@@ -22,14 +22,19 @@ TIMED_READS = 5
 
 
 def probe(root, options):
-    """The document of the ``probe`` command; ``options``: JSON of options by sensor name."""
-    numpy = probe_import(NUMPY_PROBE)
+    """The document of the ``probe`` command; ``options``: JSON of options by sensor name.
+
+    A board that is measuring is left alone: the answer is who it measures for.
+    """
+    busy = launch.holder_of(os.path.dirname(AGENT_ROOT))
+    if busy is not None:
+        return {"busy": busy}
     return {
         "version": wire.WIRE_VERSION,
         "board": board(root),
         "os": operating_system(root),
         "python": {"version": platform.python_version(), "executable": sys.executable},
-        "numpy": numpy["version"] if numpy else None,
+        "numpy": probe_import(NUMPY_PROBE),
         "runtimes": {name: probe_import(RUNTIMES[name].PROBE) for name in RUNTIMES},
         "cpu": {
             "model": cpu_model(root),
@@ -98,6 +103,7 @@ def probe_import(code):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=IMPORT_LIMIT_S,
+            env=numpy_environment(),
         )
     except subprocess.TimeoutExpired:
         return _broken("the import took longer than %d s" % IMPORT_LIMIT_S)
@@ -112,7 +118,7 @@ def probe_import(code):
 
 
 def _broken(problem):
-    return {"version": None, "providers": [], "problem": problem}
+    return {"version": None, "problem": problem}
 
 
 def sensors(root, options):

@@ -8,6 +8,8 @@ from bench.agent.failure import Failure, SensorLost
 
 LOAD_LIMIT_S = 600.0
 ANSWER_LIMIT_S = 60.0
+ONE_RUN_S = 1e-9
+"""A block that is over after one inference."""
 SLOW_RUNS = 20
 """A run may take this many times the first inference before it counts as a hang."""
 
@@ -24,7 +26,9 @@ class CaseWorker(object):
         self._answer_limit_s = limits.get("answer_s", ANSWER_LIMIT_S)
         self._slowest_s = 0.0
         log = os.path.join(folder, "worker-%d.log" % job["cases"].index(case))
-        self._child = Child(["work", self.key], log, cpus)
+        # For people who look at ps. Under a POSIX locale Python 3.6 can start nothing but ASCII.
+        name = self.key.encode("ascii", "backslashreplace").decode("ascii")
+        self._child = Child(["work", name], log, cpus)
         self.pid = self._child.pid
 
     def import_runtime(self):
@@ -59,8 +63,9 @@ class CaseWorker(object):
         """
         fields = self.import_runtime()
         fields.update(self.load())
-        # Untimed: lists of times would count as the model's memory.
-        self.run(0.0, min(schedule.SOLO_RUN_S, procedure["warmup_min_s"]))
+        # Untimed but for one: lists of times would count as the model's memory.
+        steady = self.run(ONE_RUN_S, min(schedule.SOLO_RUN_S, procedure["warmup_min_s"]))
+        fields["steady_run_s"] = steady["durations_ns"][-1] / 1e9
         fields.update(self._child.ask({"do": "memory"}, self._answer_limit_s))
         request = {"do": "parity", "tolerance": self._case["tolerance"]}
         request["classifier"] = self._case["classifier"]

@@ -8,6 +8,7 @@ it is blocked in a read of stdin and costs nothing. ``start`` answers after the 
 import random
 import select
 import time
+from typing import Any
 
 from bench.agent import serve
 from bench.agent.clock import now_ns, to_ns
@@ -32,7 +33,7 @@ class Sampler(object):
 
     def __init__(self, requests_fd):
         self._requests_fd = requests_fd
-        self._samples = None
+        self._samples: Any = None
         self._random = random.Random()
 
     def open(self, request):

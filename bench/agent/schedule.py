@@ -5,9 +5,11 @@ A *block* is a step that is not interrupted; its name is a tuple: ``("health", w
 ``("round", type, index, case)``.
 """
 
+import math
 import random
 import time
 from collections import OrderedDict
+from typing import List
 
 HEALTH_S = 0.1
 WORKER_STARTS = 6.0
@@ -38,8 +40,12 @@ def worker_start_s():
     return WORKER_STARTS * time.process_time()
 
 
-def block_seconds(job, block, start_s):
-    """Expected duration of a block; ``start_s``: of starting a worker and loading its model."""
+def block_seconds(job, block, start_s, run_s=0.0):
+    """Expected duration of a block.
+
+    ``start_s``: of starting a worker and loading its model; ``run_s``: of one inference, which
+    is never cut short (0 while it is not known).
+    """
     procedure = job["procedure"]
     kind = block[0]
     if kind == "health":
@@ -51,11 +57,18 @@ def block_seconds(job, block, start_s):
     if kind == "idle":
         return settle_s(job) + procedure["idle_s"]
     if kind == "warmup":
-        return min(procedure["warmup_max_s"], WARMUP_FACTOR * procedure["warmup_min_s"])
+        shortest_s = min(procedure["warmup_max_s"], WARMUP_FACTOR * procedure["warmup_min_s"])
+        return max(shortest_s, 3 * run_s)
     if block[1] == "latency":
-        return LEAD_S + procedure["latency_round_s"] + ROUND_OVERHEAD_S
+        lead_s, round_s = whole_runs(LEAD_S, run_s), procedure["latency_round_s"]
+        return lead_s + whole_runs(round_s, run_s) + ROUND_OVERHEAD_S
     window_s = procedure["energy_window_s"] + procedure["energy_tail_s"]
-    return settle_s(job) + window_s + ROUND_OVERHEAD_S
+    return whole_runs(settle_s(job) + window_s, run_s) + ROUND_OVERHEAD_S
+
+
+def whole_runs(seconds, run_s):
+    """What a block of at least ``seconds`` takes when inferences of ``run_s`` are not cut."""
+    return math.ceil(seconds / run_s) * run_s if run_s > 0 else seconds
 
 
 def round_order(procedure, has_sensor, cases):
@@ -95,12 +108,14 @@ def expected_blocks(job, start_s):
     return OrderedDict((block, block_seconds(job, block, start_s)) for block in blocks)
 
 
-def remaining_blocks(job, groups, load_s):
-    """``{block: expected seconds}`` after the solo pass, which measured the loads' seconds."""
+def remaining_blocks(job, groups, load_s, run_s):
+    """``{block: expected seconds}`` after the solo pass, which measured the seconds of a load
+    and of an inference (dicts by case)."""
     left = OrderedDict()
     for number, cases in enumerate(groups):
         for block in group_blocks(job, number, cases):
-            left[block] = block_seconds(job, block, load_s.get(block[-1]))
+            key = block[-1]
+            left[block] = block_seconds(job, block, load_s.get(key), run_s.get(key, 0.0))
     left[("health", "after")] = HEALTH_S
     return left
 
@@ -110,7 +125,7 @@ def memory_groups(peaks_bytes, available_bytes):
 
     One group where the available memory is not known; a case that does not fit stands alone.
     """
-    groups = []
+    groups: List[List[str]] = []
     room = None
     for case, peak in peaks_bytes:
         if room is None or (available_bytes is not None and peak > room):

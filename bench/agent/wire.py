@@ -19,8 +19,10 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
                          OPTIONS is a JSON object of options by sensor name, for sensors that
                          cannot be described without (``{"estimate": {"idle_w", "busy_w"},
                          "replay": {"path"}}``)
-``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s"}`` or
-                         ``{"busy": {"job_id", "pid", "since_wall_s"}}``
+``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s"}``
+
+                         A board that measures answers both with
+                         ``{"busy": {"job_id", "pid", "since_wall_s"}}`` instead
 ``status JOBDIR``        ``{"state": "running"|"finished"|"dead", "remaining_s": float|null}``
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
 ``conduct|work|sample``  internal: the three processes of a measurement
@@ -46,12 +48,13 @@ seconds after which a worker that loads, or that should have answered, counts as
 
     {"version", "board": {"model", "compatible": []}, "boot_id", "monotonic_ns", "wall_s",
      "os": {"pretty_name", "kernel", "machine", "l4t"}, "python": {"version", "executable"},
-     "numpy": version, "runtimes": {name: null | {"version", "providers", "problem"}},
+     "numpy": null | {"version", "problem"},
+     "runtimes": {name: null | {"version", "providers", "problem"}},
      "cpu": {"model", "count", "governor": {cpu: name}, "frequency_khz": {cpu: kHz}},
      "memory": {"total_bytes", "available_bytes"}, "disk": {"free_bytes"},
      "temperature_c": {zone: °C},
      "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
-                  "channels": [{"name", "resolution_w"}], "lag_s", "scope", "samples",
+                  "channels": [{"name", "resolution_w", "problem"}], "lag_s", "scope", "samples",
                   "update_interval_ms", "problem", "read_s"}]}
 
 What is not there or cannot be told is null. ``problem`` is null or one line with the fix.
@@ -65,7 +68,8 @@ of the board's CLOCK_MONOTONIC:
              frequency_min_khz and frequency_max_khz {cpu: kHz}, governor {cpu: name}, load1,
              available_bytes, throttle {counter: n}
 ``solo``     case, t_ns, runtime_version, providers, threads, spins_when_parked, import_s,
-             load_s, first_s, imported_bytes, load_rise_bytes, steady_rise_bytes, peak_bytes,
+             load_s, first_s, steady_run_s, imported_bytes, load_rise_bytes,
+             steady_rise_bytes, peak_bytes,
              parity {passed, max_abs_error, max_rel_error, cosine, top1_agreement, detail}
 ``failure``  case, reason (a value of records.Reason), text (one line), detail (tail of output),
              parity (only with the reason "parity")
@@ -113,8 +117,8 @@ def decode_records(data: bytes) -> Tuple[List[Dict[str, Any]], List[str]]:
     Lines that are torn or damaged are left out and described in ``problems`` (list of str);
     everything else is used.
     """
-    records = []  # type: List[Dict[str, Any]]
-    problems = []  # type: List[str]
+    records: List[Dict[str, Any]] = []
+    problems: List[str] = []
     lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:

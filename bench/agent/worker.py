@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import time
+from typing import List
 
 from bench.agent import cpu, parity, serve
 from bench.agent.clock import to_ns
@@ -110,7 +111,7 @@ def timed_block(run, output_names, feed, seconds, lead_s):
     The runs of the first ``lead_s`` seconds are not stamped.
     """
     clock = time.monotonic
-    stamps = []
+    stamps: List[float] = []
     add = stamps.append
     gc.collect()
     gc.disable()

@@ -181,26 +181,30 @@ def _uncertainty_parts_j(
     windows = [item.window for item in used]
     half_step_w = (power.resolution_w or 0.0) / 2
     lag_s = power.lag_s or 0.0
+    # What is unknown has no part, rather than one of 0.
+    counted = power.unit == "J"
 
     def part(half_widths_j: list[float]) -> float:
         return float(_RECTANGULAR * (np.array(half_widths_j) / inputs).mean())
 
     # A reading rounded one way all along shifts the whole window; its two edges are rounded
     # separately, and both edges of a counter by up to one increment.
-    parts["quantisation"] = part(
-        [
-            float(
-                np.hypot(
-                    half_step_w * window.span_s,
-                    np.sqrt(2) * (half_step_w * lag_s + window.step_j / 2),
+    if counted or power.resolution_w is not None:
+        parts["quantisation"] = part(
+            [
+                float(
+                    np.hypot(
+                        half_step_w * window.span_s,
+                        np.sqrt(2) * (half_step_w * lag_s + window.step_j / 2),
+                    )
                 )
-            )
-            for window in windows
-        ]
-    )
+                for window in windows
+            ]
+        )
     # The tolerance of τ is already a 95 % figure. Counters have neither edge change nor gaps.
     shift_j = np.array([LAG_TOLERANCE * lag_s * abs(w.edge_change_w) for w in windows])
-    parts["lag"] = float((shift_j / inputs).mean())
+    if counted or power.lag_s is not None:
+        parts["lag"] = float((shift_j / inputs).mean())
     parts["gaps"] = part([w.gap_s * w.spread_w / 2 for w in windows])
     return parts
 

@@ -150,30 +150,28 @@ def energy_findings(
 
 
 def _uncertainty_findings(stats: EnergyStats) -> list[Finding]:
-    found: list[Finding] = []
+    """Blame a total uncertainty above the limit on its largest part."""
     parts, size = stats.uncertainty_parts_j, abs(stats.gross_j)
-    limit = MAX_ENERGY_UNCERTAINTY * size
-    sensor = float(np.hypot(parts.get("lag", 0.0), parts.get("quantisation", 0.0)))
-    if sensor > limit:
-        share = f"±{sensor / size:.1%}" if size else "fully"
-        found.append(
-            (
-                Reason.WINDOW_SHORT,
-                f"the sensor is too slow or coarse for a window of {stats.window_s:.1f} s: "
-                f"the energy is uncertain by {share} (limit ±{MAX_ENERGY_UNCERTAINTY:.0%})",
-            )
-        )
+    limit = f"limit ±{MAX_ENERGY_UNCERTAINTY:.0%}"
     statistical = parts.get("statistical")
     if statistical is None:
-        found.append((Reason.CI_WIDE, "one energy round does not show how much energy varies"))
-    elif statistical > limit:
-        share = f"±{statistical / size:.1%}" if size else "fully"
-        few = " (few rounds make this interval wide)" if stats.rounds < 5 else ""
-        found.append(
-            (
-                Reason.CI_WIDE,
-                f"the {stats.rounds} energy rounds agree only within {share}{few}, "
-                f"limit ±{MAX_ENERGY_UNCERTAINTY:.0%}",
-            )
+        words = "one energy round does not show how much energy varies"
+        return [(Reason.CI_WIDE, words)]
+    sensor = float(np.hypot(parts.get("lag", 0.0), parts.get("quantisation", 0.0)))
+    gaps = parts.get("gaps", 0.0)
+    total = float(np.sqrt(statistical**2 + sensor**2 + gaps**2))
+    if total <= MAX_ENERGY_UNCERTAINTY * size:
+        return []
+    share = f"±{total / size:.1%}" if size else "fully"
+    largest = max(statistical, sensor, gaps)
+    if largest == sensor:
+        words = (
+            f"the energy is uncertain by {share}, {limit}: the sensor is too slow or coarse for "
+            f"a window of {stats.window_s:.1f} s"
         )
-    return found
+        return [(Reason.WINDOW_SHORT, words)]
+    if largest == gaps:
+        return [(Reason.SENSOR_GAPS, f"the energy is uncertain by {share}, {limit}: gaps")]
+    few = " (few rounds make this interval wide)" if stats.rounds < 5 else ""
+    words = f"the {stats.rounds} energy rounds agree only within {share}{few}, {limit}"
+    return [(Reason.CI_WIDE, words)]

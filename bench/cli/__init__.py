@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from bench.errors import BenchError, ConfigError, DeviceError, StoreError
+from bench.errors import BenchError, ConfigError, DeviceError, StoreError, suggest
 
 COMMANDS = {
     "run": ("bench.cli.run:run", "Measure models on one or more devices."),
@@ -49,11 +49,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, and offer near matches for a misspelt one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"use {', '.join(COMMANDS)}"
-            ctx.fail(f"no command {args[0]!r}; {hint}")
+            ctx.fail(f"no command {args[0]!r}; {suggest(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from bench.boards import recognise
 from bench.cli import options
@@ -33,7 +34,7 @@ def list_devices(devices_path: Path | None, as_json: bool) -> None:
     table = Table("device", "transport", "host", "power")
     for name, device in known.items():
         host = getattr(device, "host", "this machine")
-        table.add_row(name, device.transport, host, device.power.sensor)
+        table.add_row(*map(Text, (name, device.transport, host, device.power.sensor)))
     tables().print(table)
 
 
@@ -48,20 +49,29 @@ def probe(name: str, devices_path: Path | None, as_json: bool) -> None:
     board = recognise(facts["board"]["compatible"])
     power, verdict = choose_power(board, facts["sensors"], device.power, estimates=True)
     if as_json:
-        chosen = None if power is None else {"sensor": power.sensor, "total": power.total}
+        chosen = None if power is None else power.model_dump(mode="json")
         emit_json({**facts, "recognised": board.name, "power": chosen, "note": verdict.detail})
         return
     table = Table(show_header=False, box=None)
     for key, text in _rows(facts, board.title):
-        table.add_row(key, text)
+        table.add_row(Text(key), Text(text))
     if power is not None:
         total = " + ".join(power.total)
-        table.add_row("energy from", f"{power.sensor}: {total} ({power.scope}, {power.source})")
+        text = f"{power.sensor}: {total} ({power.scope}, {power.source})"
+        table.add_row("energy from", Text(text))
     else:
-        table.add_row("energy from", f"nothing: {verdict.detail}")
+        table.add_row("energy from", Text(f"nothing: {verdict.detail}"))
     tables().print(table)
     if power is not None and power.note:
-        people().print(power.note)
+        people().print(power.note, markup=False)
+
+
+def _package(package: dict[str, Any] | None) -> str:
+    if package is None:
+        return "not installed"
+    if package["problem"]:
+        return f"broken: {package['problem']}"
+    return ", ".join([package["version"], *package.get("providers", ())])
 
 
 def _rows(facts: dict[str, Any], title: str) -> list[tuple[str, str]]:
@@ -77,13 +87,9 @@ def _rows(facts: dict[str, Any], title: str) -> list[tuple[str, str]]:
         ),
         ("L4T", facts["os"]["l4t"] or "—"),
         ("python", f"{facts['python']['version']} ({facts['python']['executable']})"),
-        ("numpy", facts["numpy"] or "not installed"),
     ]
-    for name, runtime in facts["runtimes"].items():
-        text = "not installed"
-        if runtime:
-            text = f"{runtime['version']} ({', '.join(runtime['providers'])})"
-        rows.append((name, text))
+    for name, package in {"numpy": facts["numpy"], **facts["runtimes"]}.items():
+        rows.append((name, _package(package)))
     rows += [
         ("cpu", f"{cpu['count']} × {cpu['model'] or 'unknown'}"),
         ("governor", ", ".join(governors) or "—"),

@@ -27,15 +27,16 @@ class PlainProgress:
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         """Print what a device has begun and how long it is expected to take."""
         ending = f", about {expected_s:.0f} s" if expected_s is not None else ""
-        self._console.print(f"{device}: {text}{ending}", markup=False)
+        self._console.print(f"{device}: {text}{ending}", markup=False, soft_wrap=True)
 
     def note(self, device: str, text: str) -> None:
         """Print something a person should know."""
-        self._console.print(f"{device}: {text}" if device else text, markup=False)
+        self._console.print(f"{device}: {text}" if device else text, markup=False, soft_wrap=True)
 
     def trial(self, trial: Trial) -> None:
         """Print that a case is done."""
-        self._console.print(f"{trial.case.device}: stored {trial.case.label}", markup=False)
+        text = f"{trial.case.device}: stored {trial.case.label}"
+        self._console.print(text, markup=False, soft_wrap=True)
 
 
 class BarProgress:
@@ -74,7 +75,9 @@ class BarProgress:
         """Begin a bar of ``expected_s``, or one without an end."""
         now = time.monotonic()
         if device not in self._tasks:
-            self._tasks[device] = self._bars.add_task("", total=None, device=device, left="")
+            self._tasks[device] = self._bars.add_task(
+                "", total=None, device=escape(device), left=""
+            )
         if expected_s is None:
             self._ends.pop(device, None)
         else:
@@ -86,7 +89,8 @@ class BarProgress:
 
     def note(self, device: str, text: str) -> None:
         """Print a line above the bars."""
-        self._bars.console.print(f"{device}: {text}" if device else text, markup=False)
+        line = f"{device}: {text}" if device else text
+        self._bars.console.print(line, markup=False, soft_wrap=True)
 
     def trial(self, trial: Trial) -> None:
         """Say that a case is done."""

@@ -30,4 +30,4 @@ def report(run_id: str | None, results_dir: Path, as_json: bool) -> None:
         emit_json({"run_id": run_id, "files": [str(path) for path in written.files]})
         return
     for path in written.files:
-        people().print(str(path), markup=False)
+        people().print(str(path), markup=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from bench.cli.progress import progress
 from bench.config import find_device, load_devices
 from bench.export.cache import default_cache
 from bench.plan import make_plan
+from bench.records import Status
 from bench.report.page import write_report
 from bench.report.table import summary_table
 from bench.session import Outcome
@@ -82,12 +83,17 @@ def run(
         emit_json(_document(outcome))
     elif outcome.run.trials:
         tables().print(summary_table(outcome.run))
+    for trial in outcome.run.trials:
+        if trial.latency_status.status in (Status.SKIPPED, Status.FAILED):
+            verdict = trial.latency_status
+            text = f"{trial.case.device}: {trial.case.label}: {verdict.status}: {verdict.detail}"
+            console.print(text, markup=False, soft_wrap=True)
     for path in files:
-        console.print(str(path), markup=False)
+        console.print(str(path), markup=False, soft_wrap=True)
     for name, error in outcome.device_errors.items():
         if error.detail:
-            console.print(error.detail.rstrip(), markup=False)
-        console.print(f"bench: {name}: {error}", markup=False)
+            console.print(error.detail.rstrip(), markup=False, soft_wrap=True)
+        console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
     return _exit_code(outcome)
 
 

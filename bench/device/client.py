@@ -56,6 +56,7 @@ class AgentClient:
             sensor_options: options by sensor name, for sensors that need some.
 
         Raises:
+            LeaseError: a job is running on the board, which is not to be disturbed.
             AgentError: the agent failed, or the board's Python cannot run it.
         """
         return self._ask("probe", root, json.dumps(dict(sensor_options or {})))
@@ -70,8 +71,6 @@ class AgentClient:
         document = json.dumps(job, allow_nan=False).encode()
         self._transport.write(posixpath.join(self._job(job_id), wire.JOB_FILE), document)
         answer = self._ask("start", self._job(job_id))
-        if "busy" in answer:
-            raise LeaseError(_holder(answer["busy"]))
         return Started(int(answer["pid"]), float(answer["expected_s"]))
 
     def status(self, job_id: str) -> dict[str, Any]:
@@ -110,6 +109,8 @@ class AgentClient:
                 f"the agent's {command} gave no JSON answer but {said[:SHOWN_CHARACTERS]!r}",
                 detail=said,
             )
+        if "busy" in answer:
+            raise LeaseError(_holder(answer["busy"]))
         return answer
 
     def _failure(self, command: str, completed: Completed) -> AgentError:
@@ -149,7 +150,7 @@ def _holder(busy: Mapping[str, Any]) -> str:
     since = datetime.fromtimestamp(busy["since_wall_s"]).astimezone().isoformat(" ", "seconds")
     return (
         f"the board is busy with job {busy['job_id']} (process {busy['pid']}) since {since}; "
-        f"wait for its end or stop it"
+        f"wait for its end"
     )
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from bench.device.client import AgentClient
 from bench.device.transport import Transport
+from bench.errors import AgentError
 
-# A board that is late is asked how much longer it needs, but not more often than this.
-_LEAST_WAIT_S = 0.5
+# A board that is late is asked how much longer it needs, but not more often than this: every
+# question starts a program there.
+LEAST_WAIT_S = 5.0
+# A job that takes this many times what was announced, and this much more, will never end.
+PATIENCE = 3.0
+PATIENCE_S = 600.0
 
 
 def follow(
@@ -28,11 +34,13 @@ def follow(
 
     Raises:
         TransportError: the link failed and could not be made again.
+        AgentError: the job did not end for so long that it never will.
     """
     wait_s = expected_s
+    give_up_s = time.monotonic() + PATIENCE * expected_s + PATIENCE_S
     while True:
         transport.quiet(True)
-        cancelled = cancel.wait(max(wait_s, _LEAST_WAIT_S))
+        cancelled = cancel.wait(wait_s)
         transport.quiet(False)
         if cancelled:
             client.stop(job_id)
@@ -40,5 +48,7 @@ def follow(
         status = client.status(job_id)
         if status["state"] != "running":
             return str(status["state"])
-        wait_s = float(status["remaining_s"] or _LEAST_WAIT_S)
+        if time.monotonic() > give_up_s:
+            raise AgentError(f"job {job_id} hangs: it was to take {expected_s:.0f} s")
+        wait_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
         late(wait_s)

@@ -55,25 +55,25 @@ class ArtifactCache:
                 weights=self.folder / entry["weights"] if entry["weights"] else None,
                 reference=self.folder / entry["reference"],
                 facts=ArtifactFacts.model_validate(entry["facts"]),
+                batch=entry["batch"],
                 classifier=entry["classifier"],
                 fresh=False,
             )
             files = (artifact.graph, artifact.weights, artifact.reference)
-            sizes = [file.stat().st_size for file in files if file is not None]
+            whole = all(_is_whole(file) for file in files if file is not None)
         except (OSError, ValueError, KeyError):
             return None
-        return artifact if sizes == entry["sizes"] else None
+        return artifact if whole else None
 
     def add(self, key: Mapping[str, Any], artifact: Artifact) -> Artifact:
         """Store an artifact whose files were written by :meth:`write`; returns it as fresh."""
-        files = (artifact.graph, artifact.weights, artifact.reference)
         entry = {
             "key": dict(key),
             "graph": artifact.graph.name,
             "weights": artifact.weights.name if artifact.weights else None,
             "reference": artifact.reference.name,
-            "sizes": [file.stat().st_size for file in files if file is not None],
             "facts": artifact.facts.model_dump(),
+            "batch": artifact.batch,
             "classifier": artifact.classifier,
         }
         self._put(self._entry(key), json.dumps(entry, indent=1).encode())
@@ -103,6 +103,12 @@ class ArtifactCache:
         except OSError as error:
             Path(temporary).unlink(missing_ok=True)
             raise ConfigError(f"cannot write {path}: {error}") from error
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a stored file still has the content that its name says."""
+    stem, _, _ = path.stem.rpartition("-")
+    return path.name == content_name(stem, path.suffix, path.read_bytes())
 
 
 def content_name(stem: str, suffix: str, content: bytes) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
+import importlib.util
 import threading
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ConfigError
+from bench.errors import ConfigError, suggest
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import choose_target
 from bench.recordings import Artifact, GraphLimits
@@ -50,7 +50,7 @@ def export_case(
         found = store.find(key)
         if found is not None:
             return found
-        _require_exporter()
+        require_exporter()
         from bench.export.torch_export import export_artifact
 
         return store.add(key, export_artifact(spec, parsed, weights, batch, target, store))
@@ -60,9 +60,7 @@ def find_model(name: str) -> ModelSpec:
     """Return the model of that name. Raises ConfigError with near matches."""
     if name in MODELS:
         return MODELS[name]
-    near = difflib.get_close_matches(name, MODELS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"models are {', '.join(MODELS)}"
-    raise ConfigError(f"unknown model {name!r}: {hint}")
+    raise ConfigError(f"unknown model {name!r}; {suggest(name, MODELS)}")
 
 
 def parse_scheme(spec: ModelSpec, text: str) -> Scheme:
@@ -84,12 +82,14 @@ def _check_mode(scheme: Scheme, weights: str | None) -> None:
         raise ConfigError(f"scheme {scheme} has no weight mode; {weights!r} cannot be asked for")
 
 
-def _require_exporter() -> None:
-    try:
-        import onnxscript  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"exporting a model of the table needs torch and onnxscript ({error}): "
-            "pip install '.[models]'"
-        ) from error
+def require_exporter() -> None:
+    """Make sure that the built-in models can be exported (without importing torch to find out).
+
+    Raises ConfigError saying what to install.
+    """
+    for package in ("torch", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"the built-in models need {package}, which is not installed; in the project's "
+                "checkout: pip install '.[models]' (for a CPU-only torch see the README)"
+            )

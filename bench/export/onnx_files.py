@@ -110,9 +110,17 @@ def _write(
             opset=_opset(model),
             ir_version=model.ir_version,
         ),
+        batch=_batch(inputs),
         classifier=False,
         fresh=True,
     )
+
+
+def _batch(inputs: list[ValueInfoProto]) -> int:
+    """Inputs per run: the first dimension, if all inputs have at least two and agree in it."""
+    shapes = [value.type.tensor_type.shape.dim for value in inputs]
+    firsts = {shape[0].dim_value for shape in shapes if len(shape) > 1}
+    return firsts.pop() if len(firsts) == 1 and all(len(s) > 1 for s in shapes) else 1
 
 
 def _opset(model: ModelProto) -> int:

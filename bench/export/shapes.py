@@ -69,6 +69,10 @@ def _settle(
         asked = wanted[axis] if wanted is not None else None
         if isinstance(size, str):
             first_from_batch = axis == 0 and batch is not None
+            if first_from_batch and asked not in (None, 1, batch):
+                raise ConfigError(
+                    f"{file}: --shape asks for {asked} inputs per run, --batch for {batch}"
+                )
             chosen = batch if first_from_batch else asked
             if chosen is None:
                 raise ConfigError(

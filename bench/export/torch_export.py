@@ -97,6 +97,7 @@ def _export(
         weights=weights_path,
         reference=store.write(f"{stem}-b{batch}", ".npz", reference_bytes(inputs, outputs)),
         facts=_facts(spec, scheme, path, weights_path, target, network.macs[weights or "dense"]),
+        batch=batch,
         classifier=spec.task == "classification",
         fresh=True,
     )

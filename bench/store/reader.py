@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import StoreError
+from bench.errors import StoreError, suggest
 from bench.records import SCHEMA_VERSION, Case, JobFacts, Manifest, Trial
 from bench.store import raw
 from bench.store.files import explained
@@ -47,9 +46,12 @@ class Run:
             if not journal.exists():
                 continue
             with explained("read", path):
-                document = json.loads(path.read_bytes())
-                data = journal.read_bytes()
-            found.append((JobFacts.model_validate(_checked(document, path)), data))
+                text, data = path.read_bytes(), journal.read_bytes()
+            try:
+                facts = JobFacts.model_validate(_checked(json.loads(text), path))
+            except ValueError as error:
+                raise StoreError(f"{path} is damaged: {_first_line(error)}") from error
+            found.append((facts, data))
         return found
 
     def latency(self, trial_id: str) -> raw.LatencySamples | None:
@@ -132,7 +134,8 @@ def _listing(path: Path, results_dir: Path) -> RunListing:
         cases=len(manifest.cases),
         trials=len(run.trials),
         failed=sum(trial.failed for trial in run.trials),
-        complete=manifest.finished_at is not None and not manifest.interrupted,
+        complete=manifest.finished_at is not None
+        and not (manifest.interrupted or manifest.device_errors or run.missing),
         problem="; ".join(run.problems),
     )
 
@@ -148,9 +151,7 @@ def _find(path_or_id: str | Path, results_dir: Path) -> Path:
     if not results_dir.is_dir():
         raise StoreError(f"no run {path_or_id}: there is no results folder {results_dir}")
     names = sorted(path.name for path in results_dir.iterdir() if _is_run(path))
-    near = difflib.get_close_matches(str(path_or_id), names, n=3) or names[-1:]
-    hint = f"; there is {', '.join(near)}" if near else "; the folder holds no runs"
-    raise StoreError(f"no run {path_or_id} in {results_dir}{hint}")
+    raise StoreError(f"no run {path_or_id} in {results_dir}; {suggest(str(path_or_id), names)}")
 
 
 def _checked(document: Any, source: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from bench.records import JobFacts, Manifest, Trial
 from bench.store import raw
 from bench.store.files import append_line, explained, safe_name, sync_folder, write_atomic
 
+LOCK_FILE = ".lock"
 MANIFEST_FILE = "manifest.json"
 TRIALS_FILE = "trials.jsonl"
 
@@ -33,6 +35,13 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
+        """Hold the run's folder.
+
+        Raises:
+            BlockingIOError: another process holds it.
+        """
+        self._held = (path / LOCK_FILE).open("wb")
+        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.path = path
         self.manifest = manifest
         """As it is on the disk."""
@@ -49,7 +58,7 @@ class RunWriter:
         with explained("make the results folder", path):
             results_dir.mkdir(parents=True, exist_ok=True)
             path.mkdir()
-        writer = cls(path, manifest)
+            writer = cls(path, manifest)
         writer.update()
         with explained("make a folder in", path):
             for name in ("jobs", "journals", "raw"):
@@ -57,6 +66,10 @@ class RunWriter:
             sync_folder(path)
             sync_folder(results_dir)
         return writer
+
+    def close(self) -> None:
+        """Let go of the folder. May be called twice."""
+        self._held.close()
 
     def update(self, **changes: Any) -> None:
         """Change fields of the manifest: device errors, the end of the run."""

@@ -13,14 +13,6 @@ import pytest
 from board_folder import BoardFolder
 
 
-@pytest.fixture(params=["host", pytest.param("python36", marks=pytest.mark.python36)])
-def python(request: pytest.FixtureRequest) -> Path:
-    """Each Python that the agent must run on, with an ONNX Runtime of its time."""
-    if request.param == "python36":
-        return Path(request.getfixturevalue("python36"))
-    return Path(sys.executable)
-
-
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[BoardFolder]:
     """An empty board folder on the newest Python; nothing of it is left running."""

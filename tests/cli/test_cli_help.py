@@ -38,7 +38,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["rum"], "did you mean run"),
+        (["rum"], "did you mean 'run'"),
         (["run", "--device", "lokal"], "did you mean 'local'"),
         (["run", "--model", "shuffle"], "unknown model 'shuffle'"),
         (["run", "--model", "missing.onnx"], "no such ONNX file"),

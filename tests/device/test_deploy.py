@@ -45,6 +45,7 @@ def artifact(folder: Path, name: str, weights: bytes | None) -> Artifact:
             opset=13,
             ir_version=7,
         ),
+        batch=1,
         classifier=True,
         fresh=True,
     )

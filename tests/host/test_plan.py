@@ -62,7 +62,7 @@ def test_files_of_the_same_name_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"models": ("shufflenet_v2_x1",)}, "did you mean shufflenet_v2_x1_"),
+        ({"models": ("shufflenet_v2_x1",)}, "did you mean 'shufflenet_v2_x1_"),
         ({"models": ("nowhere.onnx",)}, "nowhere.onnx: no such ONNX file"),
         ({"schemes": ("bases:0.2",)}, "did you mean 'basis'"),
         ({"schemes": ("basis:0.35",)}, "at most 31.0 %"),

@@ -294,7 +294,7 @@ def test_a_newer_schema_is_refused_in_words(writer, file):
 
 
 def test_an_unknown_run_names_near_ones(writer):
-    with pytest.raises(StoreError, match="there is 20261124-035012-local-a1b2"):
+    with pytest.raises(StoreError, match="did you mean '20261124-035012-local-a1b2'"):
         open_run("20261124-035012-local-a1b3", writer.path.parent)
     with pytest.raises(StoreError, match="no results folder"):
         open_run("x", writer.path.parent / "nowhere")

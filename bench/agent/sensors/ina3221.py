@@ -6,6 +6,7 @@ power file, and in4..in7 are shunt voltages, not rails.
 """
 
 import os
+from typing import Any, List
 
 from bench.agent import sysfs
 
@@ -29,20 +30,26 @@ def describe(root, options):
         filter_lag_s(count, interval, len(_hwmon_channels(chip)))
         for chip, count, interval in zip(chips, samples, intervals)
     ]
-    unreadable = [name for name in sorted(rails) if rails[name].read() is None]
+    # A single failed read is no verdict on a rail, and one bad rail none on the others.
+    unreadable = {name for name in rails if rails[name].read() is rails[name].read() is None}
     return [
         {
             "name": "ina3221",
             "source": "measured",
             "unit": "W",
             "channels": [
-                {"name": name, "resolution_w": rails[name].resolution_w} for name in rails
+                {
+                    "name": name,
+                    "resolution_w": rails[name].resolution_w,
+                    "problem": "cannot be read" if name in unreadable else None,
+                }
+                for name in rails
             ],
             "lag_s": _common(lags),
             "scope": None,
             "samples": _common(samples),
             "update_interval_ms": _common(intervals),
-            "problem": "cannot read the rails %s" % ", ".join(unreadable) if unreadable else None,
+            "problem": "no rail can be read" if len(unreadable) == len(rails) else None,
         }
     ]
 
@@ -163,7 +170,7 @@ def filter_lag_s(samples, update_interval_ms, channels):
 
 def _rails(root):
     """``{unique name: rail}`` of everything that is connected, chip by chip."""
-    found = []
+    found: List[Any] = []
     for chip in sysfs.find(root, IIO_CHIPS):
         for number in range(3):
             if os.path.exists(os.path.join(chip, "in_power%d_input" % number)):
