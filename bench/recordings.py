@@ -66,6 +66,11 @@ class Round:
     Inference i runs from ``start_ns + sum(durations_ns[:i])`` for ``durations_ns[i]``.
     ``window_ns`` (energy rounds only) is the part over which power counts.
     ``background`` is the share (0..1) of all CPU time spent by processes that are not ours.
+
+    In the scenario ``server``, inference i arrived at ``arrivals_ns[i]`` and ended
+    ``durations_ns[i]`` later (its time in the queue included); otherwise ``arrivals_ns`` is
+    ``None``. ``load`` numbers the fresh load of the worker. ``health``: temperatures, clocks and
+    throttle counters right after the round. ``kind`` is ``latency``, ``energy`` or ``sustain``.
     """
 
     index: int
@@ -75,6 +80,18 @@ class Round:
     window_ns: tuple[int, int] | None = None
     trace: PowerTrace | None = None
     background: float | None = None
+    load: int = 0
+    arrivals_ns: NDArray[np.int64] | None = None
+    health: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStep:
+    """Power while a load sets in at ``onset_ns``: idle before it, one case running after it."""
+
+    onset_ns: int
+    window_ns: tuple[int, int]
+    trace: PowerTrace
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +117,10 @@ class Recording:
     finished: bool
     lost: tuple[str, ...] = field(default=())
     """What could not be read from the journal, in words."""
+    steps: tuple[LoadStep, ...] = ()
+    states: tuple[dict[str, Any], ...] = ()
+    """Journal records of kind ``state`` and ``cooldown``, in order."""
+    stopping: dict[str, Any] | None = None
+    """Why no further latency rounds were taken (journal record ``stopping``)."""
     sensor_lost: str = ""
     """Why there is no power from some point on, empty when the sensor held out."""

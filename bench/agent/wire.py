@@ -19,8 +19,12 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
                          OPTIONS is a JSON object of options by sensor name, for sensors that
                          cannot be described without (``{"estimate": {"idle_w", "busy_w"},
                          "replay": {"path"}}``)
+``restore``              restores a board state that a dead job left behind, if there is one:
+                         ``{"restored": {...}|null, "problem": str|null}``; ``probe`` and ``start``
+                         do the same first. Nothing is touched while a job holds the lock
 ``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s"}`` or
-                         ``{"busy": {"job_id", "pid", "since_wall_s"}}``
+                         ``{"busy": {"job_id", "pid", "since_wall_s"}}`` or
+                         ``{"refused": {"kind": "state", "text": str}}`` before anything was changed
 ``status JOBDIR``        ``{"state": "running"|"finished"|"dead", "remaining_s": float|null}``
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
 ``conduct|work|sample``  internal: the three processes of a measurement
@@ -36,6 +40,7 @@ An unexpected failure exits non-zero with the traceback on stderr.
                 "tolerance": {"atol": float, "rtol": float, "cosine": float}}],
      "sensor": null | {"name": str, "options": {...}, "channels": [str, ...],
                        "period_s": float, "lag_s": float|null},
+     "state": {"power_mode": str|null, "clocks": "max"|null, "governor": str|null},
      "limits": {"load_s": 600, "answer_s": 60}}
 
 Paths may be relative to the folder that ``start`` was run in. ``limits`` (optional) are the
@@ -74,7 +79,20 @@ of the board's CLOCK_MONOTONIC:
 ``round``    case, index, type ("latency"|"energy"), start_ns, durations_ns [...],
              window_ns [t0, t1]|null, trace|null, background (0..1)|null
 ``sensor``   t_ns, text (one line), detail: the sampler was lost; no power from here on
+``state``    where ("before"|"set"|"after"|"restored"), t_ns, power_mode, clocks, governor {cpu:
+             name}, frequency_min_khz, frequency_max_khz, problem: the board's state as it was
+             found, as it was set, as it still was after the last round, and as it was put back
+``cooldown`` t_ns, reached (bool), took_s, wanted_c, temperature_c
+``step``     case, onset_ns, window_ns [t0, t1], trace: a load sets in at onset_ns
+``stopping`` t_ns, reason ("target"|"settled"|"max-rounds"|"max-time"), rounds, half_widths {case:
+             relative half-width}
+``checkpoint`` t_ns, until_ns: nothing is measured in between; the host may look
 ``end``      t_ns, reason ("finished"|"stopped")
+
+A ``round`` has further: load (number of the fresh load), health {temperature_c, frequency_khz,
+throttle} read right after it, arrivals_ns [...]|null (scenario ``server``: then durations_ns
+count from the arrival). Its type is "sustain" under ``procedure.sustain_s``; such a round has a
+trace and its window is the whole round.
 
 Just before a latency round there are untimed inferences (schedule.LEAD_S): caches still hold
 another model.
