@@ -197,10 +197,12 @@ class LatencyStats(Record):
     """Seconds per run of the network (one run handles ``Case.batch`` inputs).
 
     ``p50_low_s``/``p50_high_s``: 95 % interval of the median from the rounds, ``None`` when
-    there are too few. ``p90_ci`` ... ``p99_ci``: 95 % intervals (seconds) of the percentiles, by
-    order statistics where samples are independent enough, else by a block bootstrap over rounds;
-    ``tail_method`` says which (``order-statistic`` or ``block-bootstrap``). A percentile and its
-    interval are ``None`` when there are too few *effective* samples for it.
+    there are too few; ``p50_method`` says what its batches are (``rounds``, or ``loads`` where the
+    rounds are spread over at least three fresh loads). ``p90_ci`` ... ``p99_ci``: 95 % intervals
+    (seconds) of the percentiles, by order statistics where samples are independent enough, else by
+    a block bootstrap over rounds; ``tail_method`` says which (``order-statistic`` or
+    ``block-bootstrap``). A percentile and its interval are ``None`` when there are too few
+    *effective* samples for it; the interval also with too few rounds for a bootstrap.
     ``autocorrelation``: lag-1 autocorrelation within rounds. ``effective_samples``: number of
     independent samples that would tell as much. ``queue_mean_s``: mean waiting time (scenario
     ``server``). ``copy_p50_s``/``compute_p50_s``: where the runtime tells them apart.
@@ -221,6 +223,7 @@ class LatencyStats(Record):
     p90_ci: Interval | None = None
     p95_ci: Interval | None = None
     p99_ci: Interval | None = None
+    p50_method: str | None = None
     tail_method: str | None = None
     autocorrelation: float | None = None
     effective_samples: float | None = None
@@ -330,6 +333,19 @@ class SustainStats(Record):
     steady_power_w: float | None
 
 
+class RoundFigure(Record):
+    """What one round gave: cases measured together are compared round by round.
+
+    ``kind`` is ``latency`` or ``energy``. ``gross_j``: joules per inference of one input.
+    """
+
+    kind: str
+    index: int
+    load: int
+    p50_s: float
+    gross_j: float | None = None
+
+
 class Trial(Record):
     """One case measured once. Quantities that have no number are ``None`` with a status."""
 
@@ -347,6 +363,7 @@ class Trial(Record):
     parity: Parity | None = None
     artifact: ArtifactFacts | None = None
     sustain: SustainStats | None = None
+    rounds: tuple[RoundFigure, ...] = ()
     facts: dict[str, Any] = {}
     """Free facts from the board: runtime version, warm-up, health before and after."""
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from bench.agent import health, identity, sysfs, wire
+from bench.agent import health, identity, launch, power_mode, sysfs, wire
 from bench.agent.child import AGENT_ROOT, signal_name
 from bench.agent.clock import now_ns
 from bench.agent.runtimes import RUNTIMES
@@ -23,6 +23,8 @@ TIMED_READS = 5
 
 def probe(root, options):
     """The document of the ``probe`` command; ``options``: JSON of options by sensor name."""
+    # What this finds must be the board's own state, not one that a dead job left behind.
+    left_behind = launch.restore()
     numpy = probe_import(NUMPY_PROBE)
     return {
         "version": wire.WIRE_VERSION,
@@ -43,6 +45,12 @@ def probe(root, options):
         },
         "disk": {"free_bytes": shutil.disk_usage(os.path.dirname(AGENT_ROOT)).free},
         "temperature_c": health.temperatures_c(root),
+        "state": {
+            "power_mode": power_mode.name(root, power_mode.current(root)),
+            "power_modes": {str(id): name for id, name in power_mode.modes(root).items()},
+            "restored": left_behind.get("restored"),
+            "problem": left_behind.get("problem"),
+        },
         "sensors": sensors(root, json.loads(options)),
         "boot_id": identity.boot_id(),
         "monotonic_ns": now_ns(),
