@@ -29,11 +29,13 @@ DEFAULT_FILE = Path("devices.yaml")
 DEFAULT_WORK_DIR = ".cache/bench-agent"
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """Base of what users write: immutable, and an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class EstimateModel(_Settings):
+class EstimateModel(Settings):
     """A stated power model for boards without a sensor: P = idle + (busy - idle) · CPU use."""
 
     idle_w: Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -46,7 +48,7 @@ class EstimateModel(_Settings):
         return self
 
 
-class ReplayFile(_Settings):
+class ReplayFile(Settings):
     """A recorded power trace on the board that stands in for a sensor."""
 
     path: str
@@ -54,7 +56,7 @@ class ReplayFile(_Settings):
     loop: bool = False
 
 
-class PowerSettings(_Settings):
+class PowerSettings(Settings):
     """Where a device's power figures come from.
 
     ``sensor``: a sensor's name, ``auto`` (the best one found on the board) or ``none``.
@@ -88,7 +90,7 @@ def _expanded(path: Path) -> Path:
 HostPath = Annotated[Path, AfterValidator(_expanded)]
 
 
-class _Device(_Settings):
+class _Device(Settings):
     work_dir: BoardPath = DEFAULT_WORK_DIR
     root: str = "/"
     threads: Annotated[int, Field(ge=1)] = 1
@@ -150,7 +152,7 @@ def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDev
     path = devices_file(explicit)
     if path is None:
         return dict(BUILT_IN)
-    document = _read_yaml(path)
+    document = read_yaml(path)
     if not isinstance(document, dict) or set(document) != {"devices"}:
         raise ConfigError(f"{path}: the file must have one top-level key, 'devices'")
     entries = document["devices"]
@@ -171,7 +173,12 @@ def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> Local
         raise ConfigError(f"unknown device {name!r}; {suggest(name, devices)}") from None
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds.
+
+    Raises:
+        ConfigError: it cannot be read or is not YAML; the message names line and column.
+    """
     try:
         return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:

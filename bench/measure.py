@@ -17,14 +17,23 @@ from bench.device.deploy import push_agent, push_artifacts
 from bench.device.follow import follow
 from bench.device.job import Deployed, build_job
 from bench.device.transport import Transport
-from bench.errors import AgentError, ExportError, UnsupportedCase
+from bench.errors import AgentError, ExportError, StateError, UnsupportedCase
 from bench.evaluation import store_trials, trial_id
 from bench.export.cases import export_case
 from bench.export.onnx_files import import_onnx
-from bench.plan import Plan
+from bench.plan import Plan, refusal
 from bench.power import choose_power, sensor_options
 from bench.recordings import Artifact
-from bench.records import Case, JobFacts, PowerSource, Reason, Status, Trial, Verdict
+from bench.records import (
+    BoardState,
+    Case,
+    JobFacts,
+    PowerSource,
+    Reason,
+    Status,
+    Trial,
+    Verdict,
+)
 from bench.runtimes import RUNTIMES, graph_limits
 from bench.store.files import safe_name
 from bench.store.writer import RunWriter
@@ -76,6 +85,8 @@ def measure_device(
 ) -> None:
     """Measure a device's cases; each that got far enough to have a trial is stored.
 
+    There is one job per power mode that is asked for.
+
     Raises:
         DeviceError: the board cannot be reached or used, or was lost.
         ConfigError: something asked for cannot be had anywhere (for example torch is missing).
@@ -88,6 +99,7 @@ def measure_device(
         run.observer.phase(name, "probing")
         probe = client.probe(device.root, sensor_options(device.power))
         run.writer.add_probe(name, probe)
+        _check_state(name, cases, probe, run)
         artifacts = [
             (case, artifact)
             for case in cases
@@ -98,23 +110,77 @@ def measure_device(
         run.observer.phase(name, "sending")
         deployed = _deploy(transport, device.work_dir, artifacts, name, run)
         power, verdict = _power(name, device, probe, run)
-        facts = JobFacts(
-            device=name,
-            job_id=f"{run.writer.manifest.run_id}-{safe_name(name)}",
-            power=power,
-            without_power=verdict,
-            artifacts={case.key: artifact.facts for case, artifact in artifacts},
-        )
-        run.writer.save_job(facts)
-        job = build_job(
-            facts.job_id, device.root, run.plan.procedure, deployed, power, device.power.period_s
-        )
-        journal = _run_job(name, client, transport, job, run)
+        board = _Board(name, device, transport, client, power, verdict)
+        for power_mode in dict.fromkeys(item.case.power_mode for item in deployed):
+            if not run.cancel.is_set():
+                group = [item for item in deployed if item.case.power_mode == power_mode]
+                _measure_group(board, power_mode, group, run)
     finally:
         transport.close()
-    run.writer.save_journal(name, journal.data)
-    for trial in store_trials(run.writer, facts, journal.data, [case for case, _ in artifacts]):
+
+
+@dataclass(frozen=True, slots=True)
+class _Board:
+    """A connected device that is ready to measure; ``power`` and ``without_power`` as in
+    :class:`~bench.records.JobFacts`."""
+
+    name: str
+    settings: DeviceSettings
+    transport: Transport
+    client: AgentClient
+    power: PowerSource | None
+    without_power: Verdict
+
+
+def _check_state(
+    name: str, cases: Sequence[Case], probe: Mapping[str, Any], run: RunContext
+) -> None:
+    """Refuse a board that is not as its owner left it, and power modes that it does not have:
+    in a sweep the board itself would say so only after hours with the modes before."""
+    found = probe["state"]
+    if found["problem"] is not None:
+        raise StateError(found["problem"])
+    if found["restored"] is not None:
+        job_id = found["restored"]["job_id"]
+        run.observer.note(name, f"job {job_id} had died; the board's state before it is restored")
+    modes: Mapping[str, str] = found["power_modes"]
+    known = {text.lower() for pair in modes.items() for text in pair}
+    for wanted in dict.fromkeys(case.power_mode for case in cases):
+        if wanted is not None and wanted.lower() not in known:
+            listed = ", ".join(f"{label} (id {number})" for number, label in modes.items())
+            raise StateError(f"the board has no power mode {wanted!r}; it has: {listed or 'none'}")
+
+
+def _measure_group(
+    board: _Board, power_mode: str | None, group: Sequence[Deployed], run: RunContext
+) -> None:
+    """Measure cases of one power mode in one job and store their trials."""
+    where = board.name if power_mode is None else f"{board.name}@{power_mode}"
+    facts = JobFacts(
+        device=board.name,
+        job_id=safe_name(f"{run.writer.manifest.run_id}-{where}"),
+        power=board.power,
+        without_power=board.without_power,
+        artifacts={item.case.key: item.artifact.facts for item in group},
+        state=BoardState(power_mode=power_mode, clocks=run.plan.clocks, governor=run.plan.governor),
+    )
+    run.writer.save_job(facts)
+    job = build_job(
+        facts.job_id,
+        board.settings.root,
+        run.plan.procedure,
+        group,
+        board.power,
+        board.settings.power.period_s,
+        facts.state,
+    )
+    journal = _run_job(board, job, run)
+    run.writer.save_journal(facts.job_id, journal.data)
+    for trial in store_trials(run.writer, facts, journal.data, [item.case for item in group]):
         run.observer.trial(trial)
+    if facts.state != BoardState():
+        # Nothing is left to do unless the job died or could not put everything back.
+        board.client.restore()
     if journal.died:
         raise AgentError("the agent died before its job was done", detail=journal.log)
 
@@ -155,8 +221,11 @@ def _runtime(name: str, probe: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _export(case: Case, version: str, run: RunContext) -> Artifact:
-    limits = graph_limits(version)
     plan = run.plan
+    reason = refusal(plan, case)
+    if reason is not None:
+        raise UnsupportedCase(reason)
+    limits = graph_limits(version)
     file = plan.files.get(case.model)
     if file is not None:
         batch = case.batch if plan.batches else None
@@ -192,22 +261,16 @@ def _power(
     return power, verdict
 
 
-def _run_job(
-    name: str,
-    client: AgentClient,
-    transport: Transport,
-    job: dict[str, Any],
-    run: RunContext,
-) -> _Journal:
+def _run_job(board: _Board, job: dict[str, Any], run: RunContext) -> _Journal:
     """Start the job, leave the board alone until it is done, and return its journal."""
-    job_id = job["job_id"]
+    job_id, client = job["job_id"], board.client
     started = client.start(job_id, job)
 
     def expect(remaining_s: float) -> None:
-        run.observer.phase(name, "measuring, link silent", remaining_s)
+        run.observer.phase(board.name, "measuring, link silent", remaining_s)
 
     expect(started.expected_s)
-    ended = follow(client, transport, job_id, started.expected_s, run.cancel, expect)
-    run.observer.phase(name, "collecting")
+    ended = follow(client, board.transport, job_id, started.expected_s, run.cancel, expect)
+    run.observer.phase(board.name, "collecting")
     died = ended == "dead"
     return _Journal(client.journal(job_id), died, client.log_tail(job_id) if died else "")

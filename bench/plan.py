@@ -1,39 +1,33 @@
-"""What is to be measured: models × schemes × weight modes × runtimes × batches → cases.
+"""What is to be measured: models × schemes × weight modes × runtimes × batches … → cases.
 
 A combination that makes no sense is not an error of the whole plan: a dense network has no
 weight mode and is one case, whatever modes are asked for. What cannot exist at all (an unknown
-model, a reduction that a network cannot reach) is refused before any board is touched.
+model, a reduction that a network cannot reach) is refused before any board is touched, unless the
+plan comes from a file: such a plan is a matrix over many models, and its cases that cannot run are
+recorded as skipped with the reason (:func:`refusal`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
+from bench.procedures import PROCEDURES
 from bench.records import Case, Procedure
 from bench.runtimes import RUNTIMES
-from models import MODELS
+from models import MODELS, Scheme, SchemeError
 
-PROCEDURES: dict[str, Procedure] = {
-    # A first look: about a minute for four cases. Says of itself that it is quick.
-    "quick": Procedure(
-        name="quick",
-        warmup_min_s=0.5,
-        warmup_max_s=3.0,
-        latency_rounds=20,
-        latency_round_s=0.2,
-        energy_rounds=3,
-        energy_window_s=2.0,
-        energy_tail_s=0.1,
-        idle_s=1.0,
-        settle_s=0.1,
-        settle_tau=1.0,
-        target_ci=0.02,
-    ),
-}
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Changes to every case that ``where`` fits; both map fields of a case to values."""
+
+    where: Mapping[str, object]
+    changes: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,9 @@ class Plan:
 
     ``files`` maps the names of a user's own models to ONNX files, ``shapes`` gives sizes to
     their inputs. ``batches`` is empty when no batch was asked for: then the built-in models run
-    one input at a time, and an ONNX file runs what its shapes say.
+    one input at a time, and an ONNX file runs what its shapes say. Without ``threads`` a device's
+    own setting holds, without ``power_modes`` its mode stays as it is. ``exclude`` takes cases
+    out (each entry maps fields of a case to values), before ``overrides`` change what is left.
     """
 
     models: tuple[str, ...] = ("shufflenet_v2_x1_0",)
@@ -51,7 +47,12 @@ class Plan:
     runtimes: tuple[str, ...] = ("onnxruntime",)
     precisions: tuple[str, ...] = ("fp32",)
     batches: tuple[int, ...] = ()
-    threads: int | None = None
+    threads: tuple[int, ...] = ()
+    power_modes: tuple[str, ...] = ()
+    clocks: str | None = None
+    governor: str | None = None
+    exclude: tuple[Mapping[str, object], ...] = ()
+    overrides: tuple[Override, ...] = ()
     procedure: Procedure = PROCEDURES["quick"]
     estimates: bool = True
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -68,16 +69,25 @@ def make_plan(
     runtimes: Sequence[str] = (),
     precisions: Sequence[str] = (),
     batches: Sequence[int] = (),
-    threads: int | None = None,
-    procedure: str = "quick",
+    threads: Sequence[int] = (),
+    power_modes: Sequence[str] = (),
+    clocks: str | None = None,
+    governor: str | None = None,
+    exclude: Sequence[Mapping[str, object]] = (),
+    overrides: Sequence[Override] = (),
+    procedure: Procedure = PROCEDURES["quick"],
     estimates: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    skips: bool = False,
 ) -> Plan:
     """Check what was asked for and fill in the defaults for what was not.
 
+    ``skips``: combinations that cannot run stay in the plan and are skipped one by one.
+
     Raises:
-        ConfigError: a name is not known (with near matches), a scheme is malformed or cannot be
-            reached by one of the models, a file is missing, a value makes no sense.
+        ConfigError: a name is not known (with near matches), a scheme is malformed or (without
+            ``skips``) cannot be reached by one of the models, a file is missing, a value makes no
+            sense.
     """
     default = Plan()
     names, files = _models(models or default.models)
@@ -94,16 +104,27 @@ def make_plan(
         runtimes=_known(runtimes or default.runtimes, RUNTIMES, "runtime"),
         precisions=tuple(dict.fromkeys(precisions or default.precisions)),
         batches=tuple(dict.fromkeys(batches)),
-        threads=threads,
-        procedure=find_procedure(procedure),
+        threads=tuple(dict.fromkeys(threads)),
+        power_modes=tuple(dict.fromkeys(power_modes)),
+        clocks=clocks,
+        governor=governor,
+        exclude=tuple(exclude),
+        overrides=tuple(overrides),
+        procedure=procedure,
         estimates=estimates,
         files=files,
         shapes=shapes or {},
     )
-    _check_precisions(plan)
-    _check_schemes(plan)
-    if any(batch < 1 for batch in plan.batches):
-        raise ConfigError("--batch must be 1 or more")
+    for scheme in plan.schemes:
+        _parse(scheme)
+    for values, option in ((plan.batches, "--batch"), (plan.threads, "--threads")):
+        if any(value < 1 for value in values):
+            raise ConfigError(f"{option} must be 1 or more")
+    if not skips:
+        for case in expand(plan, "", threads=1):
+            reason = refusal(plan, case)
+            if reason is not None:
+                raise ConfigError(reason)
     return plan
 
 
@@ -113,35 +134,98 @@ def expand(plan: Plan, device: str, threads: int) -> list[Case]:
     ``threads`` is the device's own setting, used when the plan does not say otherwise.
     """
     cases: dict[str, Case] = {}
-    for model in plan.models:
-        for scheme in plan.schemes if model not in plan.files else ("dense",):
-            for mode in (None,) if scheme == "dense" else plan.weights:
-                for runtime in plan.runtimes:
-                    for precision in plan.precisions:
-                        for batch in plan.batches or (plan.file_batches.get(model, 1),):
-                            case = Case(
-                                device=device,
-                                model=model,
-                                scheme=scheme,
-                                weights=mode,
-                                runtime=runtime,
-                                precision=precision,
-                                batch=batch,
-                                threads=plan.threads or threads,
-                            )
-                            cases.setdefault(case.key, case)
+    for mode, (model, scheme, weights) in product(plan.power_modes or (None,), _networks(plan)):
+        batches = plan.batches or (plan.file_batches.get(model, 1),)
+        for runtime, precision, batch, count in product(
+            plan.runtimes, plan.precisions, batches, plan.threads or (threads,)
+        ):
+            case = Case(
+                device=device,
+                model=model,
+                scheme=scheme,
+                weights=weights,
+                runtime=runtime,
+                precision=precision,
+                batch=batch,
+                threads=count,
+                power_mode=mode,
+            )
+            if any(fits(case, where) for where in plan.exclude):
+                continue
+            for override in plan.overrides:
+                if fits(case, override.where):
+                    case = case.model_copy(update=dict(override.changes))
+            cases.setdefault(case.key, case)
     return list(cases.values())
 
 
-def find_procedure(name: str) -> Procedure:
-    """Return a preset by name.
+def fits(case: Case, where: Mapping[str, object]) -> bool:
+    """Whether a case has all the values that ``where`` gives for some of its fields."""
+    return all(getattr(case, name) == value for name, value in where.items())
+
+
+def refusal(plan: Plan, case: Case) -> str | None:
+    """Return why a case cannot run on any board, in one line, or ``None`` if it may.
+
+    What only a certain board cannot do is found out there.
+    """
+    offered = RUNTIMES[case.runtime].precisions
+    if case.precision not in offered:
+        return (
+            f"precision {case.precision!r} is not available with runtime {case.runtime!r} yet; "
+            f"use {', '.join(offered)}"
+        )
+    if case.model in plan.files:
+        return None
+    try:
+        parse_scheme(find_model(case.model), case.scheme)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def require_runnable(plan: Plan, cases: Iterable[Case]) -> None:
+    """Refuse a plan of which nothing would be measured.
 
     Raises:
-        ConfigError: no such preset.
+        ConfigError: there is no case, or each has a reason not to run; the message has the first.
     """
-    if name not in PROCEDURES:
-        raise ConfigError(f"unknown procedure {name!r}; {suggest(name, PROCEDURES)}")
-    return PROCEDURES[name]
+    reasons = [refusal(plan, case) for case in cases]
+    if not reasons:
+        raise ConfigError("the plan has no case; 'exclude' takes all of them out")
+    if None not in reasons:
+        raise ConfigError(f"no case of the plan can run; the first one: {reasons[0]}")
+
+
+def loose_ends(plan: Plan, devices: Mapping[str, int]) -> list[str]:
+    """Return what in a plan has no effect, a line each: most likely a value is misspelt.
+
+    ``devices`` maps the names of devices to their own setting of threads.
+    """
+    whole = replace(plan, exclude=(), overrides=())
+    cases = [case for name, threads in devices.items() for case in expand(whole, name, threads)]
+    entries = [("exclude", where) for where in plan.exclude]
+    entries += [("overrides", override.where) for override in plan.overrides]
+    return [
+        f"{key}: no case has {', '.join(f'{name} {value!r}' for name, value in where.items())}"
+        for key, where in entries
+        if not any(fits(case, where) for case in cases)
+    ]
+
+
+def _networks(plan: Plan) -> Iterator[tuple[str, str, str | None]]:
+    """Yield model, scheme and weight mode of what is measured, in the plan's order."""
+    for model in plan.models:
+        for scheme in plan.schemes if model not in plan.files else ("dense",):
+            for weights in plan.weights if _parse(scheme).shares else (None,):
+                yield model, scheme, weights
+
+
+def _parse(scheme: str) -> Scheme:
+    try:
+        return Scheme.parse(scheme)
+    except SchemeError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _models(wanted: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
@@ -168,21 +252,3 @@ def _known(wanted: Iterable[str], known: Iterable[str], what: str) -> tuple[str,
         if name not in known:
             raise ConfigError(f"unknown {what} {name!r}; {suggest(name, known)}")
     return names
-
-
-def _check_precisions(plan: Plan) -> None:
-    for runtime in plan.runtimes:
-        offered = RUNTIMES[runtime].precisions
-        for precision in plan.precisions:
-            if precision not in offered:
-                raise ConfigError(
-                    f"precision {precision!r} is not available with runtime {runtime!r} yet; "
-                    f"use {', '.join(offered)}"
-                )
-
-
-def _check_schemes(plan: Plan) -> None:
-    for model in plan.models:
-        if model not in plan.files:
-            for scheme in plan.schemes:
-                parse_scheme(find_model(model), scheme)

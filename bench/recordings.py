@@ -68,6 +68,13 @@ class Round:
     Inference i runs from ``start_ns + sum(durations_ns[:i])`` for ``durations_ns[i]``.
     ``window_ns`` (energy rounds only) is the part over which power counts.
     ``background`` is the share (0..1) of all CPU time spent by processes that are not ours.
+
+    In the scenario ``server``, inference i arrived at ``arrivals_ns[i]`` and ended
+    ``durations_ns[i]`` later (its time in the queue included); otherwise ``arrivals_ns`` is
+    ``None``. ``load`` numbers the fresh load of the worker. ``health``: temperatures, clocks and
+    throttle counters right after the round; ``throttled``: what throttled the board since the
+    reading before it, ``{counter: events}``, where that is known. ``kind`` is ``latency``,
+    ``energy`` or ``sustain``.
     """
 
     index: int
@@ -77,15 +84,32 @@ class Round:
     window_ns: tuple[int, int] | None = None
     trace: PowerTrace | None = None
     background: float | None = None
+    load: int = 0
+    arrivals_ns: NDArray[np.int64] | None = None
+    health: dict[str, Any] | None = None
+    throttled: dict[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStep:
+    """Power while a load sets in at ``onset_ns``: idle before it, one case running after it."""
+
+    onset_ns: int
+    window_ns: tuple[int, int]
+    trace: PowerTrace
 
 
 @dataclass(frozen=True, slots=True)
 class IdleLine:
-    """Power of the board with all workers loaded and parked, before or after the rounds."""
+    """Power of the board with all workers loaded and parked, before or after the rounds.
+
+    ``cases``: keys of the cases whose workers are parked, empty where the journal does not say.
+    """
 
     where: str
     window_ns: tuple[int, int]
     trace: PowerTrace
+    cases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +126,15 @@ class Recording:
     finished: bool
     lost: tuple[str, ...] = field(default=())
     """What could not be read from the journal, in words."""
+    steps: tuple[LoadStep, ...] = ()
+    """Those of all cases: the sensor is the same."""
+    states: tuple[dict[str, Any], ...] = ()
+    """Journal records of kind ``state``, in order."""
+    stopping: dict[str, Any] | None = None
+    """Why no further latency rounds were taken (journal record ``stopping``)."""
+    cooldown: dict[str, Any] | None = None
+    """The wait for a temperature (journal record ``cooldown``)."""
+    group: tuple[str, ...] = ()
+    """Keys of the cases that were loaded side by side, this one included; empty: not known."""
     sensor_lost: str = ""
     """Why there is no power from some point on, empty when the sensor held out."""

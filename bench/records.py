@@ -43,7 +43,11 @@ class Reason(StrEnum):
     SENSOR_GAPS = "sensor-gaps"
     SENSOR_STALE = "sensor-stale"
     LAG_UNKNOWN = "lag-unknown"
+    ALIASING = "aliasing"
+    THROTTLED = "throttled"
     CLOCK_CHANGED = "clock-changed"
+    MODE_CHANGED = "mode-changed"
+    TEMPERATURE = "temperature"
     IDLE_DRIFT = "idle-drift"
     BACKGROUND_LOAD = "background-load"
     INTERRUPTED = "interrupted"
@@ -54,7 +58,9 @@ class Reason(StrEnum):
     CRASH = "crash"
     HANG = "hang"
     OUT_OF_MEMORY = "out-of-memory"
+    TIMEOUT = "timeout"
     LINK = "link"
+    POWER_LOSS = "power-loss"
     # skipped
     UNSUPPORTED = "unsupported"
     # unmeasured
@@ -83,6 +89,7 @@ class Case(Record):
 
     ``weights`` is the weight mode (``load``, ``runtime``, ``factored``), ``None`` for a network
     without templates. ``threads`` is the number of CPU threads that the runtime may use.
+    ``power_mode`` is the board's power mode that was asked for, ``None`` to leave it as it is.
     """
 
     device: str
@@ -93,14 +100,15 @@ class Case(Record):
     precision: str = "fp32"
     batch: int = 1
     threads: int = 1
+    power_mode: str | None = None
 
     @property
     def key(self) -> str:
         """Readable and unique within a run and device: ``model/scheme/weights/runtime/...``."""
         scheme = self.scheme if self.weights is None else f"{self.scheme}/{self.weights}"
-        return (
-            f"{self.model}/{scheme}/{self.runtime}/{self.precision}/b{self.batch}/t{self.threads}"
-        )
+        how = f"{self.runtime}/{self.precision}/b{self.batch}/t{self.threads}"
+        key = f"{self.model}/{scheme}/{how}"
+        return key if self.power_mode is None else f"{key}/{self.power_mode}"
 
     @property
     def label(self) -> str:
@@ -108,34 +116,96 @@ class Case(Record):
         text = f"{self.model} {self.scheme}"
         if self.weights is not None:
             text += f" {self.weights}"
-        return text if self.batch == 1 else f"{text} b{self.batch}"
+        if self.batch != 1:
+            text += f" b{self.batch}"
+        return text if self.power_mode is None else f"{text} @{self.power_mode}"
+
+
+class Scenario(StrEnum):
+    """How inferences are asked for (terms of MLPerf Inference)."""
+
+    SINGLE_STREAM = "single-stream"
+    """The next one starts when the last one has ended."""
+    OFFLINE = "offline"
+    """As single-stream, but throughput counts: it makes sense with a batch above 1."""
+    SERVER = "server"
+    """Poisson arrivals at ``Procedure.rate_per_s``; latency includes the time in the queue."""
 
 
 class Procedure(Record):
-    """How to measure. Durations in seconds; ``settle_s`` is what a sensor without lag needs,
-    and the agent waits ``settle_tau`` sensor time constants on top of it."""
+    """How to measure. Durations in seconds.
+
+    Rounds: at least ``latency_rounds`` and ``energy_rounds`` per case are taken. After that,
+    latency rounds go on until every case's median is known within ``target_ci`` (relative
+    half-width of its interval), or more rounds no longer help, or ``latency_rounds_max`` rounds or
+    ``max_time_s`` seconds (for all cases of a group together) are reached.
+
+    Energy windows are ``max(energy_window_s, energy_window_tau · τ)`` long and open after
+    ``settle_s + settle_tau · τ`` of load, τ being the sensor's time constant.
+
+    ``loads``: the rounds are spread over this many fresh loads of every worker. ``cooldown_to_c``:
+    wait before the job until no temperature is above it, at most ``cooldown_max_s``.
+    ``sustain_s``: instead of rounds, load one case after the other for so long and record latency,
+    power, clocks and temperature over time. ``checkpoint_every_s``: the longest the host is left
+    without news.
+    """
 
     name: str
     seed: int = 1
+    scenario: Scenario = Scenario.SINGLE_STREAM
+    rate_per_s: float | None = None
+    loads: int = 1
     warmup_min_s: float
     warmup_max_s: float
     latency_rounds: int
+    latency_rounds_max: int | None = None
     latency_round_s: float
     energy_rounds: int
     energy_window_s: float
+    energy_window_tau: float = 0.0
     energy_tail_s: float
     idle_s: float
     settle_s: float
     settle_tau: float
     target_ci: float
-    """Relative half-width of the median's interval above which latency is ``ci-wide``."""
+    max_time_s: float | None = None
+    cooldown_to_c: float | None = None
+    cooldown_max_s: float = 300.0
+    sustain_s: float | None = None
+    checkpoint_every_s: float = 600.0
+
+
+class BoardState(Record):
+    """What is asked of a board before it measures; ``None`` leaves that as it is.
+
+    ``clocks``: ``"max"`` pins them (jetson_clocks, else the cpufreq limits).
+    """
+
+    power_mode: str | None = None
+    clocks: str | None = None
+    governor: str | None = None
+
+
+class Interval(Record):
+    """A two-sided 95 % interval, in the unit of the figure it belongs to."""
+
+    low: float
+    high: float
 
 
 class LatencyStats(Record):
     """Seconds per run of the network (one run handles ``Case.batch`` inputs).
 
     ``p50_low_s``/``p50_high_s``: 95 % interval of the median from the rounds, ``None`` when
-    there are too few. A percentile is ``None`` when there are too few samples for it.
+    there are too few; ``p50_method`` says what its batches are (``rounds``, or ``loads`` where the
+    rounds are spread over at least three fresh loads). ``p90_ci`` ... ``p99_ci``: 95 % intervals
+    (seconds) of the percentiles, by order statistics where samples are independent enough, else by
+    a block bootstrap over rounds; ``tail_method`` says which (``order-statistic`` or
+    ``block-bootstrap``). A percentile and its interval are ``None`` when there are too few
+    *effective* samples for it; the interval also with too few rounds for a bootstrap.
+    ``autocorrelation``: lag-1 autocorrelation within rounds. ``effective_samples``: number of
+    independent samples that would tell as much. ``queue_mean_s``: mean waiting time (scenario
+    ``server``). ``copy_p50_s``/``compute_p50_s``: where the runtime tells them apart.
     """
 
     samples: int
@@ -150,6 +220,16 @@ class LatencyStats(Record):
     min_s: float
     mad_s: float
     throughput_per_s: float
+    p90_ci: Interval | None = None
+    p95_ci: Interval | None = None
+    p99_ci: Interval | None = None
+    p50_method: str | None = None
+    tail_method: str | None = None
+    autocorrelation: float | None = None
+    effective_samples: float | None = None
+    queue_mean_s: float | None = None
+    copy_p50_s: float | None = None
+    compute_p50_s: float | None = None
 
 
 class EnergyStats(Record):
@@ -177,6 +257,14 @@ class EnergyStats(Record):
     gain_error: float | None
     rounds: int
     window_s: float
+    lag_from: str | None = None
+    """Where the time constant comes from: ``step`` (fitted step response), ``settings`` (what the
+    sensor's files say), ``none`` (an unfiltered source); ``None``: unknown, nothing corrected."""
+    lag_uncertainty_s: float | None = None
+    refresh_s: float | None = None
+    """Mean time between changes of the reading as seen: the sensor's real refresh."""
+    read_s: float | None = None
+    """Median time that one reading took."""
 
 
 class MemoryStats(Record):
@@ -221,6 +309,43 @@ class ArtifactFacts(Record):
     macs: int | None = None
 
 
+class SustainPoint(Record):
+    """One stretch of a sustained load: means over ``duration_s`` from ``at_s`` on."""
+
+    at_s: float
+    duration_s: float
+    p50_s: float
+    power_w: float | None
+    temperature_c: float | None
+    frequency_khz: float | None
+
+
+class SustainStats(Record):
+    """Behaviour under sustained load: the curve, and the steady value it ends in.
+
+    ``steady_from_s`` is ``None`` when latency was still changing at the end.
+    """
+
+    points: tuple[SustainPoint, ...]
+    first_p50_s: float
+    steady_p50_s: float | None
+    steady_from_s: float | None
+    steady_power_w: float | None
+
+
+class RoundFigure(Record):
+    """What one round gave: cases measured together are compared round by round.
+
+    ``kind`` is ``latency`` or ``energy``. ``gross_j``: joules per inference of one input.
+    """
+
+    kind: str
+    index: int
+    load: int
+    p50_s: float
+    gross_j: float | None = None
+
+
 class Trial(Record):
     """One case measured once. Quantities that have no number are ``None`` with a status."""
 
@@ -237,6 +362,8 @@ class Trial(Record):
     load: LoadStats | None = None
     parity: Parity | None = None
     artifact: ArtifactFacts | None = None
+    sustain: SustainStats | None = None
+    rounds: tuple[RoundFigure, ...] = ()
     facts: dict[str, Any] = {}
     """Free facts from the board: runtime version, warm-up, health before and after."""
 
@@ -299,3 +426,4 @@ class JobFacts(Record):
     power: PowerSource | None
     without_power: Verdict
     artifacts: dict[str, ArtifactFacts]
+    state: BoardState = BoardState()

@@ -16,7 +16,7 @@ from bench.errors import DeviceError, ExportError, UnsupportedCase
 from bench.export.cases import require_exporter
 from bench.export.onnx_files import import_onnx
 from bench.measure import DeviceSettings, Observer, RunContext, measure_device, open_agent
-from bench.plan import Plan, expand
+from bench.plan import Plan, expand, require_runnable
 from bench.power import sensor_options
 from bench.provenance import git_revision, versions
 from bench.records import Manifest
@@ -46,6 +46,23 @@ def probe_device(device: DeviceSettings) -> dict[str, Any]:
         transport.close()
 
 
+def restore_device(device: DeviceSettings) -> dict[str, Any] | None:
+    """Connect to a device and put back its state if a job left a changed one behind.
+
+    Returns what the board is like now, ``None`` when there was nothing to put back.
+
+    Raises:
+        LeaseError: the job that changed it is still running.
+        StateError: it cannot be put back.
+        DeviceError: it cannot be reached, or the agent cannot run there.
+    """
+    transport = open_transport(device)
+    try:
+        return open_agent(device, transport).restore()
+    finally:
+        transport.close()
+
+
 def run(
     plan: Plan,
     devices: Mapping[str, DeviceSettings],
@@ -61,12 +78,13 @@ def run(
     they have measured by then is collected and kept, and the run is marked as interrupted.
 
     Raises:
-        ConfigError: an ONNX file is damaged or its shapes are not settled (found out before any
-            device is contacted), or a model needs torch, which is missing.
+        ConfigError: no case can run, an ONNX file is damaged or its shapes are not settled (found
+            out before any device is contacted), or a model needs torch, which is missing.
         StoreError: the results folder cannot be written.
     """
     plan = _with_files(plan, cache)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
+    require_runnable(plan, [case for of_device in cases.values() for case in of_device])
     now = datetime.now(UTC)
     manifest = Manifest(
         run_id=new_run_id(tuple(devices), now),

@@ -21,17 +21,27 @@ PROJECT = Path(__file__).parents[1]
 PROCEDURE: dict[str, Any] = {
     "name": "tiny",
     "seed": 7,
+    "scenario": "single-stream",
+    "rate_per_s": None,
+    "loads": 1,
     "warmup_min_s": 0.1,
     "warmup_max_s": 1.0,
     "latency_rounds": 4,
+    "latency_rounds_max": None,
     "latency_round_s": 0.03,
     "energy_rounds": 1,
     "energy_window_s": 0.2,
+    "energy_window_tau": 0.0,
     "energy_tail_s": 0.05,
     "idle_s": 0.1,
     "settle_s": 0.05,
     "settle_tau": 0.0,
     "target_ci": 0.02,
+    "max_time_s": None,
+    "cooldown_to_c": None,
+    "cooldown_max_s": 300.0,
+    "sustain_s": None,
+    "checkpoint_every_s": 600.0,
 }
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-4, "cosine": 0.9999}
 
@@ -99,6 +109,7 @@ class BoardFolder:
             "name": "replay",
             "options": options,
             "channels": ["VDD"],
+            "unit": "W",
             "period_s": 0.005,
             "lag_s": 0.0,
         }

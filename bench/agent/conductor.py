@@ -1,19 +1,33 @@
 """Conducts a job on the board: what is done when, and what becomes of failures.
 
-Health, solo pass, then for each group of cases that fits in memory: load, idle line, warm-up,
-rounds, idle line; health again. The journal is written between blocks, never inside one.
+Cool-down, health, solo pass, then each group of cases that fits in memory (group.py); health
+again. The journal is written between blocks, never inside one.
 """
 
 import os
 import signal
 import time
-from typing import Dict
 
-from bench.agent import blocks, health, identity, launch, placement, schedule, wire
+from bench.agent import (
+    cooldown,
+    expectation,
+    health,
+    identity,
+    launch,
+    placement,
+    schedule,
+    state,
+    wire,
+)
 from bench.agent.clock import now_ns
 from bench.agent.failure import Failure, SensorLost
+from bench.agent.group import Group
 from bench.agent.journal import Journal
 from bench.agent.processes import CaseWorker, PowerSampler
+from bench.agent.progress import Progress
+
+LOOK_S = 0.2
+"""How often a waiting conductor looks whether it is to stop."""
 
 
 class Stopped(Exception):
@@ -38,18 +52,21 @@ class Conductor(object):
     """One job from its ``start`` record to its ``end`` record."""
 
     def __init__(self, folder, job, journal, start_s):
+        self.job = job
+        self.run_s = {}
+        """Seconds of one inference by case, from the solo pass."""
+        self.sampler = None
+        """The sampler with the job's sensor; ``None`` where there is none (any more)."""
         self._folder = folder
-        self._job = job
         self._journal = journal
         self._stop_path = os.path.join(folder, wire.STOP_FILE)
         self._stop_requested = False
-        self._left = schedule.expected_blocks(job, start_s)
+        blocks = expectation.expected_blocks(job, start_s)
+        self.progress = Progress(folder, job["procedure"], blocks)
         self._placement = placement.place(job["cases"])
-        self._sampler = None
         self._cases = {case["key"]: case for case in job["cases"]}
         self._peak_bytes = []
         self._load_s = {}
-        self._run_s = {}
 
     def request_stop(self, *_):
         """Signal handler: end after the present block."""
@@ -58,135 +75,124 @@ class Conductor(object):
     def conduct(self):
         """Do the whole job."""
         os.sched_setaffinity(0, self._placement["sampler"])
-        self._record(
+        self.record(
             "start",
-            job_id=self._job["job_id"],
+            job_id=self.job["job_id"],
             t_ns=now_ns(),
             wall_s=time.time(),
             boot_id=identity.boot_id(),
             pid=os.getpid(),
-            expected_s=sum(self._left.values()),
+            expected_s=self.progress.remaining_s,
             placement=self._placement,
         )
         reason = "finished"
+        work_dir = os.path.dirname(os.path.dirname(self._folder))
         try:
-            self._read_health("before")
-            for case in self._job["cases"]:
-                self._solo_pass(case)
+            state.prepare(self.job, work_dir, self.record)
             self._measure()
-            self._read_health("after")
         except Stopped:
             reason = "stopped"
-        self._record("end", t_ns=now_ns(), reason=reason)
-
-    def _measure(self):
-        """All groups, with the sampler at hand where the job has a sensor."""
-        available = health.memory_bytes(self._job["root"], "MemAvailable")
-        groups = schedule.memory_groups(self._peak_bytes, available)
-        self._left = schedule.remaining_blocks(self._job, groups, self._load_s, self._run_s)
-        if self._job["sensor"] is not None and groups:
-            try:
-                self._sampler = PowerSampler(self._job, self._folder, self._placement["sampler"])
-            except SensorLost as lost:
-                self._lose_sampler(lost)
-        try:
-            for number, keys in enumerate(groups):
-                self._measure_group(number, keys)
         finally:
-            if self._sampler is not None:
-                self._sampler.close()
+            state.finish(self.job, work_dir, self.record)
+        self.record("end", t_ns=now_ns(), reason=reason)
 
-    def _measure_group(self, number, keys):
-        """Load the workers of some cases side by side and take their rounds."""
-        workers: Dict[str, CaseWorker] = {}
-        try:
-            for block in schedule.group_blocks(self._job, number, keys):
-                self._check_stop()
-                try:
-                    self._do_block(block, workers)
-                except SensorLost as lost:
-                    self._lose_sampler(lost)
-                except Failure as failure:
-                    self._fail(block[-1], failure)
-                    if block[-1] in workers:
-                        workers.pop(block[-1]).close()
-                self._end_block(block)
-        finally:
-            for worker in workers.values():
-                worker.close()
+    def record(self, kind, **fields):
+        """Journal something; it is on the disk when this returns."""
+        self._journal.append(dict(fields, kind=kind))
 
-    def _do_block(self, block, workers):
-        """Do one block of a group and journal it; blocks of lost cases are passed over."""
-        kind, key = block[0], block[-1]
-        if kind == "idle":
-            if self._sampler is not None and workers:
-                fields = blocks.idle_line(self._sampler, self._job)
-                self._record("idle", where=block[1], cases=sorted(workers), **fields)
-        elif kind == "load":
-            workers[key] = self._start_worker(key)
-            workers[key].import_runtime()
-            workers[key].load()
-        elif key in workers and kind == "warmup":
-            fields = blocks.warm_up(workers[key], self._job["procedure"])
-            self._record("warmup", case=key, **fields)
-        elif key in workers and block[1] == "latency":
-            fields = blocks.latency_round(workers[key], self._job["procedure"])
-            self._record("round", case=key, index=block[2], type="latency", **fields)
-        elif key in workers and self._sampler is not None:
-            fields = blocks.energy_round(workers[key], self._sampler, self._job)
-            self._record("round", case=key, index=block[2], type="energy", **fields)
+    def begin_block(self, block):
+        """To be called before each block: an early end and checkpoints are possible here."""
+        self.check_stop()
+        due_ns = self.progress.checkpoint_ns(block)
+        if due_ns is not None:
+            # A host that was told a time looks at that time: whatever does not fit in waits.
+            self._wait_until(due_ns)
+            until_ns = self.progress.begin_checkpoint()
+            self.record("checkpoint", t_ns=now_ns(), until_ns=until_ns)
+            self._wait_until(until_ns)
 
-    def _solo_pass(self, case):
-        """One case alone on the board, in a fresh process."""
-        self._check_stop()
-        worker = self._start_worker(case["key"])
-        try:
-            fields = worker.solo(self._job["procedure"])
-        except Failure as failure:
-            self._fail(case["key"], failure)
-        else:
-            self._peak_bytes.append((case["key"], fields["peak_bytes"]))
-            self._record("solo", case=case["key"], t_ns=now_ns(), **fields)
-            self._run_s[case["key"]] = fields["steady_run_s"]
-            self._load_s[case["key"]] = fields["import_s"] + fields["load_s"] + fields["first_s"]
-        finally:
-            worker.close()
-        self._end_block(("solo", case["key"]))
+    def check_stop(self):
+        """Raise Stopped when somebody asked for it."""
+        if self._stop_requested or os.path.exists(self._stop_path):
+            raise Stopped()
 
-    def _start_worker(self, key):
+    def cool_down(self):
+        """Wait until the board is as cool as the procedure wants it."""
+        fields = cooldown.cool_down(self.job["root"], self.job["procedure"], self.check_stop)
+        self.record("cooldown", t_ns=now_ns(), **fields)
+
+    def start_worker(self, key):
+        """A fresh process for a case."""
         cpus = self._placement["workers"][key]
-        return CaseWorker(self._cases[key], self._job, self._folder, cpus)
+        return CaseWorker(self._cases[key], self.job, self._folder, cpus)
 
-    def _read_health(self, where):
-        self._record("health", where=where, **health.read_health(self._job["root"]))
-        self._end_block(("health", where))
-
-    def _fail(self, key, failure):
+    def fail(self, key, failure):
         """Journal why a case got no (further) numbers; its blocks will not be done."""
         fields = {"reason": failure.reason, "text": failure.text, "detail": failure.detail}
         if failure.parity is not None:
             fields["parity"] = failure.parity
-        self._record("failure", case=key, **fields)
-        for block in [block for block in self._left if block[-1] == key]:
-            del self._left[block]
+        self.record("failure", case=key, **fields)
+        self.progress.drop(key)
 
-    def _lose_sampler(self, lost):
+    def lose_sampler(self, lost):
         """Journal why there is no (further) power; the latency rounds go on."""
-        self._record("sensor", t_ns=now_ns(), text=lost.text, detail=lost.detail)
-        if self._sampler is not None:
-            self._sampler.close()
-            self._sampler = None
+        self.record("sensor", t_ns=now_ns(), text=lost.text, detail=lost.detail)
+        if self.sampler is not None:
+            self.sampler.close()
+            self.sampler = None
 
-    def _record(self, kind, **fields):
-        self._journal.append(dict(fields, kind=kind))
+    def _measure(self):
+        """All that numbers come from."""
+        if self.job["procedure"]["cooldown_to_c"] is not None:
+            self.cool_down()
+            self.progress.end(("cooldown", "job"))
+        self._read_health("before")
+        for case in self.job["cases"]:
+            self._solo_pass(case["key"])
+        self._measure_groups()
+        self._read_health("after")
 
-    def _end_block(self, block):
-        """Let ``status`` know what is left."""
-        self._left.pop(block, None)
-        remaining_s = sum(self._left.values())
-        path = os.path.join(self._folder, launch.PROGRESS_FILE)
-        launch.write_file(path, {"t_ns": now_ns(), "remaining_s": remaining_s})
+    def _solo_pass(self, key):
+        """One case alone on the board, in a fresh process."""
+        self.begin_block(("solo", key))
+        worker = self.start_worker(key)
+        try:
+            fields = worker.solo(self.job["procedure"])
+        except Failure as failure:
+            self.fail(key, failure)
+        else:
+            self._peak_bytes.append((key, fields["peak_bytes"]))
+            self.record("solo", case=key, t_ns=now_ns(), **fields)
+            self.run_s[key] = fields["steady_run_s"]
+            self._load_s[key] = fields["import_s"] + fields["load_s"] + fields["first_s"]
+        finally:
+            worker.close()
+        self.progress.end(("solo", key))
 
-    def _check_stop(self):
-        if self._stop_requested or os.path.exists(self._stop_path):
-            raise Stopped()
+    def _measure_groups(self):
+        """All groups, with the sampler at hand where the job has a sensor."""
+        available = health.memory_bytes(self.job["root"], "MemAvailable")
+        groups = schedule.memory_groups(self._peak_bytes, available)
+        self.record("groups", t_ns=now_ns(), groups=groups, available_bytes=available)
+        left = expectation.remaining_blocks(self.job, groups, self._load_s, self.run_s)
+        self.progress.replan(left)
+        if self.job["sensor"] is not None and groups:
+            try:
+                self.sampler = PowerSampler(self.job, self._folder, self._placement["sampler"])
+            except SensorLost as lost:
+                self.lose_sampler(lost)
+        try:
+            for number, keys in enumerate(groups):
+                Group(self, number, keys).measure()
+        finally:
+            if self.sampler is not None:
+                self.sampler.close()
+
+    def _read_health(self, where):
+        self.record("health", where=where, **health.read_health(self.job["root"]))
+        self.progress.end(("health", where))
+
+    def _wait_until(self, t_ns):
+        while now_ns() < t_ns:
+            self.check_stop()
+            time.sleep(min(LOOK_S, (t_ns - now_ns()) / 1e9 + 1e-4))

@@ -24,6 +24,15 @@ def read_health(root):
     }
 
 
+def read_briefly(root):
+    """What is worth reading after every round (about a millisecond on a PC)."""
+    return {
+        "temperature_c": temperatures_c(root),
+        "frequency_khz": frequencies_khz(root),
+        "throttle": throttle_counts(root),
+    }
+
+
 def temperatures_c(root):
     """``{zone: °C}``; zones that are power-gated (EAGAIN), offline or placeholders are left out."""
     found = {}

@@ -5,8 +5,8 @@ import json
 import os
 import time
 
-from bench.agent import identity, schedule, wire
-from bench.agent.child import agent_command
+from bench.agent import expectation, identity, state, wire
+from bench.agent.child import AGENT_ROOT, agent_command
 from bench.agent.clock import now_ns
 
 LOCK_FILE = "lock"
@@ -51,20 +51,21 @@ def holder_of(work_dir):
 
 
 def start(folder):
-    """Detach a conductor for the job, unless another one holds this board's lock."""
-    start_s = schedule.worker_start_s()
+    """Bring the board into the state that the job asks for and detach a conductor for it, unless
+    another one holds this board's lock."""
+    start_s = expectation.worker_start_s()
     folder = os.path.abspath(folder)
     job = read_job(folder)
     work_dir = os.path.dirname(os.path.dirname(folder))
-    lock = os.open(os.path.join(work_dir, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o600)
+    lock, holder = _take_lock(work_dir, job["job_id"])
+    if lock is None:
+        return {"busy": holder}
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return {"busy": _read_holder(lock)}
+        state.establish(job, work_dir)
+    except state.StateProblem as problem:
+        return {"refused": {"kind": "state", "text": problem.text}}
     for name in (wire.STOP_FILE, PROGRESS_FILE):
         _remove(os.path.join(folder, name))
-    holder = {"job_id": job["job_id"], "pid": os.getpid(), "since_wall_s": time.time()}
-    _write_holder(lock, holder)
     journal = os.path.join(folder, wire.JOURNAL_FILE)
     size = os.path.getsize(journal) if os.path.exists(journal) else 0
     command = ["conduct", folder, str(lock), repr(start_s)]
@@ -73,22 +74,47 @@ def start(folder):
     holder["pid"] = pid
     _write_holder(lock, holder)
     write_file(os.path.join(folder, CONDUCTOR_FILE), who)
-    _wait_for_record(journal, size, who, os.path.join(folder, CONDUCTOR_LOG))
-    return {"pid": pid, "expected_s": sum(schedule.expected_blocks(job, start_s).values())}
+    try:
+        _wait_for_record(journal, size, who, os.path.join(folder, CONDUCTOR_LOG))
+    except RuntimeError:
+        if not identity.is_alive(who):
+            state.restore(work_dir)
+        raise
+    blocks = expectation.expected_blocks(job, start_s)
+    expected_s = expectation.total_s(blocks, job["procedure"])
+    next_s = expectation.until_checkpoint_s(expected_s, job["procedure"])
+    return {"pid": pid, "expected_s": expected_s, "next_checkpoint_s": next_s}
+
+
+def restore():
+    """Put back a state that a dead job left behind; a board that measures is left alone."""
+    work_dir = os.path.dirname(AGENT_ROOT) if os.path.isfile(AGENT_ROOT) else os.getcwd()
+    if not state.is_left_behind(work_dir):
+        return dict(state.NOTHING)
+    lock, holder = _take_lock(work_dir, "restore")
+    if lock is None:
+        return {"busy": holder}
+    try:
+        return state.restore(work_dir)
+    finally:
+        os.close(lock)
 
 
 def status(folder):
     """Whether the job still runs, and for how long by the conductor's own reckoning."""
     conductor = _read(os.path.join(folder, CONDUCTOR_FILE))
+    answer = {"state": "running", "remaining_s": None, "next_checkpoint_s": None}
     if conductor is not None and identity.is_alive(conductor):
         progress = _read(os.path.join(folder, PROGRESS_FILE))
-        remaining_s = None
         if progress is not None:
-            since_s = (now_ns() - progress["t_ns"]) / 1e9
-            remaining_s = max(0.0, progress["remaining_s"] - since_s)
-        return {"state": "running", "remaining_s": remaining_s}
+            now = now_ns()
+            since_s = (now - progress["t_ns"]) / 1e9
+            answer["remaining_s"] = max(0.0, progress["remaining_s"] - since_s)
+            if progress["checkpoint_ns"] is not None:
+                answer["next_checkpoint_s"] = max(0.0, (progress["checkpoint_ns"] - now) / 1e9)
+        return answer
     finished = _last_kind(os.path.join(folder, wire.JOURNAL_FILE)) == "end"
-    return {"state": "finished" if finished else "dead", "remaining_s": None}
+    return dict(answer, state="finished" if finished else "dead")
 
 
 def stop(folder):
@@ -142,6 +168,18 @@ def _wait_for_record(journal, size, who, log_path):
             with open(log_path, encoding="utf-8", errors="replace") as log:
                 raise RuntimeError("the conductor did not begin: %s" % log.read()[-4000:])
         time.sleep(POLL_S)
+
+
+def _take_lock(work_dir, job_id):
+    """``(open file of the board's lock, its holder)``; no file when somebody else has it."""
+    lock = os.open(os.path.join(work_dir, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return None, _read_holder(lock)
+    holder = {"job_id": job_id, "pid": os.getpid(), "since_wall_s": time.time()}
+    _write_holder(lock, holder)
+    return lock, holder
 
 
 def _write_holder(lock, holder):

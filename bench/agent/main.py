@@ -6,10 +6,11 @@ from typing import Any, Dict
 
 from bench.agent import conductor, launch, probe, sampler, worker
 
-USAGE = "usage: agent probe ROOT OPTIONS | start JOBDIR | status JOBDIR | stop JOBDIR\n"
+USAGE = "usage: agent probe ROOT OPTIONS | restore | start JOBDIR | status JOBDIR | stop JOBDIR\n"
 
 ANSWERS: Dict[str, Any] = {
     "probe": (2, probe.probe),
+    "restore": (0, launch.restore),
     "start": (1, launch.start),
     "status": (1, launch.status),
     "stop": (1, launch.stop),

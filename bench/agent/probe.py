@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from bench.agent import health, identity, launch, sysfs, wire
+from bench.agent import health, identity, launch, power_mode, sysfs, wire
 from bench.agent.child import AGENT_ROOT, numpy_environment, signal_name
 from bench.agent.clock import now_ns
 from bench.agent.runtimes import RUNTIMES
@@ -29,6 +29,8 @@ def probe(root, options):
     busy = launch.holder_of(os.path.dirname(AGENT_ROOT))
     if busy is not None:
         return {"busy": busy}
+    # What this finds must be the board's own state, not one that a dead job left behind.
+    left_behind = launch.restore()
     return {
         "version": wire.WIRE_VERSION,
         "board": board(root),
@@ -48,6 +50,12 @@ def probe(root, options):
         },
         "disk": {"free_bytes": shutil.disk_usage(os.path.dirname(AGENT_ROOT)).free},
         "temperature_c": health.temperatures_c(root),
+        "state": {
+            "power_mode": power_mode.name(root, power_mode.current(root)),
+            "power_modes": {str(id): name for id, name in power_mode.modes(root).items()},
+            "restored": left_behind.get("restored"),
+            "problem": left_behind.get("problem"),
+        },
         "sensors": sensors(root, json.loads(options)),
         "boot_id": identity.boot_id(),
         "monotonic_ns": now_ns(),

@@ -2,7 +2,7 @@
 
 import os
 
-from bench.agent import schedule
+from bench.agent import expectation
 from bench.agent.child import Child
 from bench.agent.failure import Failure, SensorLost
 
@@ -50,10 +50,14 @@ class CaseWorker(object):
         self._slowest_s = SLOW_RUNS * answer["first_s"]
         return answer
 
-    def run(self, seconds, lead_s):
-        """A timed block of at least ``seconds`` after an untimed one of ``lead_s``."""
+    def run(self, seconds, lead_s, arrivals=None):
+        """A timed block of at least ``seconds`` after an untimed one of ``lead_s``.
+
+        Inferences run back to back, or as ``arrivals`` (of schedule.arrivals) come.
+        """
         limit_s = seconds + lead_s + self._answer_limit_s + self._slowest_s
-        return self._child.ask({"do": "run", "seconds": seconds, "lead_s": lead_s}, limit_s)
+        request = {"do": "run", "seconds": seconds, "lead_s": lead_s, "arrivals": arrivals}
+        return self._child.ask(request, limit_s)
 
     def solo(self, procedure):
         """Everything of the solo pass; the fields of a ``solo`` record.
@@ -64,7 +68,7 @@ class CaseWorker(object):
         fields = self.import_runtime()
         fields.update(self.load())
         # Untimed but for one: lists of times would count as the model's memory.
-        steady = self.run(ONE_RUN_S, min(schedule.SOLO_RUN_S, procedure["warmup_min_s"]))
+        steady = self.run(ONE_RUN_S, min(expectation.SOLO_RUN_S, procedure["warmup_min_s"]))
         fields["steady_run_s"] = steady["durations_ns"][-1] / 1e9
         fields.update(self._child.ask({"do": "memory"}, self._answer_limit_s))
         request = {"do": "parity", "tolerance": self._case["tolerance"]}

@@ -28,6 +28,11 @@ def main(arguments):
     serve.serve(requests, answers, handlers, dict.fromkeys(handlers, "crash"), sampler.wait)
 
 
+def pause_s(period_s, draw):
+    """How long to wait between two readings; ``draw`` is a random.Random."""
+    return period_s * (1 + JITTER * draw.uniform(-1, 1))
+
+
 class Sampler(object):
     """Samples between ``start`` and the arrival of the next request on ``requests_fd``."""
 
@@ -72,8 +77,8 @@ class Sampler(object):
     def wait(self):
         """Sample until a request can be read; does nothing outside start..stop."""
         while self._samples is not None:
-            pause_s = self._period_s * (1 + JITTER * self._random.uniform(-1, 1))
-            if select.select([self._requests_fd], [], [], pause_s)[0]:
+            pause = pause_s(self._period_s, self._random)
+            if select.select([self._requests_fd], [], [], pause)[0]:
                 return
             self._sample()
 

@@ -1,29 +1,27 @@
-"""What a job will do, in which order, and how long that should take.
+"""What a job does, in which order (how long that takes: expectation.py).
 
-A *block* is a step that is not interrupted; its name is a tuple: ``("health", where)``,
-``("solo", case)``, ``("load", case)``, ``("idle", where, group)``, ``("warmup", case)``,
-``("round", type, index, case)``.
+A *block* is a step that is not interrupted; its name is a tuple whose last element is the case,
+where there is one: ``("cooldown", "job")``, ``("health", where)``, ``("solo", case)``,
+``("load", segment, case)``, ``("idle", where, segment, group)``, ``("step", group)``,
+``("warmup", segment, case)``, ``("round", type, index, case)``, ``("laps", segment, group)`` (the
+latency rounds beyond the least number), ``("cooldown", case)`` and ``("sustain", case)``.
+
+A *lap* is one round of every case. A *segment* is what is measured between two fresh loads.
 """
 
-import math
-import random
-import time
-from collections import OrderedDict
-from typing import List
-
-HEALTH_S = 0.1
-WORKER_STARTS = 6.0
-"""Starting a worker, importing a runtime and loading a model, in CPU times of starting the agent
-alone (about 0.06 s on a PC, ten times that on a small board): a first guess that knows the
-board's speed. The solo pass measures it and what remains is corrected."""
-WARMUP_FACTOR = 1.3
-"""Warm-ups mostly end soon after their minimum."""
-ROUND_OVERHEAD_S = 0.06
-"""Lead-in, pipes and the journal's fsync, per round."""
-SOLO_RUN_S = 0.5
-"""Load in the solo pass before memory is called steady."""
 LEAD_S = 0.02
 """Untimed inferences before a latency round: caches still hold the model that ran before."""
+FEWEST_ARRIVALS = 30
+"""Mean number of arrivals in a latency or sustain round of the scenario ``server``, at least."""
+STEP_REST_S = 1.0
+"""Parked before a load step, at least: the level that it starts from."""
+STEP_LAGS = 6.0
+STEP_LOAD_S = (1.0, 4.0)
+"""Load after a step: so many time constants of the sensor, within these limits."""
+STEP_LOAD_UNKNOWN_S = 3.0
+"""The same where the time constant is not known: seven of the longest that we know (0.43 s)."""
+SUSTAIN_ROUND_S = (1.0, 5.0)
+"""A sustained load is recorded in rounds of a twentieth of it, within these limits."""
 MEMORY_SHARE = 0.6
 """Share of the available memory that workers loaded at the same time may take."""
 
@@ -31,93 +29,92 @@ MEMORY_SHARE = 0.6
 def settle_s(job):
     """Seconds until the sensor shows the present load."""
     procedure = job["procedure"]
-    lag_s = (job["sensor"] or {}).get("lag_s") or 0.0
-    return procedure["settle_s"] + procedure["settle_tau"] * lag_s
+    return procedure["settle_s"] + procedure["settle_tau"] * _lag_s(job)
 
 
-def worker_start_s():
-    """First guess of what starting a worker takes; to be called soon after this process began."""
-    return WORKER_STARTS * time.process_time()
-
-
-def block_seconds(job, block, start_s, run_s=0.0):
-    """Expected duration of a block.
-
-    ``start_s``: of starting a worker and loading its model; ``run_s``: of one inference, which
-    is never cut short (0 while it is not known).
-    """
+def energy_window_s(job):
+    """Seconds over which the power of an energy round counts."""
     procedure = job["procedure"]
-    kind = block[0]
-    if kind == "health":
-        return HEALTH_S
-    if kind == "solo":
-        return start_s + min(SOLO_RUN_S, procedure["warmup_min_s"])
-    if kind == "load":
-        return start_s
-    if kind == "idle":
-        return settle_s(job) + procedure["idle_s"]
-    if kind == "warmup":
-        shortest_s = min(procedure["warmup_max_s"], WARMUP_FACTOR * procedure["warmup_min_s"])
-        return max(shortest_s, 3 * run_s)
-    if block[1] == "latency":
-        lead_s, round_s = whole_runs(LEAD_S, run_s), procedure["latency_round_s"]
-        return lead_s + whole_runs(round_s, run_s) + ROUND_OVERHEAD_S
-    window_s = procedure["energy_window_s"] + procedure["energy_tail_s"]
-    return whole_runs(settle_s(job) + window_s, run_s) + ROUND_OVERHEAD_S
+    return max(procedure["energy_window_s"], procedure["energy_window_tau"] * _lag_s(job))
 
 
-def whole_runs(seconds, run_s):
-    """What a block of at least ``seconds`` takes when inferences of ``run_s`` are not cut."""
-    return math.ceil(seconds / run_s) * run_s if run_s > 0 else seconds
+def latency_round_s(procedure):
+    """Seconds of a latency round."""
+    return _with_arrivals_s(procedure, procedure["latency_round_s"])
 
 
-def round_order(procedure, has_sensor, cases):
-    """All rounds as blocks, in seeded random order.
+def sustain_round_s(procedure):
+    """Seconds of one round of a sustained load."""
+    least_s, most_s = SUSTAIN_ROUND_S
+    return _with_arrivals_s(procedure, min(most_s, max(least_s, procedure["sustain_s"] / 20.0)))
+
+
+def step_seconds(job):
+    """``(parked, load)``: seconds of a load step before and after it sets in."""
+    rest_s = max(settle_s(job), STEP_REST_S)
+    lag_s = job["sensor"]["lag_s"]
+    if lag_s is None:
+        return rest_s, STEP_LOAD_UNKNOWN_S
+    least_s, most_s = STEP_LOAD_S
+    return rest_s, min(most_s, max(least_s, STEP_LAGS * lag_s))
+
+
+def arrivals(procedure, kind, index):
+    """What a worker draws its arrivals from, ``None`` unless they come by themselves.
+
+    Rounds of the same type and index have the same arrivals in all cases, so that they pair.
+    """
+    if procedure["scenario"] != "server":
+        return None
+    seed = "%s %s %d" % (procedure["seed"], kind, index)
+    return {"rate_per_s": procedure["rate_per_s"], "seed": seed}
+
+
+def lap(draw, kind, index, cases):
+    """One round of every case in random order (``draw``: a random.Random)."""
+    order = list(cases)
+    draw.shuffle(order)
+    return [("round", kind, index, case) for case in order]
+
+
+def segment_rounds(procedure, has_sensor, cases, draw):
+    """The least rounds that are taken: for each segment, blocks in random order.
 
     The rounds of one index stand together, so that drift hits all cases alike and cases can be
-    paired by index; the order within is drawn anew each time. Energy rounds are spread evenly
-    between the latency rounds.
+    paired by index; the order within is drawn anew each time. Both kinds of rounds are spread
+    evenly over the whole, and so over the segments.
     """
-    draw = random.Random(procedure["seed"])
+    loads = procedure["loads"]
     energy_rounds = procedure["energy_rounds"] if has_sensor else 0
     laps = []
     for kind, count in (("latency", procedure["latency_rounds"]), ("energy", energy_rounds)):
         laps += [((index + 0.5) / count, kind, index) for index in range(count)]
-    rounds = []
-    for _, kind, index in sorted(laps):
-        order = list(cases)
-        draw.shuffle(order)
-        rounds += [("round", kind, index, case) for case in order]
-    return rounds
+    segments = [[] for _ in range(loads)]
+    for place, kind, index in sorted(laps):
+        segments[int(place * loads)] += lap(draw, kind, index, cases)
+    return segments
 
 
-def group_blocks(job, group, cases):
+def group_blocks(job, group, cases, draw):
     """The blocks of a group of cases whose workers are loaded at the same time."""
+    procedure = job["procedure"]
     has_sensor = job["sensor"] is not None
-    idle = [("idle", where, group) for where in ("before", "after") if has_sensor]
-    blocks = [("load", case) for case in cases] + idle[:1]
-    blocks += [("warmup", case) for case in cases]
-    return blocks + round_order(job["procedure"], has_sensor, cases) + idle[1:]
-
-
-def expected_blocks(job, start_s):
-    """``{block: expected seconds}`` of a whole job in order, if all cases fit in memory."""
-    cases = [case["key"] for case in job["cases"]]
-    blocks = [("health", "before")] + [("solo", case) for case in cases]
-    blocks += group_blocks(job, 0, cases) + [("health", "after")]
-    return OrderedDict((block, block_seconds(job, block, start_s)) for block in blocks)
-
-
-def remaining_blocks(job, groups, load_s, run_s):
-    """``{block: expected seconds}`` after the solo pass, which measured the seconds of a load
-    and of an inference (dicts by case)."""
-    left = OrderedDict()
-    for number, cases in enumerate(groups):
-        for block in group_blocks(job, number, cases):
-            key = block[-1]
-            left[block] = block_seconds(job, block, load_s.get(key), run_s.get(key, 0.0))
-    left[("health", "after")] = HEALTH_S
-    return left
+    if procedure["sustain_s"] is None:
+        segments = segment_rounds(procedure, has_sensor, cases, draw)
+        for number, rounds in enumerate(segments):
+            rounds.append(("laps", number, group))
+    else:
+        segments = [_sustained(procedure, cases)]
+    blocks = []
+    for number, rounds in enumerate(segments):
+        blocks += [("load", number, case) for case in cases]
+        if has_sensor:
+            blocks.append(("idle", "before", number, group))
+        if number == 0 and has_sensor and job["sensor"]["unit"] == "W":
+            # A counter of energy has no low-pass that a step could show.
+            blocks.append(("step", group))
+        blocks += [("warmup", number, case) for case in cases] + rounds
+    return blocks + ([("idle", "after", len(segments) - 1, group)] if has_sensor else [])
 
 
 def memory_groups(peaks_bytes, available_bytes):
@@ -125,7 +122,7 @@ def memory_groups(peaks_bytes, available_bytes):
 
     One group where the available memory is not known; a case that does not fit stands alone.
     """
-    groups: List[List[str]] = []
+    groups = []
     room = None
     for case, peak in peaks_bytes:
         if room is None or (available_bytes is not None and peak > room):
@@ -134,3 +131,24 @@ def memory_groups(peaks_bytes, available_bytes):
         groups[-1].append(case)
         room -= peak
     return groups
+
+
+def _sustained(procedure, cases):
+    """One case after the other, each from the same temperature where one is wanted."""
+    blocks = []
+    for case in cases:
+        if procedure["cooldown_to_c"] is not None:
+            blocks.append(("cooldown", case))
+        blocks.append(("sustain", case))
+    return blocks
+
+
+def _with_arrivals_s(procedure, seconds):
+    if procedure["scenario"] != "server":
+        return seconds
+    return max(seconds, FEWEST_ARRIVALS / float(procedure["rate_per_s"]))
+
+
+def _lag_s(job):
+    """Time constant of the sensor, 0 where there is none or it is not known."""
+    return (job["sensor"] or {}).get("lag_s") or 0.0

@@ -11,6 +11,7 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
     jobs/<job id>/stop             exists once an early end is asked for
     jobs/<job id>/*.log            stderr of conductor, workers, sampler
     jobs/<job id>/*.json           the conductor's own notes for ``status``
+    state.json, clocks.conf        what the board was like before a job changed its state
     lock                           locked (flock) by the conductor that measures; says who it is
 
 **Agent commands** (``python agent-….pyz COMMAND``); each prints one JSON document on stdout:
@@ -19,11 +20,18 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
                          OPTIONS is a JSON object of options by sensor name, for sensors that
                          cannot be described without (``{"estimate": {"idle_w", "busy_w"},
                          "replay": {"path"}}``)
-``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s"}``
+``restore``              restores a board state that a dead job left behind, if there is one:
+                         ``{"restored": {job_id, ... as in a state record}|null, "problem":
+                         str|null}``; ``probe`` and ``start`` do the same first. While a job holds
+                         the lock nothing is touched.
 
-                         A board that measures answers both with
+                         A board that measures answers ``probe``, ``restore`` and ``start`` with
                          ``{"busy": {"job_id", "pid", "since_wall_s"}}`` instead
-``status JOBDIR``        ``{"state": "running"|"finished"|"dead", "remaining_s": float|null}``
+``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s", "next_checkpoint_s"}`` or
+                         ``{"refused": {"kind": "state", "text": str}}``: the state asked for
+                         cannot be had; nothing was changed, or it has been put back
+``status JOBDIR``        ``{"state": "running"|"finished"|"dead", "remaining_s": float|null,
+                         "next_checkpoint_s": float|null}``
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
 ``conduct|work|sample``  internal: the three processes of a measurement
 
@@ -37,7 +45,8 @@ An unexpected failure exits non-zero with the traceback on stderr.
                 "options": {"threads": int, ...}, "classifier": bool,
                 "tolerance": {"atol": float, "rtol": float, "cosine": float}}],
      "sensor": null | {"name": str, "options": {...}, "channels": [str, ...],
-                       "period_s": float, "lag_s": float|null},
+                       "unit": "W"|"J", "period_s": float, "lag_s": float|null},
+     "state": {"power_mode": str|null, "clocks": "max"|null, "governor": str|null},
      "limits": {"load_s": 600, "answer_s": 60}}
 
 Paths may be relative to the folder that ``start`` was run in. ``limits`` (optional) are the
@@ -53,6 +62,7 @@ seconds after which a worker that loads, or that should have answered, counts as
      "cpu": {"model", "count", "governor": {cpu: name}, "frequency_khz": {cpu: kHz}},
      "memory": {"total_bytes", "available_bytes"}, "disk": {"free_bytes"},
      "temperature_c": {zone: °C},
+     "state": {"power_mode": name, "power_modes": {id: name}, "restored", "problem"},
      "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
                   "channels": [{"name", "resolution_w", "problem"}], "lag_s", "scope", "samples",
                   "update_interval_ms", "problem", "read_s"}]}
@@ -73,16 +83,41 @@ of the board's CLOCK_MONOTONIC:
              parity {passed, max_abs_error, max_rel_error, cosine, top1_agreement, detail}
 ``failure``  case, reason (a value of records.Reason), text (one line), detail (tail of output),
              parity (only with the reason "parity")
-``warmup``   case, steady (bool), took_s, runs
+``groups``   t_ns, groups [[case]], available_bytes|null: cases that are loaded side by side, from
+             the solo pass's peaks and the memory that was available after it
+``warmup``   case, load (number of the fresh load), steady (bool), took_s, runs
 ``idle``     where ("before"|"after"), cases [parked], window_ns [t0, t1], trace
 ``round``    case, index, type ("latency"|"energy"), start_ns, durations_ns [...],
              window_ns [t0, t1]|null, trace|null, background (0..1)|null
 ``sensor``   t_ns, text (one line), detail: the sampler was lost; no power from here on
+``state``    where ("before"|"set"|"after"|"restored"), t_ns, power_mode, clocks, governor {cpu:
+             name}, frequency_min_khz, frequency_max_khz, problem: the board's state as it was
+             found, as it was set, as it still was after the last round, and as it was put back
+``cooldown`` t_ns, reached (bool), took_s, wanted_c, temperature_c (hottest zone, null: none can be
+             read, then nothing was waited for)
+``step``     case, onset_ns, window_ns [t0, t1], trace: a load sets in at onset_ns
+``stopping`` t_ns, reason ("target"|"settled"|"max-rounds"|"max-time"), rounds, half_widths {case:
+             relative half-width|null}: see stopping.py; once per group, for the cases left in it
+``checkpoint`` t_ns, until_ns: nothing is measured in between; the host may look
 ``end``      t_ns, reason ("finished"|"stopped")
+
+A ``round`` has further: load (number of the fresh load), health {temperature_c, frequency_khz,
+throttle} read right after it, arrivals_ns [...]|null (scenario ``server``: then durations_ns
+count from the arrival, the same arrivals for all cases in rounds of one type and index). Its type
+is "sustain" under ``procedure.sustain_s``; where there is a sampler, such a round has a trace and
+its window is the whole round. Latency rounds beyond ``procedure.latency_rounds`` have the indices
+from there on; with several loads each load takes its share of them, so that indices do not rise
+over the whole job.
+
+Checkpoints come at the announced moment: ``next_checkpoint_s`` of ``start`` and ``status`` is the
+time from now until the next one, null when the job is expected to end before (or must not be
+interrupted, as under ``sustain_s``). What does not fit in before it waits until after it. Another
+one follows ``procedure.checkpoint_every_s`` later, if the job then still takes longer than that.
 
 Just before a latency round there are untimed inferences (schedule.LEAD_S): caches still hold
 another model.
-Cases that do not fit in memory together are measured in groups, each with its own idle lines.
+Cases that do not fit in memory together are measured in groups, each with its own idle lines: one
+"before" after each fresh load of the workers and one "after" the last round.
 
 A ``trace`` is ``{"channels": [...], "unit": "W"|"J", "t_before_ns": [...], "t_after_ns": [...],
 "values": [[per channel] per sample]}``; a failed read is ``null``.

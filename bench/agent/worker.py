@@ -1,18 +1,17 @@
 """One case in its own process: import the runtime, load, infer, report raw times.
 
 Requests (see serve.py): ``import`` {runtime, reference, root}, ``load`` {graph, options},
-``run`` {seconds, lead_s}, ``memory`` {}, ``parity`` {tolerance, classifier}. Loading the inputs
-is part of ``import``, so that memory rises hold only what the model costs.
+``run`` {seconds, lead_s, arrivals}, ``memory`` {}, ``parity`` {tolerance, classifier}. Loading the
+inputs is part of ``import``, so that memory rises hold only what the model costs.
 """
 
-import gc
+import functools
 import json
 import os
 import resource
 import time
-from typing import List
 
-from bench.agent import cpu, parity, serve
+from bench.agent import cpu, parity, serve, timing
 from bench.agent.clock import to_ns
 from bench.agent.failure import Failure
 from bench.agent.runtimes import RUNTIMES
@@ -74,16 +73,29 @@ class Worker(object):
         return answer
 
     def run(self, request):
-        """Infer back to back; raw times, our CPU time and the board's before and after."""
+        """Infer back to back, or at the Poisson arrivals of ``arrivals`` {rate_per_s, seed}.
+
+        Raw times, our CPU time and the board's before and after. With arrivals a duration counts
+        from the arrival to the end of the inference.
+        """
+        infer = functools.partial(self._run, self._outputs, self._feed)
+        seconds, lead_s, arrivals = request["seconds"], request["lead_s"], request["arrivals"]
+        offsets_s = None
+        if arrivals is not None:
+            offsets_s = timing.poisson_offsets_s(arrivals["rate_per_s"], seconds, arrivals["seed"])
         times_before, ours_before = cpu.read_times(self._root), time.process_time()
-        stamps = timed_block(
-            self._run, self._outputs, self._feed, request["seconds"], request["lead_s"]
-        )
+        if offsets_s is None:
+            stamps = timing.back_to_back(infer, seconds, lead_s)
+            start_s, starts_s, ends_s = stamps[0], stamps, stamps[1:]
+        else:
+            start_s, ends_s = timing.at_arrivals(infer, offsets_s, seconds, lead_s)
+            starts_s = [start_s + offset_s for offset_s in offsets_s]
         ours_after, times_after = time.process_time(), cpu.read_times(self._root)
-        stamps_ns = [to_ns(stamp) for stamp in stamps]
+        starts_ns = [to_ns(stamp) for stamp in starts_s]
         return {
-            "start_ns": stamps_ns[0],
-            "durations_ns": [b - a for a, b in zip(stamps_ns, stamps_ns[1:])],
+            "start_ns": to_ns(start_s),
+            "arrivals_ns": None if arrivals is None else starts_ns,
+            "durations_ns": [to_ns(end) - began for began, end in zip(starts_ns, ends_s)],
             "cpu_s": ours_after - ours_before,
             "times": [times_before, times_after],
         }
@@ -102,34 +114,6 @@ class Worker(object):
         return parity.compare(
             self._outputs, outputs, expected, request["tolerance"], request["classifier"]
         )
-
-
-def timed_block(run, output_names, feed, seconds, lead_s):
-    """Run back to back for at least ``seconds``; stamps (monotonic seconds), one more than runs.
-
-    One clock call per inference: a stamp is the end of one inference and the start of the next.
-    The runs of the first ``lead_s`` seconds are not stamped.
-    """
-    clock = time.monotonic
-    stamps: List[float] = []
-    add = stamps.append
-    gc.collect()
-    gc.disable()
-    try:
-        now = clock()
-        end = now + lead_s
-        while now < end:
-            run(output_names, feed)
-            now = clock()
-        end = now + seconds
-        add(now)
-        while now < end:
-            run(output_names, feed)
-            now = clock()
-            add(now)
-    finally:
-        gc.enable()
-    return stamps
 
 
 def read_names(reference):

@@ -1,16 +1,7 @@
-"""Energy per inference of one input, gross and net, with its uncertainty by parts.
+"""Energy per inference of one input, gross and net, from the windows of the energy rounds.
 
-Every part is an expanded (95 %) half-width in joules per inference and they add in quadrature:
-
-``statistical``   t-interval of the mean over the energy rounds (``statistical_net``: of the net
-                  energy, which varies less where all power is idle power)
-``quantisation``  one step of the sensor, held over the window and at its edges
-``lag``           the time constant is taken as known within ``LAG_TOLERANCE``: δτ·|y(t₁) − y(t₀)|
-``gaps``          power anywhere in the range of the readings while none arrived
-``idle_drift``    (net only) the idle line anywhere between its two measurements
-
-A half-width a that bounds a rectangular distribution has the expanded uncertainty 2·a/√3 (GUM 4.3.7
-with coverage factor 2). The sensor's gain error is systematic and is not in here.
+How certain it is: :mod:`bench.analysis.budget`. Whether the sensor can be trusted:
+:mod:`bench.analysis.sensor`.
 """
 
 from __future__ import annotations
@@ -19,137 +10,171 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.analysis.stats import mean_half_width
-from bench.analysis.trace import WindowEnergy, total_readings, window_energy
-from bench.recordings import IdleLine, Round
-from bench.records import EnergyStats, PowerSource, Source
+from bench.analysis.aliasing import aliasing_share
+from bench.analysis.budget import Budget, uncertainty_budget
+from bench.analysis.lag import Lag, choose_lag
+from bench.analysis.refresh import hold_s, read_time_s, refresh_s, smallest_change_w
+from bench.analysis.sensor import is_stale, is_too_slow, nonsense_readings
+from bench.analysis.times import inferences_in, load_end_ns
+from bench.analysis.trace import WindowEnergy, window_energy
+from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
+from bench.records import EnergyStats, PowerSource
 
-LAG_TOLERANCE = 0.10
-"""How well the sensor's time constant is taken to be known (relative, 95 %)."""
-
-_RECTANGULAR = 2 / np.sqrt(3)
+ENERGY_KINDS = ("energy", "sustain")
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyResult:
     """The figures and what a verdict on them needs.
 
-    ``gap_share``: the worst round's share of its window without readings; ``idle_drift_share``:
-    uncertainty of the net energy from idle drift, relative to the net energy; ``unusable``: rounds
-    whose gaps were too long to give an energy.
+    ``gross_j``: joules per inference of one input by the index of the round. ``gap_share``: the
+    worst round's share of its window without readings; ``idle_drift_share``: uncertainty of the
+    net energy from idle drift, relative to the net energy; ``unusable``: rounds whose gaps were
+    too long to give an energy; ``nonsense``: readings that no board can have; ``stale``: the
+    reading never changes; ``too_slow``: it changes too rarely for the windows; ``aliasing_share``:
+    how far mean power could be off because readings meet inferences at uneven phases.
     """
 
     stats: EnergyStats | None
+    gross_j: dict[int, float]
+    lag: Lag
     gap_share: float
     longest_gap_periods: float
     unusable: int
+    nonsense: int
     stale: bool
+    too_slow: bool
+    aliasing_share: float
     idle_drift_share: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class _RoundEnergy:
+class _Used:
+    """A round with an energy; ``inputs`` were processed in its window."""
+
+    round: Round
     window: WindowEnergy
     inputs: float
-    """Inputs processed in the window, fractions at its edges counted by time."""
-
-
-def inferences_in(item: Round, window_ns: tuple[int, int]) -> float:
-    """Return how many inferences of a round fell into a window.
-
-    An inference cut by an edge counts by the share of its time that lies inside.
-    """
-    ends_ns = item.start_ns + np.concatenate(([0], np.cumsum(item.durations_ns)))
-    done = np.interp(window_ns, ends_ns, np.arange(ends_ns.size))
-    return float(done[1] - done[0])
 
 
 def energy_result(
-    rounds: Sequence[Round], idle: Sequence[IdleLine], power: PowerSource, batch: int
+    rounds: Sequence[Round],
+    idle: Sequence[IdleLine],
+    power: PowerSource,
+    batch: int,
+    steps: Sequence[LoadStep] = (),
 ) -> EnergyResult:
-    """Return the energy per inference from the energy rounds among ``rounds``."""
-    windows: list[tuple[Round, WindowEnergy]] = []
-    for item in rounds:
-        if item.kind == "energy" and item.window_ns is not None and item.trace is not None:
-            wanted_ns = _loaded_part(item, item.window_ns)
-            windows.append((item, window_energy(item.trace, power.total, wanted_ns, power.lag_s)))
+    """Return the energy per inference from the energy rounds among ``rounds``.
+
+    ``steps``: what is known of the sensor's response to a load step.
+    """
+    taken = [item for item in rounds if item.kind in ENERGY_KINDS and item.trace is not None]
+    taken = [item for item in taken if item.window_ns is not None]
+    steady = [line.trace for line in idle] + [step.trace for step in steps]
+    held_s = hold_s(steady, power.total)
+    lag = choose_lag(steps, power, held_s)
+    windows = [_window(item, power, lag.lag_s, held_s) for item in taken]
     used = [
-        _RoundEnergy(window, inferences_in(item, window.window_ns) * batch)
-        for item, window in windows
+        _Used(item, window, inferences_in(item, window.window_ns) * batch)
+        for item, window in zip(taken, windows, strict=True)
         if window.energy_j is not None
     ]
     used = [item for item in used if item.inputs > 0]
-    stats = _stats(used, idle, power) if used else None
-    drift = None if stats is None else stats.uncertainty_parts_j.get("idle_drift")
-    net_j = None if stats is None else stats.net_j
-    shares = [
-        window.gap_s / ((item.window_ns[1] - item.window_ns[0]) * 1e-9)
-        for item, window in windows
-        if item.window_ns is not None
-    ]
+    traces = [item.trace for item in taken if item.trace is not None]
+    # A sensor that shows 0 W all along has measured nothing.
+    dead = all((item.window.energy_j or 0.0) <= 0 for item in used)
+    stats = drift_share = None
+    if used and not dead:
+        resolution_w = power.resolution_w or smallest_change_w(steady, power.total)
+        stats = _stats(used, idle, power, lag, held_s, traces, resolution_w)
+        drift_j = stats.uncertainty_parts_j.get("idle_drift")
+        drift_share = drift_j / abs(stats.net_j) if drift_j is not None and stats.net_j else None
     return EnergyResult(
         stats=stats,
-        gap_share=max(shares, default=0.0),
-        longest_gap_periods=max((w.longest_gap_periods for _, w in windows), default=0.0),
+        gross_j={} if stats is None else _by_index(used),
+        lag=lag,
+        gap_share=max(map(_gap_share, taken, windows), default=0.0),
+        longest_gap_periods=max((window.longest_gap_periods for window in windows), default=0.0),
         unusable=len(windows) - len(used),
-        stale=_is_stale(windows, idle, power),
-        idle_drift_share=None if drift is None or not net_j else drift / abs(net_j),
+        nonsense=nonsense_readings(traces, power),
+        stale=is_stale(windows, traces, steady, power) or (bool(used) and dead),
+        too_slow=is_too_slow(windows, power, held_s),
+        aliasing_share=aliasing_share(taken, power.total, held_s),
+        idle_drift_share=drift_share,
     )
 
 
-def idle_power_w(idle: Sequence[IdleLine], power: PowerSource) -> list[tuple[int, float]]:
+def idle_power_w(
+    idle: Sequence[IdleLine], power: PowerSource, lag_s: float | None, held_s: float = 0.0
+) -> list[tuple[int, float]]:
     """Return ``(middle of the window in ns, mean power)`` of the idle lines that can be used."""
     points = []
     for line in idle:
-        window = window_energy(line.trace, power.total, line.window_ns, power.lag_s)
+        window = window_energy(line.trace, power.total, line.window_ns, lag_s, held_s)
         if window.energy_j is not None:
             points.append((sum(line.window_ns) // 2, window.energy_j / window.span_s))
     return sorted(points)
 
 
-def _loaded_part(item: Round, window_ns: tuple[int, int]) -> tuple[int, int]:
-    """Return the part of a window in which inferences ran."""
-    load_end_ns = item.start_ns + int(item.durations_ns.sum())
-    start_ns = max(window_ns[0], item.start_ns)
-    return start_ns, max(start_ns + 1, min(window_ns[1], load_end_ns))
+def _window(item: Round, power: PowerSource, lag_s: float | None, held_s: float) -> WindowEnergy:
+    """Return the energy of the part of a round's window in which inferences ran."""
+    assert item.window_ns is not None and item.trace is not None
+    start_ns = max(item.window_ns[0], item.start_ns)
+    stop_ns = max(start_ns + 1, min(item.window_ns[1], load_end_ns(item)))
+    return window_energy(item.trace, power.total, (start_ns, stop_ns), lag_s, held_s)
+
+
+def _gap_share(item: Round, window: WindowEnergy) -> float:
+    assert item.window_ns is not None
+    return window.gap_s / ((item.window_ns[1] - item.window_ns[0]) * 1e-9)
+
+
+def _by_index(used: Sequence[_Used]) -> dict[int, float]:
+    return {item.round.index: (item.window.energy_j or 0.0) / item.inputs for item in used}
 
 
 def _stats(
-    used: Sequence[_RoundEnergy], idle: Sequence[IdleLine], power: PowerSource
+    used: Sequence[_Used],
+    idle: Sequence[IdleLine],
+    power: PowerSource,
+    lag: Lag,
+    held_s: float,
+    traces: Sequence[PowerTrace],
+    resolution_w: float | None,
 ) -> EnergyStats:
     inputs = np.array([item.inputs for item in used])
     span_s = np.array([item.window.span_s for item in used])
     energy_j = np.array([item.window.energy_j for item in used], dtype=np.float64)
     plain_j = np.array([item.window.uncorrected_j for item in used], dtype=np.float64)
     gross_j = energy_j / inputs
-    parts = _uncertainty_parts_j(used, inputs, gross_j, power)
-    gross_half = _quadrature(parts)
-
-    net_j = idle_w = net_half = None
-    points = idle_power_w(idle, power)
+    net_j = idle_w = None
+    nets_j = drift_w = None
+    points = idle_power_w(idle, power, lag.lag_s, held_s)
     if points:
         middle_ns = [sum(item.window.window_ns) / 2 for item in used]
         line_w = np.interp(middle_ns, [at_ns for at_ns, _ in points], [w for _, w in points])
         idle_w = float(line_w.mean())
         nets_j = gross_j - line_w * span_s / inputs
         net_j = float(nets_j.mean())
-    if len(points) == 2:
-        drift_w = abs(points[1][1] - points[0][1]) / 2
-        drift_j = float(_RECTANGULAR * drift_w * (span_s / inputs).mean())
-        parts["idle_drift"] = drift_j
-        if len(used) > 1:
-            parts["statistical_net"] = mean_half_width(nets_j)
-            net_half = _quadrature({k: v for k, v in parts.items() if k != "statistical"})
-
+        if len(points) > 1:
+            drift_w = float(np.ptp([watts for _, watts in points])) / 2
+    budget: Budget = uncertainty_budget(
+        [item.window for item in used],
+        inputs,
+        np.array([item.round.load for item in used]),
+        gross_j,
+        nets_j,
+        drift_w,
+        resolution_w,
+        lag,
+    )
     return EnergyStats(
         gross_j=float(gross_j.mean()),
         net_j=net_j,
-        # One round has no spread, so its uncertainty is unknown, not small.
-        uncertainty_j=gross_half if len(used) > 1 else None,
-        net_uncertainty_j=net_half,
-        uncertainty_parts_j=parts,
+        uncertainty_j=budget.gross_j,
+        net_uncertainty_j=budget.net_j,
+        uncertainty_parts_j=budget.parts_j,
         uncorrected_j=float((plain_j / inputs).mean()),
         power_w=float((energy_j / span_s).mean()),
         idle_w=idle_w,
@@ -157,79 +182,12 @@ def _stats(
         scope=power.scope,
         sensor=power.sensor,
         note=power.note,
-        lag_s=power.lag_s,
+        lag_s=lag.lag_s,
+        lag_from=lag.origin,
+        lag_uncertainty_s=lag.uncertainty_s,
+        refresh_s=refresh_s(traces, power.total),
+        read_s=read_time_s(traces),
         gain_error=power.gain_error,
         rounds=len(used),
         window_s=float(span_s.mean()),
     )
-
-
-def _quadrature(parts: dict[str, float]) -> float:
-    return float(np.sqrt(sum(part**2 for part in parts.values())))
-
-
-def _uncertainty_parts_j(
-    used: Sequence[_RoundEnergy],
-    inputs: NDArray[np.float64],
-    gross_j: NDArray[np.float64],
-    power: PowerSource,
-) -> dict[str, float]:
-    """Return the parts of the gross energy's uncertainty, joules per inference."""
-    parts: dict[str, float] = {}
-    if len(used) > 1:
-        parts["statistical"] = mean_half_width(gross_j)
-    windows = [item.window for item in used]
-    half_step_w = (power.resolution_w or 0.0) / 2
-    lag_s = power.lag_s or 0.0
-    # What is unknown has no part, rather than one of 0.
-    counted = power.unit == "J"
-
-    def part(half_widths_j: list[float]) -> float:
-        return float(_RECTANGULAR * (np.array(half_widths_j) / inputs).mean())
-
-    # A reading rounded one way all along shifts the whole window; its two edges are rounded
-    # separately, and both edges of a counter by up to one increment.
-    if counted or power.resolution_w is not None:
-        parts["quantisation"] = part(
-            [
-                float(
-                    np.hypot(
-                        half_step_w * window.span_s,
-                        np.sqrt(2) * (half_step_w * lag_s + window.step_j / 2),
-                    )
-                )
-                for window in windows
-            ]
-        )
-    # The tolerance of τ is already a 95 % figure. Counters have neither edge change nor gaps.
-    shift_j = np.array([LAG_TOLERANCE * lag_s * abs(w.edge_change_w) for w in windows])
-    if counted or power.lag_s is not None:
-        parts["lag"] = float((shift_j / inputs).mean())
-    parts["gaps"] = part([w.gap_s * w.spread_w / 2 for w in windows])
-    return parts
-
-
-def _is_stale(
-    windows: Sequence[tuple[Round, WindowEnergy]], idle: Sequence[IdleLine], power: PowerSource
-) -> bool:
-    """Whether the sensor held old readings instead of following the load.
-
-    Either the reading is the same in every round and at idle, or it changed in jumps fewer than
-    three times per window (refreshed slower than a third of it). A well filtered sensor at a
-    constant load may legitimately repeat one value, so small and rare changes are no sign.
-    An estimate has no sensor (and a replayed trace, which counts as one, may be constant).
-    """
-    usable = [window for _, window in windows if window.energy_j is not None]
-    if not usable or power.source is Source.ESTIMATED:
-        return False
-    changes = sum(window.changes for window in usable) / len(usable)
-    if power.unit == "J":
-        return changes < 3
-    traces = [item.trace for item, _ in windows if item.trace is not None]
-    traces += [line.trace for line in idle]
-    seen = np.concatenate([total_readings(trace, power.total)[1] for trace in traces])
-    if np.unique(seen[np.isfinite(seen)]).size <= 1:
-        return True
-    mean_w = float(np.mean([(w.energy_j or 0.0) / w.span_s for w in usable]))
-    matters_w = max(1.5 * (power.resolution_w or 0.0), 0.02 * abs(mean_w))
-    return 0 < changes < 3 and max(w.largest_jump_w for w in usable) > matters_w

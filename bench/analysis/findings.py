@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
+from bench.analysis.board_findings import Finding, board_findings, temperature_rise
 from bench.analysis.energy import EnergyResult
+from bench.analysis.sensor import MIN_UPDATES
 from bench.analysis.stats import MIN_ROUNDS_FOR_INTERVAL
+from bench.analysis.sustain import steady_from, sustained_medians_s
 from bench.analysis.trace import BRIDGE_PERIODS
 from bench.recordings import Recording
 from bench.records import EnergyStats, LatencyStats, PowerSource, Procedure, Reason, Source
@@ -22,8 +22,14 @@ MAX_ENERGY_UNCERTAINTY = 0.05
 MAX_GAP_SHARE = 0.01
 """Share of a window without readings above which the energy has ``sensor-gaps``."""
 
-Finding = tuple[Reason, str]
-"""A reason and what it is in this case, in words."""
+MAX_ALIASING = 0.02
+"""How far uneven phases may put mean power off before the energy is flagged."""
+
+_STOPPING_WORDS = {
+    "settled": "more rounds within the limits would not have helped",
+    "max-rounds": "the largest number of rounds was reached",
+    "max-time": "the time was up",
+}
 
 
 def common_findings(recording: Recording) -> list[Finding]:
@@ -35,30 +41,16 @@ def common_findings(recording: Recording) -> list[Finding]:
         took_s = recording.warmup.get("took_s")
         after = "" if took_s is None else f" after {took_s:.1f} s"
         found.append((Reason.NOT_STEADY, f"latency was still drifting{after} of warm-up"))
-    changed = _clock_changes(recording.health)
-    if changed:
-        found.append((Reason.CLOCK_CHANGED, f"changed between start and end: {changed}"))
     return found
-
-
-def _clock_changes(health: Sequence[dict[str, Any]]) -> str:
-    """Return which CPUs have another governor or frequency limit at the end than at the start."""
-    ends = {record.get("where"): record for record in health}
-    before, after = ends.get("before", {}), ends.get("after", {})
-    changes = []
-    for key in ("governor", "frequency_min_khz", "frequency_max_khz"):
-        old, new = before.get(key) or {}, after.get(key) or {}
-        for cpu in sorted(old.keys() & new.keys()):
-            if old[cpu] != new[cpu]:
-                changes.append(f"{cpu} {key} {old[cpu]} -> {new[cpu]}")
-    return ", ".join(changes)
 
 
 def latency_findings(
     recording: Recording, latency: LatencyStats | None, procedure: Procedure
 ) -> list[Finding]:
     """Return what speaks against the latency."""
-    found = _rounds_findings(recording, "latency", procedure.latency_rounds)
+    kind, wanted = wanted_rounds(procedure, "latency")
+    found = [*board_findings(recording, [kind]), *_rounds_findings(recording, kind, wanted)]
+    found += _sustain_findings(recording, procedure)
     if latency is None:
         return found
     if latency.p50_low_s is None or latency.p50_high_s is None:
@@ -72,12 +64,33 @@ def latency_findings(
         return found
     half_width = (latency.p50_high_s - latency.p50_low_s) / 2 / latency.p50_s
     if half_width > procedure.target_ci:
+        stopped = _STOPPING_WORDS.get(str((recording.stopping or {}).get("reason")), "")
         found.append(
             (
                 Reason.CI_WIDE,
-                f"the median is known within ±{half_width:.1%}, wanted ±{procedure.target_ci:.1%}",
+                f"the median is known within ±{half_width:.1%}, wanted ±{procedure.target_ci:.1%}"
+                + (f"; {stopped}" if stopped else ""),
             )
         )
+    return found
+
+
+def wanted_rounds(procedure: Procedure, kind: str) -> tuple[str, int]:
+    """Return the kind of rounds that a quantity comes from, and the least number of them."""
+    if procedure.sustain_s is not None:
+        return "sustain", 1
+    return kind, procedure.latency_rounds if kind == "latency" else procedure.energy_rounds
+
+
+def _sustain_findings(recording: Recording, procedure: Procedure) -> list[Finding]:
+    """Return that a sustained load was still changing, or not sustained to its end."""
+    medians = sustained_medians_s(recording)
+    if procedure.sustain_s is None or medians.size == 0:
+        return []
+    found: list[Finding] = []
+    if steady_from(medians) is None:
+        words = f"latency was still changing at the end of {procedure.sustain_s:.0f} s of load"
+        found.append((Reason.NOT_STEADY, words))
     return found
 
 
@@ -111,13 +124,16 @@ def energy_findings(
     recording: Recording, result: EnergyResult, power: PowerSource, procedure: Procedure
 ) -> list[Finding]:
     """Return what speaks against the energy."""
-    found = _rounds_findings(recording, "energy", procedure.energy_rounds)
+    kind, wanted = wanted_rounds(procedure, "energy")
+    found = [*board_findings(recording, [kind]), *_rounds_findings(recording, kind, wanted)]
+    found += _sustain_findings(recording, procedure)
+    found += temperature_rise(recording)
     if recording.sensor_lost:
         found = [item for item in found if item[0] is not Reason.INTERRUPTED]
         found.append((Reason.SENSOR_GAPS, f"the power sensor was lost: {recording.sensor_lost}"))
-    done = sum(item.kind == "energy" for item in recording.rounds)
+    done = sum(item.kind == kind and item.trace is not None for item in recording.rounds)
     if done and (
-        result.stats is None
+        (result.stats is None and not result.stale)
         or result.unusable
         or result.gap_share > MAX_GAP_SHARE
         or result.longest_gap_periods > BRIDGE_PERIODS
@@ -125,21 +141,30 @@ def energy_findings(
         words = f"{result.gap_share:.1%} of a window without readings from {power.sensor}"
         if result.unusable:
             words += f"; {result.unusable} of {done} energy rounds could not be used"
+        if result.nonsense:
+            words += f"; {result.nonsense} readings were negative, absurd or a sudden 0 W"
         found.append((Reason.SENSOR_GAPS, words))
     if result.stale:
         found.append(
-            (Reason.SENSOR_STALE, f"the readings of {power.sensor} do not follow the load")
+            (
+                Reason.SENSOR_STALE,
+                f"the readings of {power.sensor} do not follow the load: they never change",
+            )
         )
     if result.stats is None:
         return found
-    if power.lag_s is None:
+    if result.too_slow:
+        found.append((Reason.WINDOW_SHORT, _too_slow_words(result.stats)))
+    if result.lag.lag_s is None:
         found.append(
             (
                 Reason.LAG_UNKNOWN,
-                f"the time constant of {power.sensor} is unknown, so its lag is not corrected",
+                f"the time constant of {power.sensor} is unknown, so its lag is not corrected "
+                f"({result.lag.note})",
             )
         )
     found += _uncertainty_findings(result.stats)
+    found += _aliasing_findings(result)
     drift = result.idle_drift_share
     if drift is not None and drift > MAX_ENERGY_UNCERTAINTY:
         # An estimate made from CPU time can only drift when other processes use the CPU.
@@ -147,6 +172,34 @@ def energy_findings(
         reason = Reason.BACKGROUND_LOAD if modelled else Reason.IDLE_DRIFT
         found.append((reason, f"idle power drifted: net energy is uncertain by ±{drift:.1%}"))
     return found
+
+
+def _too_slow_words(stats: EnergyStats) -> str:
+    refresh = "" if stats.refresh_s is None else f" every {stats.refresh_s:.2g} s on average"
+    return (
+        f"the reading of {stats.sensor} changes{refresh}: fewer than {MIN_UPDATES} times in a "
+        f"window of {stats.window_s:.1f} s; take a longer one (--window)"
+    )
+
+
+def _aliasing_findings(result: EnergyResult) -> list[Finding]:
+    """Return that readings may have met always the same part of the inferences.
+
+    Phases at random are uneven by chance too; that scatters the rounds and is in the statistical
+    part, so only what goes beyond it counts.
+    """
+    stats = result.stats
+    if stats is None or result.aliasing_share <= MAX_ALIASING:
+        return []
+    statistical_j = stats.uncertainty_parts_j.get("statistical", 0.0)
+    if result.aliasing_share * abs(stats.gross_j) <= statistical_j:
+        return []
+    words = (
+        f"readings of {stats.sensor} meet the inferences at uneven phases while power swings: "
+        f"the energy may be off by {result.aliasing_share:.1%}; change the sampling period "
+        "(power.period_s in devices.yaml)"
+    )
+    return [(Reason.ALIASING, words)]
 
 
 def _uncertainty_findings(stats: EnergyStats) -> list[Finding]:

@@ -11,21 +11,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from bench.analysis.journal_blocks import read_idle, read_round, read_step
 from bench.analysis.solo import load_stats, memory_stats, parity
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.analysis.throttling import throttle_rise
+from bench.analysis.times import load_end_ns
+from bench.recordings import IdleLine, LoadStep, Recording, Round
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _Case:
     """What has been seen of one case so far."""
 
     solo: dict[str, Any] | None = None
     warmup: dict[str, Any] | None = None
     failure: dict[str, Any] | None = None
+    stopping: dict[str, Any] | None = None
     rounds: list[Round] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Job:
+    """What has been seen of the job that all cases share."""
+
+    cases: dict[str, _Case]
+    lost: list[str]
+    idle: list[IdleLine] = field(default_factory=list)
+    steps: list[LoadStep] = field(default_factory=list)
+    health: list[dict[str, Any]] = field(default_factory=list)
+    states: list[dict[str, Any]] = field(default_factory=list)
+    cooldown: dict[str, Any] | None = None
+    groups: list[tuple[str, ...]] = field(default_factory=list)
+    sensor_lost: str = ""
+    finished: bool = False
+    throttle: dict[str, int] | None = None
+    """Throttle counters as they were last read."""
 
 
 def recordings(
@@ -37,122 +57,120 @@ def recordings(
     Records of an unknown kind are ignored (a newer agent may say more). Never raises for what a
     record holds.
     """
-    gathered = {key: _Gathered() for key in case_keys}
-    idle: list[IdleLine] = []
-    health: list[dict[str, Any]] = []
-    lost = list(problems)
-    finished, sensor_lost = False, ""
+    job = _Job({key: _Case() for key in case_keys}, list(problems))
     for number, record in enumerate(records, 1):
         kind = record.get("kind")
-        case = gathered.get(str(record.get("case")))
+        case = job.cases.get(str(record.get("case")))
         try:
-            if kind == "idle":
-                idle.append(_idle_line(record))
-            elif kind == "health":
-                health.append(record)
-            elif kind == "sensor":
-                sensor_lost = str(record["text"])
-            elif kind == "end":
-                finished = record["reason"] == "finished"
-            elif kind in ("solo", "warmup", "failure", "round"):
+            if kind in _OF_A_CASE:
                 if case is None:
-                    lost.append(f"journal record {number} names an unknown case")
+                    job.lost.append(f"journal record {number} names an unknown case")
                     continue
-                _add(case, kind, record)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+                _add_to_case(job, case, kind, record)
+            else:
+                _add_to_job(job, kind, record)
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             words = f"journal record {number} ({kind}) is malformed: {_describe(error)}"
-            (case.lost if case is not None else lost).append(words)
-    return {
-        key: Recording(
-            case_key=key,
-            solo=case.solo,
-            warmup=case.warmup,
-            failure=case.failure,
-            rounds=tuple(sorted(case.rounds, key=lambda item: item.start_ns)),
-            idle=_idle_around(case.rounds, idle),
-            health=tuple(health),
-            finished=finished,
-            lost=(*lost, *case.lost),
-            sensor_lost=sensor_lost,
-        )
-        for key, case in gathered.items()
-    }
+            (case.lost if case is not None else job.lost).append(words)
+    return {key: _recording(job, key, case) for key, case in job.cases.items()}
 
 
-def _add(case: _Gathered, kind: str, record: dict[str, Any]) -> None:
+_OF_A_CASE = ("solo", "warmup", "failure", "round", "step")
+
+
+def _add_to_case(job: _Job, case: _Case, kind: str, record: dict[str, Any]) -> None:
     if kind == "round":
-        case.rounds.append(_round(record))
+        rise = None
+        throttle = (record.get("health") or {}).get("throttle")
+        if throttle is not None:
+            rise = throttle_rise(job.throttle, throttle)
+            job.throttle = throttle
+        case.rounds.append(read_round(record, rise))
+    elif kind == "step":
+        job.steps.append(read_step(record))
     elif kind == "solo":
         for check in (memory_stats, load_stats, parity):
             check(record)
         case.solo = record
     elif kind == "warmup":
-        case.warmup = record
+        case.warmup = _warmup(case.warmup, record)
     else:
         case.failure = record
 
 
-def _round(record: dict[str, Any]) -> Round:
-    durations_ns = np.asarray(record["durations_ns"], dtype=np.int64)
-    if durations_ns.ndim != 1 or durations_ns.size == 0 or durations_ns.min() <= 0:
-        raise ValueError("durations_ns holds no positive times")
-    kind = record["type"]
-    if kind not in ("latency", "energy"):
-        raise ValueError(f"unknown type {kind!r}")
-    window = record.get("window_ns")
-    trace = record.get("trace")
-    background = record.get("background")
-    return Round(
-        index=int(record["index"]),
-        kind=kind,
-        start_ns=int(record["start_ns"]),
-        durations_ns=durations_ns,
-        window_ns=None if window is None else _window(window),
-        trace=None if trace is None else _trace(trace),
-        background=None if background is None else float(background),
+def _add_to_job(job: _Job, kind: Any, record: dict[str, Any]) -> None:
+    if kind == "idle":
+        job.idle.append(read_idle(record))
+    elif kind == "health":
+        job.health.append(record)
+        job.throttle = record.get("throttle", job.throttle)
+    elif kind == "state":
+        job.states.append(record)
+    elif kind == "cooldown":
+        job.cooldown = record
+    elif kind == "stopping":
+        # A group of cases stops together; its record names them.
+        named = [job.cases[key] for key in record["half_widths"] if key in job.cases]
+        for case in named or job.cases.values():
+            case.stopping = record
+    elif kind == "groups":
+        job.groups += [tuple(str(key) for key in group) for group in record["groups"]]
+    elif kind == "sensor":
+        job.sensor_lost = str(record["text"])
+    elif kind == "end":
+        job.finished = record["reason"] == "finished"
+
+
+def _warmup(before: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the warm-up of a case; of several (one per fresh load), what speaks most against."""
+    if before is None:
+        return record
+    return {
+        **record,
+        "steady": bool(before["steady"]) and bool(record["steady"]),
+        "took_s": max(before["took_s"], record["took_s"]),
+    }
+
+
+def _recording(job: _Job, key: str, case: _Case) -> Recording:
+    return Recording(
+        case_key=key,
+        solo=case.solo,
+        warmup=case.warmup,
+        failure=case.failure,
+        rounds=tuple(sorted(case.rounds, key=lambda item: item.start_ns)),
+        idle=_idle_around(key, case.rounds, job.idle),
+        health=tuple(job.health),
+        finished=job.finished,
+        lost=(*job.lost, *case.lost),
+        steps=tuple(job.steps),
+        states=tuple(job.states),
+        stopping=case.stopping,
+        cooldown=job.cooldown,
+        group=next((group for group in job.groups if key in group), ()),
+        sensor_lost=job.sensor_lost,
     )
 
 
-def _idle_line(record: dict[str, Any]) -> IdleLine:
-    if record["where"] not in ("before", "after"):
-        raise ValueError(f"unknown place {record['where']!r}")
-    return IdleLine(record["where"], _window(record["window_ns"]), _trace(record["trace"]))
-
-
-def _window(pair: Any) -> tuple[int, int]:
-    start_ns, end_ns = (int(edge) for edge in pair)
-    if end_ns <= start_ns:
-        raise ValueError("window_ns ends before it starts")
-    return start_ns, end_ns
-
-
-def _trace(document: dict[str, Any]) -> PowerTrace:
-    channels = tuple(str(name) for name in document["channels"])
-    if document["unit"] not in ("W", "J"):
-        raise ValueError(f"unknown unit {document['unit']!r}")
-    t_before_ns = np.asarray(document["t_before_ns"], dtype=np.int64)
-    t_after_ns = np.asarray(document["t_after_ns"], dtype=np.int64)
-    # numpy turns null (a failed read) into NaN.
-    values = np.asarray(document["values"], dtype=np.float64).reshape(-1, len(channels))
-    if not t_before_ns.shape == t_after_ns.shape == (len(values),):
-        raise ValueError("the columns of the trace differ in length")
-    return PowerTrace(channels, document["unit"], t_before_ns, t_after_ns, values)
-
-
-def _idle_around(rounds: Sequence[Round], idle: Sequence[IdleLine]) -> tuple[IdleLine, ...]:
-    """Return the last idle line before and the first after the rounds (of those there are)."""
+def _idle_around(
+    key: str, rounds: Sequence[Round], idle: Sequence[IdleLine]
+) -> tuple[IdleLine, ...]:
+    """Return the idle lines from the last one before the rounds to the first one after them."""
     if not rounds:
         return ()
+    lines = sorted(
+        (line for line in idle if not line.cases or key in line.cases),
+        key=lambda line: line.window_ns,
+    )
     first_ns = min(item.start_ns for item in rounds)
-    last_ns = max(item.start_ns + int(item.durations_ns.sum()) for item in rounds)
-    before = [line for line in idle if line.where == "before" and line.window_ns[1] <= first_ns]
-    after = [line for line in idle if line.where == "after" and line.window_ns[0] >= last_ns]
-    nearest: list[IdleLine] = []
-    if before:
-        nearest.append(max(before, key=lambda line: line.window_ns[1]))
-    if after:
-        nearest.append(min(after, key=lambda line: line.window_ns[0]))
-    return tuple(nearest)
+    last_ns = max(load_end_ns(item) for item in rounds)
+    before = [line for line in lines if line.where == "before" and line.window_ns[1] <= first_ns]
+    after = [line for line in lines if line.where == "after" and line.window_ns[0] >= last_ns]
+    # Each fresh load of the workers has idle lines of its own, in between.
+    between = [
+        line for line in lines if first_ns <= line.window_ns[0] and line.window_ns[1] <= last_ns
+    ]
+    return (*before[-1:], *between, *after[:1])
 
 
 def _describe(error: Exception) -> str:

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from bench.analysis.tails import tails
+from bench.analysis.times import load_end_ns, mean_wait_s
 from bench.recordings import Round
 from bench.records import LatencyStats
 
-MIN_SAMPLES = {90: 36, 95: 72, 99: 368}
-"""Fewest samples for which a two-sided 95 % order-statistic interval of the percentile exists."""
-
 MIN_ROUNDS_FOR_INTERVAL = 3
+
+MIN_LOADS_AS_BATCHES = 3
+"""Fresh loads from which they, and not their rounds, are the batches of an interval."""
 
 
 def t_factor(count: int) -> float:
@@ -31,6 +33,21 @@ def mean_half_width(values: NDArray[np.float64]) -> float:
     return t_factor(values.size) * float(values.std(ddof=1)) / float(np.sqrt(values.size))
 
 
+def batch_means(
+    values: NDArray[np.float64], loads: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], str]:
+    """Return independent batches of figures that were taken one per round, and what they are.
+
+    A fresh load shifts a figure for as long as it lasts, so with at least 3 loads their means are
+    the batches (``loads``). With fewer the rounds are (``rounds``): what a load shifts is then
+    not in their spread.
+    """
+    numbers = np.unique(loads)
+    if numbers.size < MIN_LOADS_AS_BATCHES:
+        return values, "rounds"
+    return np.array([values[loads == number].mean() for number in numbers]), "loads"
+
+
 def median_interval_s(rounds: Sequence[Round]) -> tuple[float, float] | None:
     """Return the 95 % interval (seconds) of the median latency, ``None`` below 3 rounds.
 
@@ -40,40 +57,56 @@ def median_interval_s(rounds: Sequence[Round]) -> tuple[float, float] | None:
     if len(rounds) < MIN_ROUNDS_FOR_INTERVAL:
         return None
     medians = np.log([float(np.median(item.durations_ns)) * 1e-9 for item in rounds])
-    centre, half_width = float(medians.mean()), mean_half_width(medians)
+    batches, _ = batch_means(medians, np.array([item.load for item in rounds]))
+    centre, half_width = float(batches.mean()), mean_half_width(batches)
     return float(np.exp(centre - half_width)), float(np.exp(centre + half_width))
 
 
-def latency_stats(rounds: Sequence[Round], batch: int) -> LatencyStats | None:
-    """Return the statistics of the latency rounds among ``rounds``, ``None`` if there is none.
+def latency_stats(
+    rounds: Sequence[Round], batch: int, kind: str = "latency"
+) -> LatencyStats | None:
+    """Return the statistics of the rounds of a kind among ``rounds``, ``None`` if there is none.
 
-    Energy rounds do not count: the sampler runs beside them. Throughput is in inputs per second
-    (``batch`` inputs per run). MAD is the plain median of absolute deviations from the median.
+    Energy rounds do not count as latency: the sampler runs beside them. Throughput is in inputs
+    per second (``batch`` inputs per run). MAD is the plain median of absolute deviations from the
+    median.
     """
-    used = [item for item in rounds if item.kind == "latency"]
+    used = [item for item in rounds if item.kind == kind]
     if not used:
         return None
     samples_s = np.concatenate([item.durations_ns for item in used]) * 1e-9
     p50_s = float(np.median(samples_s))
     interval = median_interval_s(used)
+    method = None
     if interval is not None:
         # With many slow rounds the mean of the logs can lie off the median of all samples; the
         # interval is widened to hold the figure it belongs to.
         interval = min(interval[0], p50_s), max(interval[1], p50_s)
-    tail = {q: _percentile_s(samples_s, q) for q in MIN_SAMPLES}
+        loads = np.array([item.load for item in used])
+        _, method = batch_means(np.zeros(loads.size), loads)
+    tail = tails([item.durations_ns for item in used])
+    waits_s = [wait_s for item in used if (wait_s := mean_wait_s(item)) is not None]
     return LatencyStats(
         samples=samples_s.size,
         rounds=len(used),
         p50_s=p50_s,
         p50_low_s=None if interval is None else interval[0],
         p50_high_s=None if interval is None else interval[1],
-        p90_s=tail[90],
-        p95_s=tail[95],
-        p99_s=tail[99],
+        p50_method=method,
+        p90_s=tail.percentile_s.get(90),
+        p95_s=tail.percentile_s.get(95),
+        p99_s=tail.percentile_s.get(99),
+        p90_ci=tail.interval_s.get(90),
+        p95_ci=tail.interval_s.get(95),
+        p99_ci=tail.interval_s.get(99),
+        tail_method=tail.method,
+        autocorrelation=tail.lag1,
+        effective_samples=tail.effective,
         mean_s=float(samples_s.mean()),
         min_s=float(samples_s.min()),
         mad_s=float(np.median(np.abs(samples_s - p50_s))),
-        throughput_per_s=batch * samples_s.size / float(samples_s.sum()),
+        throughput_per_s=batch * samples_s.size / sum(_busy_s(item) for item in used),
+        queue_mean_s=float(np.mean(waits_s)) if waits_s else None,
     )
 
 
@@ -91,7 +124,7 @@ def sampler_effect(rounds: Sequence[Round]) -> float | None:
     return medians["energy"] / medians["latency"]
 
 
-def _percentile_s(samples_s: NDArray[np.float64], percent: int) -> float | None:
-    if samples_s.size < MIN_SAMPLES[percent]:
-        return None
-    return float(np.percentile(samples_s, percent))
+def _busy_s(item: Round) -> float:
+    """Return the time from the start (or the first arrival) to the last end."""
+    start_ns = item.start_ns if item.arrivals_ns is None else int(item.arrivals_ns[0])
+    return (load_end_ns(item) - start_ns) * 1e-9

@@ -6,6 +6,10 @@ linear (trapezoid rule), also at the edges of the window, which hardly ever fall
 A slow sensor is a first-order low-pass with time constant τ: y + τ·y' = P. Integrated over a
 window from t₀ to t₁ this gives the true energy from the filtered readings,
 ∫P dt = ∫y dt + τ·(y(t₁) − y(t₀)), which is the *lag correction*.
+
+A sensor that refreshes more slowly than it is read shows each value again and again. What is then
+integrated are its values at the moments when they changed (:func:`updates`); in between nothing
+is known but that power went from one to the next.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.plausible import plausible
 from bench.recordings import PowerTrace
 
 GAP_PERIODS = 3.0
@@ -72,13 +77,14 @@ def total_readings(
     """Return ``(t_ns, values)``: the sum of the ``total`` channels, in the trace's unit.
 
     Other channels may feed these or be fed by them and are left out. A reading with any of the
-    channels missing is NaN.
+    channels missing, or one that no board can have, is NaN.
     """
     t_ns = trace.t_before_ns + (trace.t_after_ns - trace.t_before_ns) // 2
     if not set(total) <= set(trace.channels):
         return t_ns, np.full(t_ns.size, np.nan)
     columns = [trace.channels.index(name) for name in total]
-    return t_ns, trace.values[:, columns].sum(axis=1)
+    values = trace.values[:, columns].sum(axis=1)
+    return t_ns, plausible(values) if trace.unit == "W" else values
 
 
 def power_readings(
@@ -105,12 +111,18 @@ def power_readings(
 
 
 def window_energy(
-    trace: PowerTrace, total: Sequence[str], window_ns: tuple[int, int], lag_s: float | None
+    trace: PowerTrace,
+    total: Sequence[str],
+    window_ns: tuple[int, int],
+    lag_s: float | None,
+    hold_s: float = 0.0,
 ) -> WindowEnergy:
     """Return the energy of the ``total`` channels in ``window_ns``.
 
     ``lag_s``: time constant of the sensor (0: unfiltered; ``None``: unknown, so uncorrected).
-    It has no meaning for a counter (unit ``"J"``), whose readings are differenced.
+    ``hold_s``: how long the sensor holds a value before it shows the next (0: it is read more
+    slowly than that). Neither has a meaning for a counter (unit ``"J"``), whose readings are
+    differenced.
     """
     t_ns, values = total_readings(trace, total)
     # Seconds since the window opened keep full precision, nanoseconds since boot do not.
@@ -124,7 +136,31 @@ def window_energy(
     t_s, values = t_s[good], values[good]
     if trace.unit == "J":
         return _counted(t_s, values, window_ns, gaps)
-    return _integrated(t_s, values, window_ns, gaps, period_s, lag_s or 0.0)
+    return _integrated(t_s, values, window_ns, gaps, period_s, lag_s or 0.0, hold_s)
+
+
+def updates(
+    t_s: NDArray[np.float64], values: NDArray[np.float64], hold_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return ``(t_s, values)`` of a held reading at the moments when it was refreshed.
+
+    A change is dated halfway between the two readings that enclose it. Where the reading stayed
+    the same for longer than ``hold_s``, it was refreshed with the same value, lastly ``hold_s``
+    before the next change.
+    """
+    changed = np.flatnonzero(np.diff(values)) + 1
+    if changed.size == 0:
+        return t_s[[0, -1]], values[[0, -1]]
+    at_s = (t_s[changed - 1] + t_s[changed]) / 2
+    shown_s = np.concatenate(([t_s[0]], at_s))
+    shown = values[np.concatenate(([0], changed))]
+    again_s = at_s - hold_s
+    repeated = again_s > shown_s[:-1] + hold_s / 2
+    shown_s[0] = min(shown_s[0], again_s[0])
+    points_s = np.concatenate((shown_s, again_s[repeated], t_s[-1:]))
+    points = np.concatenate((shown, shown[:-1][repeated], values[-1:]))
+    order = np.argsort(points_s, kind="stable")
+    return points_s[order], points[order]
 
 
 def _integrated(
@@ -134,6 +170,7 @@ def _integrated(
     gaps: Sequence[_Gap],
     period_s: float,
     lag_s: float,
+    hold_s: float,
 ) -> WindowEnergy:
     """Return the integral of power readings; short gaps are bridged linearly and counted."""
     end_s = (window_ns[1] - window_ns[0]) * 1e-9
@@ -145,6 +182,8 @@ def _integrated(
     low_s, high_s = max(0.0, float(t_s[0])), min(end_s, float(t_s[-1]))
     if longest > BRIDGE_PERIODS or high_s <= low_s:
         return WindowEnergy(window_ns, None, None, gap_s=gap_s, longest_gap_periods=longest)
+    if hold_s > 0:
+        t_s, power_w = updates(t_s, power_w, hold_s)
     low_w, high_w = np.interp([low_s, high_s], t_s, power_w)
     between = (t_s > low_s) & (t_s < high_s)
     x_s = np.concatenate(([low_s], t_s[between], [high_s]))

@@ -8,18 +8,20 @@ else than the model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from bench.analysis.energy import energy_result
+import numpy as np
+
+from bench.analysis.board_findings import Finding
+from bench.analysis.energy import EnergyResult, energy_result
+from bench.analysis.facts import board_facts
 from bench.analysis.findings import (
-    Finding,
-    background_share,
     common_findings,
     energy_findings,
     latency_findings,
 )
 from bench.analysis.solo import load_stats, memory_stats, parity
-from bench.analysis.stats import latency_stats, sampler_effect
+from bench.analysis.stats import latency_stats
+from bench.analysis.sustain import steady_rounds, sustain_stats
 from bench.recordings import Recording
 from bench.records import (
     ArtifactFacts,
@@ -27,6 +29,7 @@ from bench.records import (
     PowerSource,
     Procedure,
     Reason,
+    RoundFigure,
     Status,
     Trial,
     Verdict,
@@ -78,10 +81,13 @@ def evaluate(
     failure = _failure(recording)
     parity_failed = failure is not None and failure.reasons == (Reason.PARITY,)
     common = common_findings(recording)
-    latency = None if parity_failed else latency_stats(recording.rounds, case.batch)
-    result = None
+    sustained = procedure.sustain_s is not None
+    rounds = steady_rounds(recording) if sustained else recording.rounds
+    latency = result = None
+    if not parity_failed:
+        latency = latency_stats(rounds, case.batch, "sustain" if sustained else "latency")
     if power is not None and not parity_failed:
-        result = energy_result(recording.rounds, recording.idle, power, case.batch)
+        result = energy_result(rounds, recording.idle, power, case.batch, recording.steps)
     memory = None if parity_failed else memory_stats(recording.solo)
 
     if failure is not None:
@@ -113,7 +119,27 @@ def evaluate(
         load=load_stats(recording.solo),
         parity=parity(recording.solo),
         artifact=artifact,
-        facts=_facts(recording, power),
+        sustain=None
+        if parity_failed
+        else sustain_stats(recording, power, None if result is None else result.lag.lag_s),
+        rounds=() if parity_failed else _figures(recording, result),
+        facts=board_facts(recording, power, None if result is None else result.lag),
+    )
+
+
+def _figures(recording: Recording, result: EnergyResult | None) -> tuple[RoundFigure, ...]:
+    """Return what each round gave, for comparing cases round by round."""
+    gross_j = {} if result is None else result.gross_j
+    return tuple(
+        RoundFigure(
+            kind=item.kind,
+            index=item.index,
+            load=item.load,
+            p50_s=float(np.median(item.durations_ns)) * 1e-9,
+            gross_j=None if item.kind == "latency" else gross_j.get(item.index),
+        )
+        for item in recording.rounds
+        if item.kind != "sustain"
     )
 
 
@@ -141,41 +167,3 @@ def _failure(recording: Recording) -> Verdict | None:
         reason = Reason.CRASH
     text = str(record.get("text") or "the worker failed")
     return Verdict(status=Status.FAILED, reasons=(reason,), detail=text)
-
-
-def _facts(recording: Recording, power: PowerSource | None) -> dict[str, Any]:
-    """Return what else the board told, JSON-able, and how the energy figure was made up."""
-    solo = recording.solo or {}
-    facts: dict[str, Any] = {
-        name: solo[name] for name in ("runtime_version", "providers", "import_s") if name in solo
-    }
-    if recording.warmup is not None:
-        facts["warmup"] = {
-            name: value for name, value in recording.warmup.items() if name not in ("kind", "case")
-        }
-    facts["health"] = {
-        str(record.get("where")): {
-            name: value for name, value in record.items() if name not in ("kind", "where")
-        }
-        for record in recording.health
-    }
-    facts["background"] = {
-        kind: background_share(recording, kind) for kind in ("latency", "energy")
-    }
-    facts["sampler_effect"] = sampler_effect(recording.rounds)
-    if power is not None:
-        facts["power_source"] = {
-            "sensor": power.sensor,
-            "source": power.source.value,
-            "scope": power.scope,
-            "unit": power.unit,
-            "total": list(power.total),
-            "resolution_w": power.resolution_w,
-        }
-    if recording.failure is not None:
-        facts["failure"] = {
-            name: recording.failure.get(name) for name in ("reason", "text", "detail")
-        }
-    if recording.lost:
-        facts["lost"] = list(recording.lost)
-    return facts

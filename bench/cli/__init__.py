@@ -16,6 +16,12 @@ from bench.errors import BenchError, ConfigError, DeviceError, StoreError, sugge
 
 COMMANDS = {
     "run": ("bench.cli.run:run", "Measure models on one or more devices."),
+    "plan": ("bench.cli.plan:plan", "Show what a plan file would measure and how long it takes."),
+    "compare": (
+        "bench.cli.compare:compare_command",
+        "Say whether one run or case is better or worse than another.",
+    ),
+    "selftest": ("bench.cli.selftest:selftest", "Prove the measuring code on known truths."),
     "report": ("bench.cli.report:report", "Draw the charts and the page of a run again."),
     "results": ("bench.cli.results:results", "List runs and show what they measured."),
     "devices": ("bench.cli.devices:devices", "List devices and ask them what they are."),

@@ -14,7 +14,7 @@ from bench.cli import options
 from bench.cli.output import emit_json, people, tables
 from bench.config import find_device, load_devices
 from bench.power import choose_power
-from bench.session import probe_device
+from bench.session import probe_device, restore_device
 
 
 @click.group()
@@ -64,6 +64,63 @@ def probe(name: str, devices_path: Path | None, as_json: bool) -> None:
     tables().print(table)
     if power is not None and power.note:
         people().print(power.note, markup=False)
+    _tell_restored(facts["state"])
+
+
+@devices.command()
+@click.argument("name")
+@options.devices_file
+@options.as_json
+def restore(name: str, devices_path: Path | None, as_json: bool) -> None:
+    """Put back power mode, clocks and governor that a job which died left behind.
+
+    Any other command that talks to the device does this as well.
+    """
+    restored = restore_device(find_device(load_devices(devices_path), name))
+    if as_json:
+        emit_json({"restored": restored})
+    elif restored is None:
+        people().print(f"{name}: nothing to restore", markup=False)
+    else:
+        people().print(
+            f"{name}: restored to what it was before job {restored['job_id']}: "
+            f"{_state_text(restored)}",
+            markup=False,
+        )
+
+
+def _tell_restored(state: dict[str, Any]) -> None:
+    """Say whether a dead job had left the board in another state."""
+    if state["problem"]:
+        people().print(state["problem"], markup=False)
+    elif state["restored"]:
+        job_id = state["restored"]["job_id"]
+        people().print(
+            f"job {job_id} had died; restored: {_state_text(state['restored'])}", markup=False
+        )
+
+
+def _state_text(state: dict[str, Any]) -> str:
+    """Say what a board's power mode, clock limits and governor are."""
+    lowest, highest = state["frequency_min_khz"], state["frequency_max_khz"]
+    parts = [f"power mode {state['power_mode']}"] if state["power_mode"] else []
+    if lowest and highest:
+        span = f"{min(lowest.values()) / 1e3:.0f}–{max(highest.values()) / 1e3:.0f}"
+        parts.append(f"CPU clock {span} MHz")
+    if state["governor"]:
+        parts.append("governor " + ", ".join(sorted(set(state["governor"].values()))))
+    return "; ".join(parts)
+
+
+def _mib(size_bytes: int | None) -> str:
+    return "unknown" if size_bytes is None else f"{size_bytes / 2**20:.0f} MiB"
+
+
+def _power_mode(state: dict[str, Any]) -> str:
+    """Say which power mode a board is in and which others it has."""
+    if not state["power_modes"]:
+        return state["power_mode"] or "—"
+    return f"{state['power_mode'] or 'unknown'} (of {', '.join(state['power_modes'].values())})"
 
 
 def _package(package: dict[str, Any] | None) -> str:
@@ -82,7 +139,7 @@ def _rows(facts: dict[str, Any], title: str) -> list[tuple[str, str]]:
         ("board", f"{facts['board']['model'] or 'no device tree'} ({title})"),
         (
             "system",
-            f"{facts['os']['pretty_name']} · {facts['os']['machine']} · "
+            f"{facts['os']['pretty_name'] or 'unknown'} · {facts['os']['machine']} · "
             f"kernel {facts['os']['kernel']}",
         ),
         ("L4T", facts["os"]["l4t"] or "—"),
@@ -93,12 +150,9 @@ def _rows(facts: dict[str, Any], title: str) -> list[tuple[str, str]]:
     rows += [
         ("cpu", f"{cpu['count']} × {cpu['model'] or 'unknown'}"),
         ("governor", ", ".join(governors) or "—"),
+        ("power mode", _power_mode(facts["state"])),
         ("clock", f"{min(clocks):.0f}–{max(clocks):.0f} MHz" if clocks else "—"),
-        (
-            "memory",
-            f"{memory['available_bytes'] / 2**20:.0f} of "
-            f"{memory['total_bytes'] / 2**20:.0f} MiB available",
-        ),
+        ("memory", f"{_mib(memory['available_bytes'])} of {_mib(memory['total_bytes'])} available"),
         ("disk", f"{facts['disk']['free_bytes'] / 2**30:.1f} GiB free"),
         (
             "temperature",

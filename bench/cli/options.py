@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +54,104 @@ class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
         if not (separator and name and shape and min(shape) > 0):
             self.fail(f"{value!r}: write it as name=1,3,224,224", param, ctx)
         return name, shape
+
+
+class Duration(click.ParamType[float]):
+    """``500ms``, ``90s``, ``5m``, ``1.5h`` or a bare number of seconds → seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse one duration."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        number = text.rstrip("hms")
+        unit_s = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}.get(text[len(number) :])
+        seconds = None if unit_s is None else _positive(number, unit_s)
+        if seconds is None:
+            self.fail(f"{value!r}: write it as 90s, 5m or 1.5h", param, ctx)
+        return seconds
+
+
+class Share(click.ParamType[float]):
+    """``2%`` or ``0.02`` → 0.02."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse one share."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        share = _positive(text[:-1], 0.01) if text.endswith("%") else _positive(text, 1.0)
+        if share is None or share >= 1:
+            self.fail(f"{value!r}: write it as 2% or 0.02", param, ctx)
+        return share
+
+
+def _positive(text: str, unit: float) -> float | None:
+    try:
+        number = float(text) * unit
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+PROCEDURE_FIELDS = {
+    "rounds": "latency_rounds",
+    "energy_rounds": "energy_rounds",
+    "window": "energy_window_s",
+    "target_ci": "target_ci",
+    "max_time": "max_time_s",
+    "seed": "seed",
+    "cooldown_to": "cooldown_to_c",
+    "scenario": "scenario",
+    "rate": "rate_per_s",
+    "sustain": "sustain_s",
+    "loads": "loads",
+}
+"""Parameters of :func:`procedure` and the fields of a procedure that they set."""
+
+
+def procedure(command: Command) -> Command:
+    """How to measure: a preset and changes to it."""
+    for add in reversed(
+        (
+            click.option("--procedure", help="quick (the default), standard or publish."),
+            click.option("--rounds", type=int, help="Latency rounds per case, at least."),
+            click.option("--energy-rounds", type=int, help="Energy rounds per case."),
+            click.option("--window", type=Duration(), help="Length of an energy window, as 10s."),
+            click.option(
+                "--target-ci",
+                type=Share(),
+                help="Go on until the median is known this well, as 1% (half of its interval).",
+            ),
+            click.option(
+                "--max-time", type=Duration(), help="Stop latency rounds after this, as 5m."
+            ),
+            click.option("--loads", type=int, help="Spread the rounds over fresh loads."),
+            click.option("--seed", type=int, help="Seed of the order of the rounds."),
+            click.option(
+                "--cooldown-to", type=float, metavar="CELSIUS", help="Wait until it is this cool."
+            ),
+            click.option(
+                "--scenario",
+                type=click.Choice(["single-stream", "offline", "server"]),
+                help="How inferences are asked for.",
+            ),
+            click.option("--rate", type=float, help="Arrivals per second (scenario server)."),
+            click.option(
+                "--sustain", type=Duration(), help="Load each case for this long instead, as 30m."
+            ),
+        )
+    ):
+        command = add(command)
+    return command
 
 
 def as_json(command: Command) -> Command:

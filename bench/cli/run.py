@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import click
 from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, EXIT_INTERRUPTED, options
 from bench.cli.output import emit_json, people, tables
 from bench.cli.progress import progress
-from bench.config import find_device, load_devices
+from bench.config import LocalDevice, SshDevice, find_device, load_devices
 from bench.export.cache import default_cache
-from bench.plan import make_plan
+from bench.plan import Plan, expand, loose_ends, make_plan
+from bench.plan_file import PlanFile, choose_procedure, load_plan
+from bench.procedures import doubts
 from bench.records import Status
 from bench.report.page import write_report
 from bench.report.table import summary_table
@@ -21,24 +24,32 @@ from bench.session import Outcome
 from bench.session import run as run_session
 
 NAMES = options.CommaList()
+COUNTS = options.CommaList(int)
 
 
 @click.command()
 @click.option(
+    "--plan",
+    "plan_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Plan file; options given here win over it.",
+)
+@click.option(
     "--device",
     "names",
     type=NAMES,
-    default="local",
-    show_default=True,
-    help="Devices of devices.yaml, separated by commas.",
+    help="Devices of devices.yaml, separated by commas (default: local).",
 )
 @click.option("--model", "models", type=NAMES, help="Built-in models or ONNX files.")
 @click.option("--scheme", "schemes", type=NAMES, help="dense, basis:0.25, basis:26/53/106, …")
 @click.option("--weights", type=NAMES, help="Weight modes: load, runtime, factored.")
 @click.option("--runtime", "runtimes", type=NAMES, help="Inference engines.")
 @click.option("--precision", "precisions", type=NAMES, help="fp32.")
-@click.option("--batch", "batches", type=options.CommaList(int), help="Batch sizes.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads of the runtime.")
+@click.option("--batch", "batches", type=COUNTS, help="Batch sizes.")
+@click.option("--threads", type=COUNTS, help="CPU threads of the runtime.")
+@click.option("--power-mode", "power_modes", type=NAMES, help="Power modes of the board.")
+@click.option("--clocks", type=click.Choice(["max"]), help="Pin the board's clocks.")
+@click.option("--governor", help="Frequency governor of the board's CPUs.")
 @click.option(
     "--shape",
     "shapes",
@@ -46,29 +57,31 @@ NAMES = options.CommaList()
     multiple=True,
     help="Shape of an ONNX file's dynamic input (repeatable).",
 )
-@click.option("--procedure", default="quick", show_default=True, help="How to measure.")
+@options.procedure
 @click.option("--no-estimate", is_flag=True, help="No energy rather than an estimated one.")
 @options.results_dir
 @options.devices_file
 @options.as_json
 def run(
-    names: tuple[str, ...],
-    shapes: tuple[tuple[str, tuple[int, ...]], ...],
-    no_estimate: bool,
+    plan_path: Path | None,
+    names: tuple[str, ...] | None,
     results_dir: Path,
     devices_path: Path | None,
     as_json: bool,
-    **matrix: Any,
+    **given: Any,
 ) -> int:
     """Measure models on one or more devices.
 
     Without options: ShuffleNetV2 1.0x, dense and template-shared, on this machine.
     """
+    file = load_plan(plan_path) if plan_path is not None else None
     known = load_devices(devices_path)
-    devices = {name: find_device(known, name) for name in names}
-    given = {key: value for key, value in matrix.items() if value is not None}
-    plan = make_plan(shapes=dict(shapes), estimates=not no_estimate, **given)
+    wanted = names or (file and file.devices) or ("local",)
+    devices = {name: find_device(known, name) for name in wanted}
+    plan = _plan(file, given)
     console = people()
+    for text in _warnings(plan, devices):
+        console.print(f"bench: warning: {text}", markup=False)
     with progress(console) as display:
         outcome = run_session(
             plan,
@@ -95,6 +108,35 @@ def run(
             console.print(error.detail.rstrip(), markup=False, soft_wrap=True)
         console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
     return _exit_code(outcome)
+
+
+def _plan(file: PlanFile | None, given: Mapping[str, Any]) -> Plan:
+    """Put together what the command line and the plan file say; the command line wins."""
+    options_given = {name: value for name, value in given.items() if value not in (None, ())}
+    changes = {
+        field: options_given.pop(name)
+        for name, field in options.PROCEDURE_FIELDS.items()
+        if name in options_given
+    }
+    if "energy_window_s" in changes:
+        # A window that was asked for is that long, whatever the sensor's time constant.
+        changes["energy_window_tau"] = 0.0
+    arguments = {} if file is None else file.arguments()
+    shapes = {**arguments.pop("shapes", {}), **dict(options_given.pop("shapes", ()))}
+    procedure = choose_procedure(file, options_given.pop("procedure", None), changes)
+    if options_given.pop("no_estimate"):
+        arguments["estimates"] = False
+    arguments.update(options_given)
+    return make_plan(**arguments, shapes=shapes, procedure=procedure, skips=file is not None)
+
+
+def _warnings(plan: Plan, devices: Mapping[str, LocalDevice | SshDevice]) -> list[str]:
+    """Return what will hardly give what was asked for, each once."""
+    threads = {name: device.threads for name, device in devices.items()}
+    found = loose_ends(plan, threads)
+    for name, count in threads.items():
+        found += doubts(plan.procedure, expand(plan, name, count))
+    return list(dict.fromkeys(found))
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

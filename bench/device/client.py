@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.agent import wire
 from bench.device.transport import Completed, Transport
-from bench.errors import AgentError, LeaseError
+from bench.errors import AgentError, LeaseError, StateError
 
 ANSWER_S = 120.0
 # The agent itself waits 300 s for the end of the round.
@@ -66,12 +66,32 @@ class AgentClient:
 
         Raises:
             LeaseError: another job is running on the board.
+            StateError: the board cannot be brought into the state that the job asks for, or an
+                earlier job's change cannot be put back.
             AgentError: the agent failed.
         """
         document = json.dumps(job, allow_nan=False).encode()
         self._transport.write(posixpath.join(self._job(job_id), wire.JOB_FILE), document)
         answer = self._ask("start", self._job(job_id))
+        if "refused" in answer:
+            raise StateError(str(answer["refused"]["text"]))
         return Started(int(answer["pid"]), float(answer["expected_s"]))
+
+    def restore(self) -> dict[str, Any] | None:
+        """Put back the board's state if a dead job left a changed one; return what it is now.
+
+        Returns ``None`` when there was nothing to put back.
+
+        Raises:
+            LeaseError: the job that changed it is still running.
+            StateError: it cannot be put back; the board keeps the note of what it was.
+            AgentError: the agent failed.
+        """
+        answer = self._ask("restore")
+        if answer["problem"] is not None:
+            raise StateError(str(answer["problem"]))
+        restored: dict[str, Any] | None = answer["restored"]
+        return restored
 
     def status(self, job_id: str) -> dict[str, Any]:
         """Return ``{"state": "running"|"finished"|"dead", "remaining_s": float|None}``."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.agent import wire
 from bench.recordings import Artifact
-from bench.records import Case, PowerSource, Procedure
+from bench.records import BoardState, Case, PowerSource, Procedure
 from bench.runtimes import RUNTIMES
 
 
@@ -29,9 +29,10 @@ def build_job(
     cases: Sequence[Deployed],
     power: PowerSource | None,
     period_s: float,
+    state: BoardState,
 ) -> dict[str, Any]:
     """Return the job document. ``root`` prefixes what the agent reads of sysfs and procfs;
-    ``period_s`` is the time between two power readings."""
+    ``period_s`` is the time between two power readings, ``state`` what the board is to be like."""
     return {
         "version": wire.WIRE_VERSION,
         "job_id": job_id,
@@ -39,6 +40,7 @@ def build_job(
         "procedure": procedure.model_dump(),
         "cases": [_case(deployed) for deployed in cases],
         "sensor": None if power is None else _sensor(power, period_s),
+        "state": state.model_dump(),
     }
 
 
@@ -60,6 +62,7 @@ def _sensor(power: PowerSource, period_s: float) -> Mapping[str, Any]:
         "name": power.sensor,
         "options": power.options,
         "channels": list(power.channels),
+        "unit": power.unit,
         "period_s": period_s,
         "lag_s": power.lag_s,
     }

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.records import EnergyStats, LatencyStats, Reason, Source, Status, Trial, Verdict
+from bench.records import (
+    EnergyStats,
+    Interval,
+    LatencyStats,
+    Reason,
+    Source,
+    Status,
+    Trial,
+    Verdict,
+)
 
 NONE = "—"
 
@@ -79,6 +88,12 @@ def median_interval(stats: LatencyStats | None) -> str:
         return ""
     unit, _ = seconds_unit(stats.p50_s)
     return f"{number(stats.p50_low_s / unit, 4)}–{number(stats.p50_high_s / unit, 4)}"
+
+
+def time_interval(value_s: float, interval: Interval) -> str:
+    """Return a percentile's 95 % interval in the unit of the percentile: ``3.20–3.31``."""
+    unit, _ = seconds_unit(value_s)
+    return f"{number(interval.low / unit)}–{number(interval.high / unit)}"
 
 
 def estimated(text: str, source: Source) -> str:

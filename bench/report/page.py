@@ -17,9 +17,11 @@ from bench.errors import StoreError
 from bench.records import Manifest, Status, Verdict
 from bench.report import format as fmt
 from bench.report.canvas import rendered
+from bench.report.details import Detail, details
 from bench.report.energy_charts import energy_chart, power_chart
 from bench.report.latency_charts import distribution_chart, latency_chart
 from bench.report.rows import Row, common_model, rows_by_device
+from bench.report.sustain_chart import sustain_chart
 from bench.store.files import explained, safe_name, write_atomic
 from bench.store.raw import PowerSegment
 from bench.store.reader import Run
@@ -60,6 +62,7 @@ class _Section:
     title: str
     rows: tuple[Row, ...]
     charts: tuple[_Chart, ...]
+    details: tuple[tuple[str, list[Detail]], ...]
     findings: tuple[_Finding, ...]
     notes: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
@@ -109,8 +112,9 @@ def _figures(
         # What cannot be read is a problem to name, not the end of the report.
         try:
             samples = run.latency(trial_id)
-            if samples is not None and (samples.kind == "latency").any():
-                durations_ns = samples.duration_ns[samples.kind == "latency"]
+            timed = None if samples is None else samples.kind != "energy"
+            if samples is not None and timed is not None and timed.any():
+                durations_ns = samples.duration_ns[timed]
                 samples_s[trial_id] = durations_ns * 1e-9
         except StoreError as error:
             problems.append(str(error))
@@ -126,6 +130,9 @@ def _figures(
     power = power_chart(rows, segments, where)
     if power is not None:
         yield "power", "power over time per case with the energy windows", power
+    sustained = sustain_chart(rows, where)
+    if sustained is not None:
+        yield "sustain", "latency, power and temperature under sustained load", sustained
 
 
 def _where(device: str, rows: tuple[Row, ...]) -> str:
@@ -158,6 +165,7 @@ def _section(
         title=_where(device, rows),
         rows=rows,
         charts=charts,
+        details=tuple((row.short, details(row.trial)) for row in rows if row.trial is not None),
         findings=tuple(findings),
         notes=tuple(dict.fromkeys(notes)),
         facts=tuple(flattened(manifest.probes.get(device, {}))),

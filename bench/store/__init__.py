@@ -5,7 +5,8 @@
     results/<run-id>/
         manifest.json                   what the run is; written before anything else
         trials.jsonl                    one trial a line, appended and fsynced one by one
-        journals/<device>.jsonl         the board's own journal, as it came
+        jobs/<job-id>.json              what it takes to evaluate the job's journal
+        journals/<job-id>.jsonl         the board's own journal, as it came
         raw/<trial-id>.latency.parquet  every inference of every round
         raw/<trial-id>.power.parquet    every reading of every energy round and idle line
 """

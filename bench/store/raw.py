@@ -1,11 +1,11 @@
 """Raw samples as Parquet: every inference and every power reading.
 
-``<trial-id>.latency.parquet``: ``round`` int32, ``kind`` ("latency"|"energy"), ``t_ns`` (start of
-the inference), ``duration_ns``. ``<trial-id>.power.parquet``: ``where`` ("round-<index>",
-"idle-before", "idle-after"), ``t_before_ns``, ``t_after_ns``, and one column per channel named
-``<channel> [W]`` or ``<channel> [J]``; a failed read is NaN. The schema's metadata holds the key
-``bench`` with a JSON object: the rounds of the one, ``unit``, ``channels`` and ``windows_ns`` of
-the other. All times are nanoseconds of the board's CLOCK_MONOTONIC.
+``<trial-id>.latency.parquet``: ``round`` int32, ``kind`` ("latency"|"energy"|"sustain"), ``t_ns``
+(start of the inference, or its arrival), ``duration_ns``. ``<trial-id>.power.parquet``: ``where``
+("round-<index>", "idle-before", "idle-after"), ``t_before_ns``, ``t_after_ns``, and one column per
+channel named ``<channel> [W]`` or ``<channel> [J]``; a failed read is NaN. The schema's metadata
+holds the key ``bench`` with a JSON object: the rounds of the one, ``unit``, ``channels`` and
+``windows_ns`` of the other. All times are nanoseconds of the board's CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -59,9 +59,7 @@ def power_path(run: Path, trial_id: str) -> Path:
 
 def encode_latency(rounds: Sequence[Round]) -> bytes:
     """Return the Parquet file of the inferences of all rounds."""
-    starts = [
-        item.start_ns + np.concatenate(([0], np.cumsum(item.durations_ns)[:-1])) for item in rounds
-    ]
+    starts = [_starts_ns(item) for item in rounds]
     sizes = [item.durations_ns.size for item in rounds]
     columns = {
         "round": np.repeat(np.array([item.index for item in rounds], dtype=np.int32), sizes),
@@ -76,10 +74,18 @@ def encode_latency(rounds: Sequence[Round]) -> bytes:
             "start_ns": item.start_ns,
             "window_ns": item.window_ns,
             "background": item.background,
+            "load": item.load,
         }
         for item in rounds
     ]
     return _encode(pa.table(columns), {"rounds": facts})
+
+
+def _starts_ns(item: Round) -> NDArray[np.int64]:
+    """Return from when on each duration counts: from the arrival, where there was one."""
+    if item.arrivals_ns is not None:
+        return item.arrivals_ns
+    return item.start_ns + np.cumsum(item.durations_ns) - item.durations_ns
 
 
 def segments(recording: Recording) -> tuple[PowerSegment, ...]:

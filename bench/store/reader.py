@@ -35,7 +35,7 @@ class Run:
         return tuple(case for case in self.manifest.cases if case not in done)
 
     def jobs(self) -> list[tuple[JobFacts, bytes]]:
-        """Return each device's job whose journal has come back, with that journal.
+        """Return each job whose journal has come back, with that journal.
 
         Raises:
             StoreError: a file cannot be read.

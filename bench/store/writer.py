@@ -82,14 +82,14 @@ class RunWriter:
             self._replace_manifest({"probes": {**self.manifest.probes, device: dict(facts)}})
 
     def save_job(self, facts: JobFacts) -> None:
-        """Keep what it takes to evaluate a device's journal, also after this process is gone."""
-        path = self.path / "jobs" / f"{safe_name(facts.device)}.json"
+        """Keep what it takes to evaluate a job's journal, also after this process is gone."""
+        path = self.path / "jobs" / f"{safe_name(facts.job_id)}.json"
         with self._lock, explained("write", path):
             write_atomic(path, facts.model_dump_json(indent=1).encode() + b"\n")
 
-    def save_journal(self, device: str, data: bytes) -> Path:
-        """Keep a board's journal as it came, replacing an earlier, shorter copy."""
-        path = self.path / "journals" / f"{safe_name(device)}.jsonl"
+    def save_journal(self, job_id: str, data: bytes) -> Path:
+        """Keep a job's journal as it came, replacing an earlier, shorter copy."""
+        path = self.path / "journals" / f"{safe_name(job_id)}.jsonl"
         with self._lock, explained("write", path):
             write_atomic(path, data)
         return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import statistics
 from collections.abc import Callable
@@ -36,8 +37,11 @@ def test_a_job_from_start_to_end(any_board: BoardFolder) -> None:
     records = board.measure(board.job(cases, sensor=board.replay_sensor(watts=3.0)))
     kinds = [record["kind"] for record in records]
     rounds = PROCEDURE["latency_rounds"] + PROCEDURE["energy_rounds"]
-    expected = ["start", "health", "solo", "solo", "idle", "warmup", "warmup"]
-    assert kinds == [*expected, *["round"] * (2 * rounds), "idle", "health", "end"]
+    before = ["start", "state", "health", "solo", "solo"]
+    before += ["groups", "idle", "step", "warmup", "warmup"]
+    after = ["stopping", "idle", "health", "state", "end"]
+    assert kinds == [*before, *["round"] * (2 * rounds), *after]
+    assert of_kind(records, "groups")[0]["groups"] == [["a", "b"]]
     assert records[-1]["reason"] == "finished"
     for solo in of_kind(records, "solo"):
         assert solo["parity"]["passed"]
@@ -79,7 +83,8 @@ def test_the_order_of_rounds_is_that_of_the_seed(board: BoardFolder) -> None:
     changes = {"latency_rounds": 6, "latency_round_s": 0.005, "warmup_min_s": 0.02, "seed": 5}
     records = board.measure(board.job(cases, **changes))
     taken = [("round", r["type"], r["index"], r["case"]) for r in of_kind(records, "round")]
-    assert taken == schedule.round_order({**PROCEDURE, **changes}, False, "abc")
+    draw = random.Random(5)
+    assert [taken] == schedule.segment_rounds({**PROCEDURE, **changes}, False, "abc", draw)
 
 
 def test_without_a_sensor_there_is_no_power(board: BoardFolder) -> None:

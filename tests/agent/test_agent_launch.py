@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from board_folder import PROJECT, BoardFolder
 
@@ -17,6 +18,10 @@ from bench.agent import identity, wire
 
 def long_job(board: BoardFolder, name: str = "long") -> Path:
     return board.job([board.case("a")], job_id=name, latency_rounds=200, latency_round_s=0.05)
+
+
+def ended(state: str) -> dict[str, Any]:
+    return {"state": state, "remaining_s": None, "next_checkpoint_s": None}
 
 
 def test_a_second_job_is_told_who_measures(any_board: BoardFolder) -> None:
@@ -39,7 +44,7 @@ def test_the_board_is_free_again_after_a_job_and_after_a_killed_one(board: Board
     board.wait_for(killed, "solo")
     os.kill(pid, signal.SIGKILL)
     board.wait_for_end(killed)
-    assert board.ask("status", killed) == {"state": "dead", "remaining_s": None}
+    assert board.ask("status", killed) == ended("dead")
     board.measure(board.job([board.case("a")], job_id="next"))
 
 
@@ -47,7 +52,7 @@ def test_stop_ends_after_the_present_round(any_board: BoardFolder) -> None:
     job = long_job(any_board)
     any_board.ask("start", job)
     any_board.wait_for(job, "round")
-    assert any_board.ask("stop", job) == {"state": "finished", "remaining_s": None}
+    assert any_board.ask("stop", job) == ended("finished")
     records = any_board.records(job)
     assert (records[-1]["kind"], records[-1]["reason"]) == ("end", "stopped")
     rounds = [record for record in records if record["kind"] == "round"]

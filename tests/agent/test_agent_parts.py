@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bench.agent import blocks, cpu, health, parity, schedule
+from bench.agent import blocks, cpu, health, parity, schedule, timing
 
 Tree = Callable[[dict[str, str]], Path]
 
+KINDS = ("latency", "energy")
 TOLERANCE = {"atol": 1e-4, "rtol": 1e-3, "cosine": 0.999}
 
 
@@ -64,8 +67,8 @@ def test_cases_share_memory_only_as_far_as_it_goes(
 
 
 def test_rounds_are_interleaved_in_seeded_random_order() -> None:
-    procedure = {"seed": 5, "latency_rounds": 6, "energy_rounds": 2}
-    rounds = schedule.round_order(procedure, True, "abc")
+    procedure = {"loads": 1, "latency_rounds": 6, "energy_rounds": 2}
+    (rounds,) = schedule.segment_rounds(procedure, True, "abc", random.Random(5))
     laps = [rounds[i : i + 3] for i in range(0, len(rounds), 3)]
     assert all({case for *_, case in lap} == set("abc") for lap in laps)
     assert all(len({(kind, index) for _, kind, index, _ in lap}) == 1 for lap in laps)
@@ -73,9 +76,53 @@ def test_rounds_are_interleaved_in_seeded_random_order() -> None:
     kinds = "".join(lap[0][1][0] for lap in laps)
     assert kinds.count("e") == 2
     assert kinds.strip("l").strip("e").count("l") >= 2  # spread, not at one end
-    assert rounds == schedule.round_order(procedure, True, "abc")
-    assert rounds != schedule.round_order({**procedure, "seed": 6}, True, "abc")
-    assert not [r for r in schedule.round_order(procedure, False, "abc") if r[1] == "energy"]
+    assert [rounds] == schedule.segment_rounds(procedure, True, "abc", random.Random(5))
+    assert [rounds] != schedule.segment_rounds(procedure, True, "abc", random.Random(6))
+    (without,) = schedule.segment_rounds(procedure, False, "abc", random.Random(5))
+    assert not [r for r in without if r[1] == "energy"]
+
+
+def test_every_load_gets_its_share_of_both_kinds_of_rounds() -> None:
+    procedure = {"loads": 3, "latency_rounds": 10, "energy_rounds": 3}
+    segments = schedule.segment_rounds(procedure, True, "ab", random.Random(5))
+    counts = [[sum(r[1] == kind for r in s) // 2 for s in segments] for kind in KINDS]
+    assert counts == [[3, 4, 3], [1, 1, 1]]
+    taken = [(kind, index) for segment in segments for _, kind, index, _ in segment]
+    assert [i for kind, i in taken if kind == "latency"] == [i for i in range(10) for _ in "ab"]
+
+
+def test_energy_windows_grow_with_the_lag_of_the_sensor() -> None:
+    procedure = {"energy_window_s": 5.0, "energy_window_tau": 10.0}
+    for lag_s, window_s in ((0.86, 8.6), (0.43, 5.0), (None, 5.0)):
+        job = {"procedure": procedure, "sensor": {"lag_s": lag_s}}
+        assert schedule.energy_window_s(job) == pytest.approx(window_s)
+
+
+def test_rounds_of_one_index_have_the_same_arrivals_in_all_cases() -> None:
+    procedure = {"scenario": "server", "rate_per_s": 50.0, "seed": 3}
+    first, again, other = (schedule.arrivals(procedure, "latency", index) for index in (1, 1, 2))
+    assert first == again
+    assert first["seed"] != other["seed"]
+    offsets = timing.poisson_offsets_s(50.0, 200.0, first["seed"])
+    assert offsets == timing.poisson_offsets_s(50.0, 200.0, first["seed"])
+    gaps = np.diff(offsets)
+    assert 0 < offsets[0] < offsets[-1] < 200.0
+    assert gaps.mean() == pytest.approx(1 / 50, rel=0.05)
+    assert gaps.std() == pytest.approx(1 / 50, rel=0.05)  # exponential: as wide as long
+
+
+def test_an_arrival_waits_for_those_before_it() -> None:
+    served = []
+
+    def infer() -> None:
+        served.append(time.monotonic())
+        time.sleep(0.02)
+
+    start, ends = timing.at_arrivals(infer, [0.0, 0.001, 0.08], 0.15, 0.0)
+    assert [end >= began + 0.02 for began, end in zip(served, ends, strict=True)] == [True] * 3
+    assert served[1] >= ends[0]
+    assert served[2] >= start + 0.08
+    assert time.monotonic() >= start + 0.15
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bench.analysis.energy import energy_result, inferences_in
+from bench.analysis.energy import energy_result
+from bench.analysis.times import inferences_in
 from bench.analysis.trace import power_readings, window_energy
 from bench.recordings import PowerTrace
 from bench.records import Source
@@ -233,19 +234,20 @@ def staircase(step_s):
 
 
 @pytest.mark.parametrize(
-    ("power_w", "stale"),
+    ("power_w", "stale", "too_slow"),
     [
-        pytest.param(lambda t: np.full(t.size, 5.0), True, id="never changes, not even at idle"),
-        pytest.param(staircase(1.0), True, id="refreshes every second in a 2 s window"),
-        pytest.param(staircase(0.1), False, id="refreshes ten times a second"),
+        pytest.param(lambda t: np.full(t.size, 5.0), True, False, id="never changes"),
+        pytest.param(staircase(1.0), False, True, id="refreshes every second in a 2 s window"),
+        pytest.param(staircase(0.1), False, False, id="refreshes ten times a second"),
     ],
 )
-def test_a_sensor_that_does_not_follow_the_load_is_stale(make, power_w, stale):
+def test_a_sensor_that_does_not_follow_the_load(make, power_w, stale, too_slow):
     rounds = [make.energy_round(i, 10 + 5 * i, power_w) for i in range(2)]
     idle = (make.idle("before", 5, lambda t: np.full(t.size, 5.0)),)
-    assert energy_result(rounds, idle, make.source(), batch=1).stale is stale
-    estimate = make.source(source=Source.ESTIMATED)
-    assert energy_result(rounds, idle, estimate, batch=1).stale is False
+    result = energy_result(rounds, idle, make.source(), batch=1)
+    assert (result.stale, result.too_slow) == (stale, too_slow)
+    estimate = energy_result(rounds, idle, make.source(source=Source.ESTIMATED), batch=1)
+    assert (estimate.stale, estimate.too_slow) == (False, False)
 
 
 def test_a_constant_load_far_from_idle_is_not_stale(make):
@@ -255,11 +257,11 @@ def test_a_constant_load_far_from_idle_is_not_stale(make):
     assert energy_result(rounds, idle, make.source(), batch=1).stale is False
 
 
-def test_a_counter_that_refreshes_too_rarely_is_stale(make):
+def test_a_counter_that_refreshes_too_rarely_or_never(make):
     def counted(step_s):
         return lambda t: 5.0 * np.floor(t / step_s) * step_s
 
-    for step_s, stale in ((1.0, True), (0.001, False)):
+    for step_s, stale, too_slow in ((1.0, False, True), (0.001, False, False), (1e3, True, False)):
         rounds = [
             make.energy_round(
                 i,
@@ -271,4 +273,5 @@ def test_a_counter_that_refreshes_too_rarely_is_stale(make):
         ]
         power = make.source(unit="J", source=Source.COUNTER, resolution_w=None)
         result = energy_result(rounds, (), power, batch=1)
-        assert result.stale is stale
+        assert (result.stale, result.too_slow) == (stale, too_slow)
+        assert (result.stats is None) is stale

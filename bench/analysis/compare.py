@@ -1,0 +1,250 @@
+"""Two trials compared: ratio B/A with a 95 % interval and a verdict, quantity by quantity.
+
+Cases that were measured side by side (same job, same group) are compared round by round: the
+rounds of one index stand next to each other in time, so that drift hits both and drops out of the
+logarithm of their ratio, whose mean has a t-interval. Anything else is compared by the two
+intervals, added in quadrature on the logarithmic scale.
+
+An interval inside the margin means *same*, one beyond it *better* or *worse*, and one that
+straddles its edge *inconclusive*. A quantity whose own status speaks against it cannot be better
+or worse; a wide interval alone does not block: the interval decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.conditions import Difference, Subject, differences
+from bench.analysis.figures import QUANTITIES, Figure, Quantity
+from bench.analysis.stats import batch_means, mean_half_width
+from bench.records import Case
+
+MIN_PAIRS = 3
+
+
+class Outcome(StrEnum):
+    """What a comparison of one quantity says. Less is better for every quantity."""
+
+    BETTER = "better"
+    SAME = "same"
+    WORSE = "worse"
+    INCONCLUSIVE = "inconclusive"
+    UNMEASURED = "unmeasured"
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityComparison:
+    """One quantity of two trials.
+
+    ``a`` and ``b`` in ``unit``; ``ratio`` is B/A with its 95 % interval, ``None`` where it is not
+    known. ``method``: how the ratio came about; ``why``: why the outcome is what it is.
+    """
+
+    quantity: str
+    unit: str
+    estimated: bool
+    a: float | None
+    b: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    outcome: Outcome
+    word: str
+    method: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseComparison:
+    """Two trials with what differs between the conditions they were measured under."""
+
+    label: str
+    a: str
+    b: str
+    paired: bool
+    differences: tuple[Difference, ...]
+    quantities: tuple[QuantityComparison, ...]
+
+
+def compare(a: Subject, b: Subject, margin: float) -> CaseComparison:
+    """Compare two trials; ``margin`` is relative (0.01: within 1 % counts as the same)."""
+    paired = side_by_side(a, b)
+    return CaseComparison(
+        label=_label(a.trial.case, b.trial.case),
+        a=a.name,
+        b=b.name,
+        paired=paired,
+        differences=differences(a, b),
+        quantities=tuple(_compare(quantity, a, b, paired, margin) for quantity in QUANTITIES),
+    )
+
+
+def _label(one: Case, two: Case) -> str:
+    if one.label == two.label:
+        return one.label
+    other = two.label.removeprefix(one.model).lstrip() if one.model == two.model else two.label
+    return f"{one.label} → {other}"
+
+
+def overall(cases: Sequence[CaseComparison], decisive: Sequence[str]) -> Outcome:
+    """Return the outcome of all cases together, by the quantities that are ``decisive``.
+
+    Worse outweighs inconclusive, inconclusive outweighs same and better. A quantity that neither
+    side has measured does not count, unless nothing else does.
+    """
+    found = [
+        item.outcome
+        for case in cases
+        for item in case.quantities
+        if item.quantity in decisive and item.outcome is not Outcome.UNMEASURED
+    ]
+    if Outcome.WORSE in found:
+        return Outcome.WORSE
+    if Outcome.INCONCLUSIVE in found or not found:
+        return Outcome.INCONCLUSIVE
+    return Outcome.BETTER if Outcome.BETTER in found else Outcome.SAME
+
+
+def side_by_side(a: Subject, b: Subject) -> bool:
+    """Whether two trials were measured in the same job with their workers loaded together."""
+    one, two = a.trial, b.trial
+    same_job = (
+        one.run_id == two.run_id
+        and one.trial_id != two.trial_id
+        and one.case.device == two.case.device
+        and one.case.power_mode == two.case.power_mode
+    )
+    group = one.facts.get("group") or []
+    return same_job and (not group or two.case.key in group)
+
+
+def decide(low: float, high: float, margin: float) -> Outcome:
+    """Return the outcome for a ratio between ``low`` and ``high``, the margin being relative.
+
+    At the margin 0 only an exact ratio of 1 is the same.
+    """
+    edge = np.log1p(margin)
+    low_log, high_log = np.log(low), np.log(high)
+    if low_log > edge:
+        return Outcome.WORSE
+    if high_log < -edge:
+        return Outcome.BETTER
+    if low_log >= -edge and high_log <= edge:
+        return Outcome.SAME
+    return Outcome.INCONCLUSIVE
+
+
+def paired_log_ratio(
+    logs_a: NDArray[np.float64], logs_b: NDArray[np.float64], loads: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return ``(mean, 95 % half-width)`` of log(b/a) from paired rounds (at least 3).
+
+    ``loads``: number of the fresh load of each round; from 3 on, loads are the batches.
+    """
+    batches, _ = batch_means(logs_b - logs_a, loads)
+    return float(batches.mean()), mean_half_width(batches)
+
+
+def _compare(
+    quantity: Quantity, a: Subject, b: Subject, paired: bool, margin: float
+) -> QuantityComparison:
+    left, right = quantity.figure(a.trial), quantity.figure(b.trial)
+    blocked = _blocked(left, right)
+    refused = "" if blocked else _refused(left, right)
+    log_ratio = half_width = None
+    method = ""
+    if not blocked and not refused and left.value and right.value:
+        log_ratio, half_width, method = _ratio(left, right, paired, _same_board(a, b))
+    outcome, why = Outcome.INCONCLUSIVE, blocked or refused
+    if left.unmeasured and right.unmeasured:
+        outcome, why = Outcome.UNMEASURED, left.problem
+    low = high = None
+    if log_ratio is not None and half_width is not None:
+        low, high = float(np.exp(log_ratio - half_width)), float(np.exp(log_ratio + half_width))
+        if not left.problem and not right.problem:
+            outcome = decide(low, high, margin)
+            why = _words(outcome, low, high, margin)
+    elif log_ratio is not None and not why:
+        why = "one side has no interval: too few rounds"
+    for side, figure in (("A", left), ("B", right)):
+        if outcome is Outcome.INCONCLUSIVE and figure.problem and not (blocked or refused):
+            why = "; ".join(part for part in (why, f"{side}: {figure.problem}") if part)
+    words = {Outcome.BETTER: quantity.better, Outcome.WORSE: quantity.worse}
+    return QuantityComparison(
+        quantity=quantity.name,
+        unit=quantity.unit,
+        estimated=left.estimated or right.estimated,
+        a=left.value,
+        b=right.value,
+        ratio=None if log_ratio is None else float(np.exp(log_ratio)),
+        low=low,
+        high=high,
+        outcome=outcome,
+        word=words.get(outcome, outcome.value),
+        method=method,
+        why=why,
+    )
+
+
+def _blocked(left: Figure, right: Figure) -> str:
+    """Return why there is nothing to compare."""
+    missing = [
+        f"{side} has no figure ({figure.problem or 'not measured'})"
+        for side, figure in (("A", left), ("B", right))
+        if not figure.value
+    ]
+    return "; ".join(missing)
+
+
+def _refused(left: Figure, right: Figure) -> str:
+    """Return why two figures must not be compared."""
+    if left.estimated != right.estimated:
+        measured, estimated = ("B", "A") if left.estimated else ("A", "B")
+        return f"refused: {estimated} is an estimate and {measured} a measurement"
+    if left.scope != right.scope:
+        return f"refused: A covers {left.scope or 'unknown'}, B covers {right.scope or 'unknown'}"
+    return ""
+
+
+def _same_board(a: Subject, b: Subject) -> bool:
+    return all(a.conditions.get(name) == b.conditions.get(name) for name in ("device", "board"))
+
+
+def _ratio(
+    left: Figure, right: Figure, paired: bool, same_board: bool
+) -> tuple[float, float | None, str]:
+    """Return ``(log ratio, half-width, method)``."""
+    gain = 0.0 if same_board else float(np.hypot(left.gain_error or 0.0, right.gain_error or 0.0))
+    extra = [left.systematic, right.systematic, gain]
+    common = sorted(left.rounds.keys() & right.rounds.keys()) if paired else []
+    if len(common) >= MIN_PAIRS:
+        log_ratio, spread = paired_log_ratio(
+            np.log([left.rounds[index][1] for index in common]),
+            np.log([right.rounds[index][1] for index in common]),
+            np.array([left.rounds[index][0] for index in common]),
+        )
+        return log_ratio, _quadrature([spread, *extra]), f"{len(common)} paired rounds"
+    assert left.value and right.value
+    log_ratio = float(np.log(right.value / left.value))
+    if left.spread is None or right.spread is None:
+        return log_ratio, None, "two figures without interval"
+    method = "exact" if left.spread == right.spread == 0 else "two intervals"
+    return log_ratio, _quadrature([left.spread, right.spread, *extra]), method
+
+
+def _quadrature(parts: Sequence[float]) -> float:
+    return float(np.sqrt(sum(part**2 for part in parts)))
+
+
+def _words(outcome: Outcome, low: float, high: float, margin: float) -> str:
+    where = {
+        Outcome.SAME: "within",
+        Outcome.INCONCLUSIVE: "neither within nor beyond",
+    }.get(outcome, "beyond")
+    span = f"the change lies between {low - 1:+.2%} and {high - 1:+.2%}"
+    return f"{span}: {where} the margin of {100 * margin:.3g} %"

@@ -1,0 +1,130 @@
+"""The quantities that trials are compared by, as figures with what is known of their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.records import Reason, Source, Status, Trial, Verdict
+
+MEMORY_REPEATABILITY_BYTES = 512 * 1024
+"""Half-width of memory figures, which come from one pass: passes of the same case were seen to
+differ by up to 0.3 MiB, by what the allocator happens to keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A quantity of a trial.
+
+    ``problem``: what its status says against it, empty when nothing does (a wide interval is no
+    problem). ``spread``: 95 % half-width of its logarithm from its rounds, ``None`` when unknown;
+    ``systematic``: the same from what rounds do not show. ``rounds``: ``{index: (load, value)}``.
+    """
+
+    value: float | None
+    problem: str = ""
+    unmeasured: bool = False
+    spread: float | None = None
+    systematic: float = 0.0
+    rounds: dict[int, tuple[int, float]] = field(default_factory=dict)
+    estimated: bool = False
+    scope: str = ""
+    gain_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """``better`` and ``worse`` are the words for less and more of it."""
+
+    name: str
+    unit: str
+    better: str
+    worse: str
+    figure: Callable[[Trial], Figure]
+
+
+def _problem(verdict: Verdict) -> str:
+    """Return what a status says against a figure; a wide interval alone says nothing."""
+    if verdict.status is Status.VALID:
+        return ""
+    only_wide = verdict.status is Status.INCONCLUSIVE and verdict.reasons == (Reason.CI_WIDE,)
+    if only_wide:
+        return ""
+    reasons = ", ".join(reason.value for reason in verdict.reasons)
+    return f"{verdict.status.value}: {reasons}" if reasons else verdict.status.value
+
+
+def _latency(trial: Trial) -> Figure:
+    verdict, stats = trial.latency_status, trial.latency
+    if stats is None:
+        return Figure(None, _problem(verdict), verdict.status is Status.UNMEASURED)
+    spread = None
+    if stats.p50_low_s is not None and stats.p50_high_s is not None:
+        spread = float(np.log(stats.p50_high_s / stats.p50_low_s)) / 2
+    rounds = {
+        item.index: (item.load, item.p50_s) for item in trial.rounds if item.kind == "latency"
+    }
+    return Figure(stats.p50_s, _problem(verdict), spread=spread, rounds=rounds)
+
+
+def _energy(trial: Trial) -> Figure:
+    verdict, stats = trial.energy_status, trial.energy
+    if stats is None:
+        return Figure(None, _problem(verdict), verdict.status is Status.UNMEASURED)
+    rounds = {
+        item.index: (item.load, item.gross_j)
+        for item in trial.rounds
+        if item.gross_j is not None and item.gross_j > 0
+    }
+    parts = stats.uncertainty_parts_j
+    sensor_j = np.sqrt(sum(parts.get(name, 0.0) ** 2 for name in ("quantisation", "lag", "gaps")))
+    statistical_j = parts.get("statistical")
+    return Figure(
+        stats.gross_j,
+        _problem(verdict),
+        spread=None if statistical_j is None else statistical_j / stats.gross_j,
+        systematic=float(sensor_j) / stats.gross_j,
+        rounds=rounds,
+        estimated=stats.source is Source.ESTIMATED,
+        scope=stats.scope,
+        gain_error=stats.gain_error,
+    )
+
+
+def _memory(of: Callable[[Trial], int | None]) -> Callable[[Trial], Figure]:
+    def figure(trial: Trial) -> Figure:
+        verdict, value = trial.memory_status, of(trial)
+        if not value or value < 0:
+            return Figure(None, _problem(verdict), verdict.status is Status.UNMEASURED)
+        return Figure(float(value), _problem(verdict), spread=MEMORY_REPEATABILITY_BYTES / value)
+
+    return figure
+
+
+def _size(trial: Trial) -> Figure:
+    if trial.artifact is None:
+        return Figure(None, "no artifact", unmeasured=True)
+    return Figure(float(trial.artifact.file_bytes), spread=0.0)
+
+
+QUANTITIES: tuple[Quantity, ...] = (
+    Quantity("latency", "s", "faster", "slower", _latency),
+    Quantity("energy", "J", "lower", "higher", _energy),
+    Quantity(
+        "memory",
+        "B",
+        "lower",
+        "higher",
+        _memory(lambda trial: trial.memory.steady_rise_bytes if trial.memory else None),
+    ),
+    Quantity(
+        "peak-memory",
+        "B",
+        "lower",
+        "higher",
+        _memory(lambda trial: trial.memory.peak_bytes if trial.memory else None),
+    ),
+    Quantity("size", "B", "lower", "higher", _size),
+)

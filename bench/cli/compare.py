@@ -1,0 +1,198 @@
+"""``bench compare``: is B better or worse than A, and how sure is that?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from bench.analysis.compare import Outcome, compare, overall
+from bench.analysis.conditions import Subject, match, subject
+from bench.analysis.figures import QUANTITIES
+from bench.cli import options
+from bench.cli.output import emit_json, people, tables
+from bench.errors import ConfigError
+from bench.evaluation import completed
+from bench.report.compare_text import (
+    Comparison,
+    as_document,
+    as_junit,
+    as_markdown,
+    as_table,
+    explanation,
+)
+from bench.store.reader import open_run
+
+EXIT_CODES = {
+    Outcome.BETTER: 0,
+    Outcome.SAME: 0,
+    Outcome.WORSE: 1,
+    Outcome.INCONCLUSIVE: 3,
+}
+
+_NAMES = tuple(quantity.name for quantity in QUANTITIES)
+
+
+class Percent(click.ParamType[float]):
+    """``1%`` or ``0.01`` → 0.01."""
+
+    name = "percent"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Parse a share that is at least 0 and below 1."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            share = float(text.rstrip("% ")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share < 1:
+            self.fail(f"{value!r}: write it as 1% or 0.01, at least 0 and below 100%", param, ctx)
+        return share
+
+
+@click.command("compare")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--margin",
+    type=Percent(),
+    default="1%",
+    show_default=True,
+    help="A change within it counts as none.",
+)
+@click.option(
+    "--fail-on",
+    type=options.CommaList(),
+    default="latency,energy",
+    show_default=True,
+    help=f"Quantities that decide on the exit code, of {', '.join(_NAMES)}.",
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json", "markdown", "junit"]),
+    default="table",
+    show_default=True,
+    help="How to print it on stdout.",
+)
+@click.option("--explain", is_flag=True, help="Say in words why each verdict is what it is.")
+@options.results_dir
+@options.as_json
+def compare_command(
+    a: str,
+    b: str,
+    margin: float,
+    fail_on: tuple[str, ...],
+    style: str,
+    explain: bool,
+    results_dir: Path,
+    as_json: bool,
+) -> int:
+    """Compare run A with run B, or two cases.
+
+    A and B are runs (an id or a folder), or single cases of runs: RUN#t001, or RUN#TEXT where TEXT
+    is a part of the name of just one case. #TEXT alone as B means a case of A's run. Exit code: 0
+    same or better, 1 worse, 2 wrong usage, 3 inconclusive.
+    """
+    unknown = [name for name in fail_on if name not in _NAMES]
+    if unknown:
+        raise ConfigError(f"--fail-on: no quantity {unknown[0]!r}; there is {', '.join(_NAMES)}")
+    if b.startswith("#"):
+        b = a.rpartition("#")[0] + b if "#" in a else a + b
+    found = _compared(a, b, margin, fail_on, results_dir)
+    _print(found, "json" if as_json else style)
+    if explain:
+        for line in explanation(found):
+            people().print(line, markup=False)
+    return EXIT_CODES[found.outcome]
+
+
+def _compared(
+    a: str, b: str, margin: float, fail_on: tuple[str, ...], results_dir: Path
+) -> Comparison:
+    """Pair the cases of both sides and compare each pair."""
+    left, right = _subjects(a, results_dir), _subjects(b, results_dir)
+    only_a: list[Subject] = []
+    only_b: list[Subject] = []
+    if len(left) == len(right) == 1 and ("#" in a or "#" in b):
+        if left[0].name == right[0].name:
+            raise ConfigError(f"A and B are the same trial, {left[0].name}")
+        pairs = [(left[0], right[0])]
+    else:
+        if {item.trial.run_id for item in left} == {item.trial.run_id for item in right}:
+            raise ConfigError(
+                f"A and B are the same run; name two of its cases, for example {a}#t001 {a}#t002"
+            )
+        pairs, only_a, only_b = match(left, right)
+    if not pairs:
+        names = " and ".join(
+            f"{side} has {', '.join(item.trial.case.key for item in items)}"
+            for side, items in (("A", left), ("B", right))
+        )
+        raise ConfigError(
+            f"A and B have no case in common: {names}; name one case of each as RUN#CASE"
+        )
+    cases = tuple(compare(one, two, margin) for one, two in pairs)
+    return Comparison(
+        margin=margin,
+        decisive=fail_on,
+        outcome=overall(cases, fail_on),
+        cases=cases,
+        only_a=tuple(item.trial.case.label for item in only_a),
+        only_b=tuple(item.trial.case.label for item in only_b),
+    )
+
+
+def _subjects(name: str, results_dir: Path) -> list[Subject]:
+    """Return the trials that a run or a single case names."""
+    run_name, separator, wanted = name.rpartition("#")
+    run = completed(open_run(run_name if separator else name, results_dir))
+    # A case that was measured more than once counts with its last trial.
+    latest = {trial.case: trial for trial in run.trials}
+    if not latest:
+        raise ConfigError(f"{run.manifest.run_id} has no trials to compare")
+    subjects = [subject(trial, run.manifest) for trial in latest.values()]
+    if not separator:
+        return subjects
+    chosen = next(
+        (named for rule in _NAMING if (named := [x for x in subjects if rule(x, wanted)])), []
+    )
+    if len(chosen) != 1:
+        what = "several cases" if chosen else "no case"
+        listed = ", ".join(
+            f"{item.trial.trial_id} {_full_name(item)}" for item in chosen or subjects
+        )
+        raise ConfigError(f"{name} names {what}; there is {listed}")
+    return chosen
+
+
+_NAMING: tuple[Callable[[Subject, str], bool], ...] = (
+    lambda item, text: text in (item.trial.trial_id, item.trial.case.key),
+    lambda item, text: text in item.trial.case.key.split("/"),
+    lambda item, text: text in _full_name(item),
+)
+"""What a case may be named by; the first that finds any counts ("runtime" is a weight mode before
+it is a part of "onnxruntime")."""
+
+
+def _full_name(item: Subject) -> str:
+    return f"{item.trial.case.device}:{item.trial.case.key}"
+
+
+def _print(found: Comparison, style: str) -> None:
+    if style == "json":
+        emit_json(as_document(found))
+    elif style == "markdown":
+        click.echo(as_markdown(found), nl=False)
+    elif style == "junit":
+        click.echo(as_junit(found), nl=False)
+    else:
+        tables().print(as_table(found))
+        console = people()
+        words = f"{found.outcome.value}: margin {100 * found.margin:.3g} %, decided by "
+        console.print(words + ", ".join(found.decisive), markup=False)

@@ -1,0 +1,153 @@
+"""What stands behind the figures of a case, in words: intervals, uncertainty, sensor, board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bench.records import EnergyStats, Interval, LatencyStats, SustainStats, Trial
+from bench.report import format as fmt
+
+Detail = tuple[str, str]
+"""A name and a text."""
+
+_PARTS = {
+    "statistical": "scatter of the rounds",
+    "quantisation": "steps of the sensor",
+    "lag": "lag of the sensor",
+    "gaps": "missing readings",
+    "idle_drift": "drift of idle power (net)",
+    "statistical_net": "scatter of the rounds (net)",
+}
+_LAG_FROM = {
+    "step": "from its response to a load step",
+    "settings": "from its settings",
+    "none": "unfiltered",
+}
+_STOPPING = {
+    "target": "the wanted precision was reached",
+    "settled": "more rounds would not have reached the wanted precision",
+    "max-rounds": "the largest number of rounds was reached",
+    "max-time": "the time was up",
+}
+_TAILS = {
+    "order-statistic": "order statistics",
+    "block-bootstrap": "bootstrap over rounds, since neighbouring inferences are correlated",
+}
+
+
+def details(trial: Trial) -> list[Detail]:
+    """Return everything that is known about how sure a trial's figures are."""
+    found: list[Detail] = []
+    if trial.latency is not None:
+        found += _latency(trial.latency)
+    if trial.energy is not None:
+        found += _energy(trial.energy, trial.facts.get("lag") or {})
+    if trial.sustain is not None:
+        found += _sustain(trial.sustain)
+    found += _board(trial.facts)
+    return [(name, fmt.plain(text)) for name, text in found]
+
+
+def _latency(stats: LatencyStats) -> Iterator[Detail]:
+    yield "inferences", f"{stats.samples} in {stats.rounds} rounds"
+    yield "throughput", f"{fmt.number(stats.throughput_per_s)} inputs per second"
+    interval = fmt.median_interval(stats)
+    if interval:
+        batches = f", from {stats.p50_method}" if stats.p50_method else ""
+        yield "p50", f"{fmt.median(stats)} (95 %: {interval}{batches})"
+    for name, value_s, ci in (
+        ("p90", stats.p90_s, stats.p90_ci),
+        ("p95", stats.p95_s, stats.p95_ci),
+        ("p99", stats.p99_s, stats.p99_ci),
+    ):
+        if value_s is None:
+            yield name, "too few independent inferences"
+        else:
+            yield name, fmt.seconds(value_s) + _interval(value_s, ci)
+    if stats.tail_method is not None:
+        yield "intervals of percentiles by", _TAILS.get(stats.tail_method, stats.tail_method)
+    if stats.autocorrelation is not None and stats.effective_samples is not None:
+        yield (
+            "independence",
+            f"neighbouring inferences correlate by {stats.autocorrelation:.2f}; all together tell "
+            f"as much as {stats.effective_samples:.0f} independent ones",
+        )
+    if stats.queue_mean_s is not None:
+        yield "mean time in the queue", fmt.seconds(stats.queue_mean_s)
+    if stats.copy_p50_s is not None:
+        yield "copies, p50", fmt.seconds(stats.copy_p50_s)
+    if stats.compute_p50_s is not None:
+        yield "compute, p50", fmt.seconds(stats.compute_p50_s)
+
+
+def _interval(value_s: float, ci: Interval | None) -> str:
+    return "" if ci is None else f" (95 %: {fmt.time_interval(value_s, ci)})"
+
+
+def _energy(stats: EnergyStats, lag: dict[str, Any]) -> Iterator[Detail]:
+    yield "energy windows", f"{stats.rounds} of {stats.window_s:.2f} s"
+    for name, part_j in stats.uncertainty_parts_j.items():
+        if part_j > 0:
+            share = f" ({part_j / stats.gross_j:.2%} of gross)" if stats.gross_j else ""
+            yield f"uncertainty: {_PARTS.get(name, name)}", f"±{fmt.joules(part_j, 2)}{share}"
+    if stats.gain_error is not None:
+        yield "gain error of the sensor", f"within {stats.gain_error:.0%}, not in the uncertainty"
+    if stats.lag_s is None:
+        yield "time constant of the sensor", "unknown: its lag is not corrected"
+    else:
+        origin = _LAG_FROM.get(stats.lag_from or "", "")
+        known = f" ± {fmt.seconds(stats.lag_uncertainty_s, 2)}" if stats.lag_uncertainty_s else ""
+        value = "0 s" if stats.lag_s == 0 else fmt.seconds(stats.lag_s)
+        yield "time constant of the sensor", f"{value}{known} {origin}".strip()
+    if lag.get("note"):
+        yield "on the time constant", str(lag["note"])
+    if stats.lag_s:
+        yield "without lag correction", fmt.joules(stats.uncorrected_j)
+    if stats.refresh_s is not None:
+        yield "the reading changes", f"every {fmt.seconds(stats.refresh_s)} on average"
+    if stats.read_s is not None:
+        yield "one reading takes", fmt.seconds(stats.read_s)
+    yield "idle power", fmt.watts(stats.idle_w)
+
+
+def _sustain(stats: SustainStats) -> Iterator[Detail]:
+    yield "at the start of the load, p50", fmt.seconds(stats.first_p50_s, 4)
+    if stats.steady_p50_s is None:
+        yield "under sustained load", "latency was still changing at the end"
+        return
+    power = "" if stats.steady_power_w is None else f" at {fmt.watts(stats.steady_power_w)}"
+    yield (
+        "under sustained load, p50",
+        f"{fmt.seconds(stats.steady_p50_s, 4)}{power}, steady from {stats.steady_from_s:.0f} s on",
+    )
+
+
+def _board(facts: dict[str, Any]) -> Iterator[Detail]:
+    warmup = facts.get("warmup") or {}
+    if "took_s" in warmup:
+        state = "steady" if warmup.get("steady") else "not steady"
+        yield "warm-up", f"{warmup['took_s']:.1f} s, {state} after {warmup.get('runs', '?')} runs"
+    stopping = facts.get("stopping") or {}
+    if "reason" in stopping:
+        words = _STOPPING.get(stopping["reason"], stopping["reason"])
+        yield "latency rounds ended", f"after {stopping.get('rounds', '?')}: {words}"
+    if facts.get("loads", 0) > 1:
+        yield "fresh loads", str(facts["loads"])
+    effect = facts.get("sampler_effect")
+    if effect is not None:
+        yield "p50 with the power sampler running", f"{effect - 1:+.2%}"
+    for kind, share in (facts.get("background") or {}).items():
+        if share is not None:
+            yield f"other processes, {kind} rounds", f"{share:.1%} of the CPU time"
+    for zone, (low, high) in (facts.get("temperature_c") or {}).items():
+        yield f"temperature {zone}", f"{low:.1f}–{high:.1f} °C"
+    for cpu, (low, high) in (facts.get("frequency_khz") or {}).items():
+        yield f"clock {cpu}", f"{low / 1e3:.0f}–{high / 1e3:.0f} MHz"
+    cooldown = facts.get("cooldown") or {}
+    if cooldown.get("took_s") is not None:
+        reached = "reached" if cooldown.get("reached") else "not reached"
+        yield "cool-down", f"{cooldown['took_s']:.0f} s, {cooldown.get('wanted_c')} °C {reached}"
+    group = facts.get("group") or []
+    if group:
+        yield "loaded side by side", f"{len(group)} cases"

@@ -1,0 +1,154 @@
+"""Energy per inference of known waveforms through the reading and evaluating code.
+
+Every row is a measurement as ``standard`` takes it: eight rounds, each with a load that sets in,
+a settling time of one time constant and a window. The windows of one round are cut from one trace,
+which is what the sampler would have seen up to then.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.analysis.validity import evaluate
+from bench.procedures import PROCEDURES
+from bench.recordings import LoadStep, Recording, Round
+from bench.records import Case, PowerSource, Reason, Trial
+from bench.selftest.fake_board import LAYOUTS, FakeBoard, Layout
+from bench.selftest.outcome import Row
+from bench.selftest.replay import MARGIN_S, Player, Sensor, energy_round, load_step, power_source
+from bench.selftest.waveforms import KINDS, Kind, Waveform, constant, square, step
+
+LAG_S = 0.43
+BUDGETS = {0.5: 0.03, 2.0: 0.01, 10.0: 0.005}
+"""Largest relative error by the length of the window in seconds."""
+ROUNDS = 8
+SETTLE_S = 0.1 + LAG_S
+TAIL_S = 0.1
+STEP_IDLE_S, STEP_LOAD_S = 0.5, 4.0
+
+CASE = Case(device="selftest", model="waveform")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A row with what it was made from, for estimators that are known to be wrong."""
+
+    row: Row
+    recording: Recording
+    power: PowerSource
+    sensor: Sensor
+    window_s: float
+
+
+def energy_grid() -> Iterator[Measured]:
+    """Yield every waveform in every layout, raw and filtered, in every window."""
+    seed = 0
+    for kind in KINDS:
+        for layout in LAYOUTS:
+            for lag_s in (0.0, LAG_S):
+                seed += 1
+                yield from measured_rows(kind, layout, Sensor(lag_s=lag_s), tuple(BUDGETS), seed)
+
+
+def special_rows() -> Iterator[Measured]:
+    """Yield what a sensor may do besides being slow: fail now and then, or refresh rarely."""
+    failing = Kind("constant, 2 % of reads fail", constant)
+    short = Kind("inferences of 3 ms", square(1 / 0.003, locked=True), latency_s=0.003)
+    for seed, layout in enumerate(LAYOUTS, 1000):
+        yield from measured_rows(failing, layout, Sensor(failing=0.02), tuple(BUDGETS), seed)
+        yield from measured_rows(short, layout, Sensor(lag_s=LAG_S, refresh_s=LAG_S), (10.0,), seed)
+
+
+def measured_rows(
+    kind: Kind, layout: Layout, sensor: Sensor, windows_s: Sequence[float], seed: int
+) -> Iterator[Measured]:
+    """Yield a waveform as a sensor shows it in a layout, in windows of some lengths."""
+    draw = np.random.default_rng(seed)
+    length_s = SETTLE_S + max(windows_s) + TAIL_S + kind.latency_s + 2 * MARGIN_S
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-selftest-") as folder,
+        FakeBoard(Path(folder), layout, filtered=sensor.lag_s > 0) as board,
+    ):
+        player = Player(board, sensor, seed)
+        power = power_source(board)
+        waves = [kind.draw(draw, length_s) for _ in range(ROUNDS)]
+        traces = [player.play(wave, -MARGIN_S, length_s) for wave in waves]
+        steps = (load_step(player, step(draw, 2 * STEP_LOAD_S), STEP_IDLE_S, STEP_LOAD_S),)
+    for window_s in windows_s:
+        window = (SETTLE_S, SETTLE_S + window_s)
+        rounds = [
+            energy_round(i, trace, kind.latency_s, window, TAIL_S) for i, trace in enumerate(traces)
+        ]
+        recording = make_recording(rounds, steps)
+        trial = measure(recording, power, window_s)
+        filtered = f"τ {sensor.lag_s:g} s" if sensor.lag_s else "raw"
+        if sensor.refresh_s:
+            filtered = f"held {sensor.refresh_s:g} s"
+        setting = f"{layout.name}, {filtered}, {window_s:g} s"
+        row = energy_row(
+            "energy", kind.name, setting, trial, _truth_j(waves, window, kind), window_s
+        )
+        # An unfiltered sensor cannot see a load that repeats with its readings: saying so is right.
+        aliased = Reason.ALIASING.value in row.flags and not sensor.lag_s
+        yield Measured(replace(row, excused=aliased), recording, power, sensor, window_s)
+
+
+def make_recording(rounds: Sequence[Round], steps: Sequence[LoadStep]) -> Recording:
+    """Return the recording of a case of which only the energy was measured."""
+    return Recording(
+        case_key=CASE.key,
+        solo=None,
+        warmup=None,
+        failure=None,
+        rounds=tuple(rounds),
+        idle=(),
+        health=(),
+        finished=True,
+        steps=tuple(steps),
+    )
+
+
+def measure(recording: Recording, power: PowerSource, window_s: float) -> Trial:
+    """Evaluate a recording as ``bench run`` does."""
+    procedure = PROCEDURES["standard"].model_copy(
+        update={
+            "energy_rounds": len(recording.rounds),
+            "energy_window_s": window_s,
+            "energy_window_tau": 0.0,
+            "settle_tau": 1.0,
+        }
+    )
+    return evaluate(recording, CASE, procedure, power, run_id="selftest", trial_id="t001")
+
+
+def energy_row(
+    check: str, name: str, setting: str, trial: Trial, true_j: float, window_s: float
+) -> Row:
+    """Return the row of a trial, in millijoules per inference."""
+    stats = trial.energy
+    interval = None
+    if stats is not None and stats.uncertainty_j is not None:
+        low_j, high_j = stats.gross_j - stats.uncertainty_j, stats.gross_j + stats.uncertainty_j
+        interval = low_j * 1e3, high_j * 1e3
+    return Row(
+        check=check,
+        name=name,
+        setting=setting,
+        reported=None if stats is None else stats.gross_j * 1e3,
+        true=true_j * 1e3,
+        unit="mJ",
+        budget=BUDGETS[window_s],
+        interval=interval,
+        flags=tuple(reason.value for reason in trial.energy_status.reasons),
+    )
+
+
+def _truth_j(waves: Sequence[Waveform], window: tuple[float, float], kind: Kind) -> float:
+    """Return the true energy per inference: the mean over the rounds' windows."""
+    inferences = (window[1] - window[0]) / kind.latency_s
+    return float(np.mean([wave.energy_j(*window) for wave in waves])) / inferences
