@@ -24,17 +24,9 @@ from bench.export.onnx_files import import_onnx
 from bench.plan import Plan, refusal
 from bench.power import choose_power, sensor_options
 from bench.recordings import Artifact
-from bench.records import (
-    BoardState,
-    Case,
-    JobFacts,
-    PowerSource,
-    Reason,
-    Status,
-    Trial,
-    Verdict,
-)
+from bench.records import BoardState, Case, JobFacts, PowerSource, Trial
 from bench.runtimes import RUNTIMES, graph_limits
+from bench.status import Reason, Status, Verdict
 from bench.store.files import safe_name
 from bench.store.writer import RunWriter
 
@@ -270,7 +262,7 @@ def _run_job(board: _Board, job: dict[str, Any], run: RunContext) -> _Journal:
         run.observer.phase(board.name, "measuring, link silent", remaining_s)
 
     expect(started.expected_s)
-    ended = follow(client, board.transport, job_id, started.expected_s, run.cancel, expect)
+    ended = follow(client, board.transport, job_id, started, run.cancel, expect)
     run.observer.phase(board.name, "collecting")
     died = ended == "dead"
     return _Journal(client.journal(job_id), died, client.log_tail(job_id) if died else "")

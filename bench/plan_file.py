@@ -27,8 +27,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from bench.config import Settings, read_yaml, suggest
-from bench.errors import ConfigError
+from bench.config import Settings, read_yaml
+from bench.errors import ConfigError, suggest
 from bench.plan import Override
 from bench.procedures import PROCEDURES, make_procedure
 from bench.records import Procedure

@@ -7,7 +7,8 @@ from typing import Any
 
 from bench.boards.spec import Board
 from bench.config import PowerSettings
-from bench.records import PowerSource, Reason, Source, Status, Verdict
+from bench.records import PowerSource
+from bench.status import Reason, Source, Status, Verdict
 
 # Measured before counted before estimated; a replayed trace is used only when it is asked for.
 _AUTO_ORDER = ("ina3221", "rapl", "estimate")

@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config import suggest
-from bench.errors import ConfigError
+from bench.errors import ConfigError, suggest
 from bench.procedure_checks import OPTIONS, named, problems
 from bench.records import Case, Procedure
 

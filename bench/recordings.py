@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records import ArtifactFacts
+from bench.figures import ArtifactFacts
 
 
 @dataclass(frozen=True, slots=True)

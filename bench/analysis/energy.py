@@ -18,8 +18,9 @@ from bench.analysis.refresh import hold_s, read_time_s, refresh_s, smallest_chan
 from bench.analysis.sensor import is_stale, is_too_slow, nonsense_readings
 from bench.analysis.times import inferences_in, load_end_ns
 from bench.analysis.trace import WindowEnergy, window_energy
+from bench.figures import EnergyStats
 from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
-from bench.records import EnergyStats, PowerSource
+from bench.records import PowerSource
 
 ENERGY_KINDS = ("energy", "sustain")
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.records import Reason, Source, Status, Trial, Verdict
+from bench.records import Trial
+from bench.status import Reason, Source, Status, Verdict
 
 MEMORY_REPEATABILITY_BYTES = 512 * 1024
 """Half-width of memory figures, which come from one pass: passes of the same case were seen to

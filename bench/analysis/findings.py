@@ -10,8 +10,10 @@ from bench.analysis.sensor import MIN_UPDATES
 from bench.analysis.stats import MIN_ROUNDS_FOR_INTERVAL
 from bench.analysis.sustain import steady_from, sustained_medians_s
 from bench.analysis.trace import BRIDGE_PERIODS
+from bench.figures import EnergyStats, LatencyStats
 from bench.recordings import Recording
-from bench.records import EnergyStats, LatencyStats, PowerSource, Procedure, Reason, Source
+from bench.records import PowerSource, Procedure
+from bench.status import Reason, Source
 
 MAX_BACKGROUND = 0.10
 """Share of CPU time of other processes above which a quantity is ``background-load``."""
@@ -62,7 +64,9 @@ def latency_findings(
             )
         )
         return found
-    half_width = (latency.p50_high_s - latency.p50_low_s) / 2 / latency.p50_s
+    # The interval need not be symmetric about the pooled median: its wider side counts.
+    wider_s = max(latency.p50_high_s - latency.p50_s, latency.p50_s - latency.p50_low_s)
+    half_width = wider_s / latency.p50_s
     if half_width > procedure.target_ci:
         stopped = _STOPPING_WORDS.get(str((recording.stopping or {}).get("reason")), "")
         found.append(

@@ -14,7 +14,8 @@ import numpy as np
 
 from bench.analysis.step_response import StepFit, fit_step
 from bench.recordings import LoadStep
-from bench.records import PowerSource, Source
+from bench.records import PowerSource
+from bench.status import Source
 
 SETTINGS_TOLERANCE = 0.10
 """How well a time constant from settings is taken to be known (relative, 95 %)."""
@@ -27,7 +28,7 @@ DISAGREEMENT = 0.25
 class Lag:
     """The time constant (``None``: unknown) with its 95 % half-width.
 
-    ``origin`` as in :attr:`bench.records.EnergyStats.lag_from`; ``fits``: time constants of the
+    ``origin`` as in :attr:`bench.figures.EnergyStats.lag_from`; ``fits``: time constants of the
     step responses that fitted, out of ``steps``; ``note``: what a reader should know.
     """
 

@@ -9,7 +9,8 @@ import numpy as np
 from bench.analysis.plausible import nonsense
 from bench.analysis.trace import WindowEnergy, total_readings
 from bench.recordings import PowerTrace
-from bench.records import PowerSource, Source
+from bench.records import PowerSource
+from bench.status import Source
 
 MIN_UPDATES = 3
 """Fewest changes of the reading in a window."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.records import LoadStats, MemoryStats, Parity
+from bench.figures import LoadStats, MemoryStats, Parity
 
 
 def memory_stats(solo: dict[str, Any] | None) -> MemoryStats | None:

@@ -14,8 +14,8 @@ from scipy.special import stdtrit
 
 from bench.analysis.tails import tails
 from bench.analysis.times import load_end_ns, mean_wait_s
+from bench.figures import LatencyStats
 from bench.recordings import Round
-from bench.records import LatencyStats
 
 MIN_ROUNDS_FOR_INTERVAL = 3
 

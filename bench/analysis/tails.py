@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 from scipy.stats import binom
 
 from bench.analysis.independence import independence
-from bench.records import Interval
+from bench.figures import Interval
 
 MIN_SAMPLES = {90: 36, 95: 72, 99: 368}
 """Fewest effective samples for which a two-sided 95 % interval of a percentile exists."""

@@ -22,18 +22,10 @@ from bench.analysis.findings import (
 from bench.analysis.solo import load_stats, memory_stats, parity
 from bench.analysis.stats import latency_stats
 from bench.analysis.sustain import steady_rounds, sustain_stats
+from bench.figures import ArtifactFacts, RoundFigure
 from bench.recordings import Recording
-from bench.records import (
-    ArtifactFacts,
-    Case,
-    PowerSource,
-    Procedure,
-    Reason,
-    RoundFigure,
-    Status,
-    Trial,
-    Verdict,
-)
+from bench.records import Case, PowerSource, Procedure, Trial
+from bench.status import Reason, Status, Verdict
 
 NO_SENSOR = Verdict(
     status=Status.UNMEASURED,

@@ -32,8 +32,11 @@ def list_models(as_json: bool) -> None:
     if as_json:
         emit_json([_facts(spec) for spec in MODELS.values()])
         return
-    table = Table("model", "parameters", "input", "what it is")
-    table.columns[1].justify = "right"
+    table = Table()
+    table.add_column("model", no_wrap=True)  # to be typed by whoever reads it
+    table.add_column("parameters", justify="right", no_wrap=True)
+    table.add_column("input", no_wrap=True)
+    table.add_column("what it is")
     for spec in MODELS.values():
         shape = "×".join(map(str, spec.input_shape))
         table.add_row(spec.name, f"{spec.parameters:,}", shape, spec.summary)

@@ -31,7 +31,10 @@ def list_results(results_dir: Path, as_json: bool) -> None:
     if not listings:
         people().print(f"no runs in {results_dir}; `bench run` makes one", markup=False)
         return
-    table = Table("run", "started", "devices", "procedure", "trials", "state")
+    table = Table()
+    table.add_column("run", no_wrap=True)  # to be typed by whoever reads it
+    for name in ("started", "devices", "procedure", "trials", "state"):
+        table.add_column(name, overflow="fold")
     for listing in listings:
         table.add_row(
             listing.run_id,
@@ -65,6 +68,8 @@ def show(run_id: str, results_dir: Path, as_json: bool) -> None:
     console = people()
     for problem in run.problems:
         console.print(problem, markup=False)
+    for device, error in run.manifest.device_errors.items():
+        console.print(f"{device}: {error}", markup=False, soft_wrap=True)
     for case in run.missing:
         console.print(f"{case.device}: {case.label}: no trial was stored", markup=False)
 

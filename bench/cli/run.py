@@ -17,11 +17,11 @@ from bench.export.cache import default_cache
 from bench.plan import Plan, expand, loose_ends, make_plan
 from bench.plan_file import PlanFile, choose_procedure, load_plan
 from bench.procedures import doubts
-from bench.records import Status
 from bench.report.page import write_report
 from bench.report.table import summary_table
 from bench.session import Outcome
 from bench.session import run as run_session
+from bench.status import Status
 
 NAMES = options.CommaList()
 COUNTS = options.CommaList(int)

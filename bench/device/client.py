@@ -30,10 +30,12 @@ done"""
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A job that the board has begun: its process there, and how long it will take."""
+    """A job that the board has begun: its process there, how long it will take, and after how
+    long nothing is measured for a moment (``None``: not before the end)."""
 
     pid: int
     expected_s: float
+    next_checkpoint_s: float | None
 
 
 class AgentClient:
@@ -75,7 +77,7 @@ class AgentClient:
         answer = self._ask("start", self._job(job_id))
         if "refused" in answer:
             raise StateError(str(answer["refused"]["text"]))
-        return Started(int(answer["pid"]), float(answer["expected_s"]))
+        return Started(int(answer["pid"]), float(answer["expected_s"]), answer["next_checkpoint_s"])
 
     def restore(self) -> dict[str, Any] | None:
         """Put back the board's state if a dead job left a changed one; return what it is now.
@@ -94,7 +96,7 @@ class AgentClient:
         return restored
 
     def status(self, job_id: str) -> dict[str, Any]:
-        """Return ``{"state": "running"|"finished"|"dead", "remaining_s": float|None}``."""
+        """Return the answer to ``status`` (see :mod:`bench.agent.wire`)."""
         return self._ask("status", self._job(job_id))
 
     def stop(self, job_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from bench.device.client import AgentClient
+from bench.device.client import AgentClient, Started
 from bench.device.transport import Transport
 from bench.errors import AgentError
 
@@ -16,28 +16,30 @@ LEAST_WAIT_S = 5.0
 # A job that takes this many times what was announced, and this much more, will never end.
 PATIENCE = 3.0
 PATIENCE_S = 600.0
+CHECKPOINT_DELAY_S = 0.5
 
 
 def follow(
     client: AgentClient,
     transport: Transport,
     job_id: str,
-    expected_s: float,
+    started: Started,
     cancel: threading.Event,
     late: Callable[[float], None],
 ) -> str:
     """Wait until a job has ended and return how: ``finished``, ``dead`` or ``stopped``.
 
-    The link is silent until the announced end. A job that is not done by then tells how much
-    longer it takes (``late`` is called with it) and is left alone again. When ``cancel`` is
+    The link is silent until the announced end, or the announced checkpoint before it, when
+    nothing is measured. A job that is not done by then tells how much longer it takes (``late``
+    is called with it) and is left alone again. When ``cancel`` is
     set, the board is asked to stop after the round it is in.
 
     Raises:
         TransportError: the link failed and could not be made again.
         AgentError: the job did not end for so long that it never will.
     """
-    wait_s = expected_s
-    give_up_s = time.monotonic() + PATIENCE * expected_s + PATIENCE_S
+    wait_s = _until_look_s(started.expected_s, started.next_checkpoint_s)
+    give_up_s = time.monotonic() + PATIENCE * started.expected_s + PATIENCE_S
     while True:
         transport.quiet(True)
         cancelled = cancel.wait(wait_s)
@@ -49,6 +51,14 @@ def follow(
         if status["state"] != "running":
             return str(status["state"])
         if time.monotonic() > give_up_s:
-            raise AgentError(f"job {job_id} hangs: it was to take {expected_s:.0f} s")
-        wait_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
-        late(wait_s)
+            raise AgentError(f"job {job_id} hangs: it was to take {started.expected_s:.0f} s")
+        remaining_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
+        late(remaining_s)
+        wait_s = _until_look_s(remaining_s, status["next_checkpoint_s"])
+
+
+def _until_look_s(remaining_s: float, checkpoint_s: float | None) -> float:
+    """Return the seconds until the next look; a checkpoint is looked at soon after it began."""
+    if checkpoint_s is None:
+        return remaining_s
+    return min(remaining_s, checkpoint_s + CHECKPOINT_DELAY_S)

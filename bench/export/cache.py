@@ -26,8 +26,8 @@ import platformdirs
 
 import models
 from bench.errors import ConfigError
+from bench.figures import ArtifactFacts
 from bench.recordings import Artifact
-from bench.records import ArtifactFacts
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch")
 

@@ -18,8 +18,8 @@ from bench.export.reference import Array, first_line, random_input, reference_by
 from bench.export.shapes import fix_shapes
 from bench.export.target import check_limits
 from bench.export.weights import pack, refer
+from bench.figures import ArtifactFacts
 from bench.recordings import Artifact, GraphLimits
-from bench.records import ArtifactFacts
 
 
 def import_onnx(

@@ -25,8 +25,8 @@ from bench.export.reference import (
     reference_bytes,
 )
 from bench.export.weights import pack
+from bench.figures import ArtifactFacts
 from bench.recordings import Artifact, GraphLimits
-from bench.records import ArtifactFacts
 from models import MODELS, ModelSpec, Scheme
 from models.folding import fold_batch_norm, generation_parameters, set_factored
 from models.spec import count_macs

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bench.records import EnergyStats, Interval, LatencyStats, SustainStats, Trial
+from bench.figures import EnergyStats, Interval, LatencyStats, SustainStats
+from bench.records import Trial
 from bench.report import format as fmt
 
 Detail = tuple[str, str]
@@ -38,7 +39,7 @@ _TAILS = {
 
 def details(trial: Trial) -> list[Detail]:
     """Return everything that is known about how sure a trial's figures are."""
-    found: list[Detail] = []
+    found: list[Detail] = list(_solo(trial))
     if trial.latency is not None:
         found += _latency(trial.latency)
     if trial.energy is not None:
@@ -47,6 +48,18 @@ def details(trial: Trial) -> list[Detail]:
         found += _sustain(trial.sustain)
     found += _board(trial.facts)
     return [(name, fmt.plain(text)) for name, text in found]
+
+
+def _solo(trial: Trial) -> Iterator[Detail]:
+    """What the pass of the case alone showed."""
+    if trial.load is not None:
+        first = fmt.seconds(trial.load.first_s)
+        yield "load time", f"{fmt.seconds(trial.load.load_s)}, then {first} for the first inference"
+    if trial.parity is not None:
+        outcome = "passed" if trial.parity.passed else "failed"
+        error = trial.parity.max_rel_error
+        largest = "" if error is None else f" (largest error {error:.1g} of the largest output)"
+        yield "parity with the reference", outcome + largest
 
 
 def _latency(stats: LatencyStats) -> Iterator[Detail]:

@@ -12,10 +12,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from bench.analysis.trace import power_readings
-from bench.records import EnergyStats, Source, Trial
+from bench.figures import EnergyStats
+from bench.records import Trial
 from bench.report import canvas
 from bench.report import format as fmt
 from bench.report.rows import Row
+from bench.status import Source
 from bench.store.raw import PowerSegment
 
 _HATCH = "////"

@@ -5,16 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.records import (
-    EnergyStats,
-    Interval,
-    LatencyStats,
-    Reason,
-    Source,
-    Status,
-    Trial,
-    Verdict,
-)
+from bench.figures import EnergyStats, Interval, LatencyStats
+from bench.records import Trial
+from bench.status import Reason, Source, Status, Verdict
 
 NONE = "—"
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bench.records import LatencyStats
+from bench.figures import LatencyStats
 from bench.report import canvas
 from bench.report import format as fmt
 from bench.report.rows import Row

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from bench.errors import StoreError
-from bench.records import Manifest, Status, Verdict
+from bench.records import Manifest
 from bench.report import format as fmt
 from bench.report.canvas import rendered
 from bench.report.details import Detail, details
@@ -22,6 +22,7 @@ from bench.report.energy_charts import energy_chart, power_chart
 from bench.report.latency_charts import distribution_chart, latency_chart
 from bench.report.rows import Row, common_model, rows_by_device
 from bench.report.sustain_chart import sustain_chart
+from bench.status import Status, Verdict
 from bench.store.files import explained, safe_name, write_atomic
 from bench.store.raw import PowerSegment
 from bench.store.reader import Run

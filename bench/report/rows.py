@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.records import Case, Status, Trial
+from bench.records import Case, Trial
 from bench.report import format as fmt
+from bench.status import Status
 from bench.store.reader import Run
 
 # Okabe and Ito's colours, told apart by colour-blind people, without yellow (unreadable on white).
@@ -16,7 +17,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One case on one device. ``trial`` is ``None`` when the run was cut before it.
+    """One case on one device. ``trial`` is ``None`` when there is none; ``missing`` says why.
 
     ``label`` names the case in tables; ``short`` leaves out the model where all cases of the
     device have the same one. ``colour`` is the same for a case in all charts and on all devices.
@@ -27,11 +28,12 @@ class Row:
     label: str
     short: str
     colour: str
+    missing: str = ""
 
     @property
     def status(self) -> str:
         """The status in short words."""
-        return "interrupted: not measured" if self.trial is None else fmt.status(self.trial)
+        return f"not measured: {self.missing}" if self.trial is None else fmt.status(self.trial)
 
     @property
     def mark(self) -> Status:
@@ -50,9 +52,11 @@ def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
     labels = _labels(cases)
     keys = list(dict.fromkeys(case.key for case in cases))
     colours = {key: _COLOURS[i % len(_COLOURS)] for i, key in enumerate(keys)}
+    broken = run.manifest.device_errors
     grouped: dict[str, list[Row]] = {}
     for case in cases:
-        row = Row(case, trials.get(case), labels[case], labels[case], colours[case.key])
+        missing = "device could not be used" if case.device in broken else "interrupted"
+        row = Row(case, trials.get(case), labels[case], labels[case], colours[case.key], missing)
         grouped.setdefault(case.device, []).append(row)
     return {device: _shortened(rows) for device, rows in grouped.items()}
 

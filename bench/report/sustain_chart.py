@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bench.records import Source, SustainPoint, SustainStats
+from bench.figures import SustainPoint, SustainStats
 from bench.report import canvas
 from bench.report import format as fmt
 from bench.report.rows import Row
+from bench.status import Source
 
 _PANEL_IN = 1.7
 

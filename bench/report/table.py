@@ -6,9 +6,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.records import EnergyStats, LatencyStats, Source, Status
+from bench.figures import EnergyStats, LatencyStats
 from bench.report import format as fmt
 from bench.report.rows import Row, common_model, rows_by_device
+from bench.status import Source, Status
 from bench.store.reader import Run
 
 _COLOURS = {
@@ -24,7 +25,7 @@ _COLOURS = {
 _NUMBERS = (
     "p50, 95 %\ninterval",
     "p90",
-    "energy per\ninference",
+    "energy per\ninput",
     "mean\npower",
     "peak\nmemory",
     "artifact\nsize",
@@ -49,7 +50,8 @@ def summary_table(run: Run) -> Table:
         table.add_column("device", overflow="fold")
     table.add_column("case", overflow="fold")
     for name in _NUMBERS:
-        table.add_column(name, justify="right", overflow="fold")
+        # Half a number is worse than none: the words beside them give way instead.
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("status", overflow="fold")
     for device, rows in devices.items():
         for row in rows:

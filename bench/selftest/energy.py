@@ -17,11 +17,12 @@ import numpy as np
 from bench.analysis.validity import evaluate
 from bench.procedures import PROCEDURES
 from bench.recordings import LoadStep, Recording, Round
-from bench.records import Case, PowerSource, Reason, Trial
+from bench.records import Case, PowerSource, Trial
 from bench.selftest.fake_board import LAYOUTS, FakeBoard, Layout
 from bench.selftest.outcome import Row
 from bench.selftest.replay import MARGIN_S, Player, Sensor, energy_round, load_step, power_source
 from bench.selftest.waveforms import KINDS, Kind, Waveform, constant, square, step
+from bench.status import Reason
 
 LAG_S = 0.43
 BUDGETS = {0.5: 0.03, 2.0: 0.01, 10.0: 0.005}

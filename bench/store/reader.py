@@ -88,7 +88,8 @@ class RunListing:
 
 
 def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
-    """Open a run by its folder or by its id below ``results_dir``.
+    """Open a run by its folder, or by its id below ``results_dir`` or a beginning of it that no
+    other run has.
 
     A torn last line of ``trials.jsonl`` (a crash while it was written) and damaged lines are left
     out and listed in ``problems``.
@@ -151,6 +152,9 @@ def _find(path_or_id: str | Path, results_dir: Path) -> Path:
     if not results_dir.is_dir():
         raise StoreError(f"no run {path_or_id}: there is no results folder {results_dir}")
     names = sorted(path.name for path in results_dir.iterdir() if _is_run(path))
+    begun = [name for name in names if name.startswith(str(path_or_id))]
+    if len(begun) == 1:
+        return results_dir / begun[0]
     raise StoreError(f"no run {path_or_id} in {results_dir}; {suggest(str(path_or_id), names)}")
 
 

@@ -27,9 +27,10 @@ from bench.analysis import compare
 from bench.analysis.stats import median_interval_s
 from bench.procedures import PROCEDURES, make_procedure
 from bench.recordings import PowerTrace, Round
-from bench.records import PowerSource, Procedure, Source
+from bench.records import PowerSource, Procedure
 from bench.selftest.energy import make_recording, measure
 from bench.selftest.latency import naive_interval_s, rounds_of
+from bench.status import Source
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]

@@ -124,9 +124,12 @@ def test_a_wrong_rail_is_refused_with_the_names_that_exist(tree: Tree) -> None:
         ina3221.open_sensor(str(tree(JETPACK4)), {}, ["VDD_IN"])
 
 
-def test_an_unreadable_rail_is_a_problem_of_the_description(tree: Tree) -> None:
+def test_an_unreadable_rail_is_that_rail_s_problem_and_no_other_s(tree: Tree) -> None:
     (description,) = ina3221.describe(str(tree({**JETPACK5, f"{ORIN}/in3_input": ""})), {})
-    assert "VDD_SOC" in description["problem"]
+    problems = {rail["name"]: rail["problem"] for rail in description["channels"]}
+    assert problems.pop("VDD_SOC") == "cannot be read"
+    assert set(problems.values()) == {None}
+    assert description["problem"] is None
 
 
 def test_no_chip_no_sensor(tree: Tree) -> None:

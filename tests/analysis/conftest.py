@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import Case, PowerSource, Procedure, Source
+from bench.records import Case, PowerSource, Procedure
+from bench.status import Source
 
 S = 1_000_000_000
 """Nanoseconds in a second."""

@@ -7,19 +7,9 @@ import pytest
 
 from bench.analysis.compare import Outcome, compare, decide, overall, paired_log_ratio
 from bench.analysis.conditions import Subject, match
-from bench.records import (
-    ArtifactFacts,
-    Case,
-    EnergyStats,
-    LatencyStats,
-    MemoryStats,
-    Reason,
-    RoundFigure,
-    Source,
-    Status,
-    Trial,
-    Verdict,
-)
+from bench.figures import ArtifactFacts, EnergyStats, LatencyStats, MemoryStats, RoundFigure
+from bench.records import Case, Trial
+from bench.status import Reason, Source, Status, Verdict
 
 VALID = Verdict(status=Status.VALID)
 

@@ -11,7 +11,7 @@ from bench.analysis.energy import energy_result
 from bench.analysis.times import inferences_in
 from bench.analysis.trace import power_readings, window_energy
 from bench.recordings import PowerTrace
-from bench.records import Source
+from bench.status import Source
 
 S = 1_000_000_000
 TAU = 0.43

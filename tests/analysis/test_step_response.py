@@ -9,7 +9,7 @@ from bench.analysis.lag import choose_lag
 from bench.analysis.refresh import hold_s
 from bench.analysis.step_response import fit_step
 from bench.recordings import LoadStep, PowerTrace
-from bench.records import Source
+from bench.status import Source
 
 S = 1_000_000_000
 BOOT_NS = 10**15

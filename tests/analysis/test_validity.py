@@ -10,7 +10,8 @@ import pytest
 
 from bench.analysis.validity import blank_trial, evaluate
 from bench.recordings import PowerTrace
-from bench.records import Reason, Source, Status, Trial, Verdict
+from bench.records import Trial
+from bench.status import Reason, Source, Status, Verdict
 
 VALID = Verdict(status=Status.VALID)
 

@@ -90,8 +90,8 @@ def test_two_processes_export_the_same_thing_at_once(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("model", "scheme", "weights", "batch", "expected"),
     [
-        ("shufflenet_v2_x1", "dense", None, 1, "did you mean shufflenet_v2_x"),
-        ("qqqq", "dense", None, 1, "models are shufflenet_v2_x0_5, "),
+        ("shufflenet_v2_x1", "dense", None, 1, "did you mean 'shufflenet_v2_x"),
+        ("qqqq", "dense", None, 1, "known: shufflenet_v2_x0_5, "),
         (SMALL, "bais:0.2", "load", 1, "did you mean 'basis'"),
         (SMALL, "basis:0.35", "load", 1, "at most 25.7 %"),
         (SMALL, "basis:5/10", "load", 1, "needs 3: stage2/stage3/stage4"),

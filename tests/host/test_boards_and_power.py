@@ -7,7 +7,7 @@ import pytest
 from bench.boards import BOARDS, GENERIC, recognise
 from bench.config import EstimateModel, PowerSettings
 from bench.power import choose_power
-from bench.records import Reason, Source, Status
+from bench.status import Reason, Source, Status
 
 
 def rails(*names: str, **more: Any) -> dict[str, Any]:

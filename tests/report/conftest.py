@@ -11,18 +11,10 @@ import numpy as np
 import pytest
 
 from bench.analysis.validity import evaluate
+from bench.figures import ArtifactFacts
 from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import (
-    ArtifactFacts,
-    Case,
-    Manifest,
-    PowerSource,
-    Procedure,
-    Reason,
-    Source,
-    Status,
-    Verdict,
-)
+from bench.records import Case, Manifest, PowerSource, Procedure
+from bench.status import Reason, Source, Status, Verdict
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.records import EnergyStats, Reason, Source, Status, Verdict
+from bench.figures import EnergyStats
 from bench.report import format as fmt
+from bench.status import Reason, Source, Status, Verdict
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from stateful_board import LIMITS_KHZ, LOWEST_KHZ, StatefulBoard
 from bench.agent import state, wire
 from bench.cli import EXIT_DEVICE, main
 from bench.config import LocalDevice
-from bench.errors import StateError
+from bench.errors import AgentError, StateError
 from bench.evaluation import completed
 from bench.plan import Plan
 from bench.records import BoardState
@@ -135,7 +135,7 @@ def test_a_job_that_dies_is_collected_and_its_state_put_back(
     modes: list[str] = []
     outcome, _ = measure({"jetson": device}, replace(plan, power_modes=("15W",)), observer=Killer())
     assert modes == ["15W"]
-    assert outcome.device_errors == {}
+    assert isinstance(outcome.device_errors["jetson"], AgentError)
     assert len(outcome.run.trials) == 1
     assert jetson.power_mode == "MAXN"
 

@@ -22,8 +22,8 @@ from bench.config import LocalDevice, PowerSettings, ReplayFile, SshDevice
 from bench.errors import AgentError, StoreError, TransportError
 from bench.evaluation import completed
 from bench.plan import Plan
-from bench.records import Reason, Source, Status
 from bench.session import Outcome
+from bench.status import Reason, Source, Status
 from bench.store.reader import list_runs, open_run
 
 from .conftest import ESTIMATE, PLAN, TINY, Witness

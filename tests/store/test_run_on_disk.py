@@ -17,7 +17,8 @@ import pytest
 
 from bench.errors import StoreError
 from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import SCHEMA_VERSION, Case, Manifest, Procedure, Status, Trial, Verdict
+from bench.records import SCHEMA_VERSION, Case, Manifest, Procedure, Trial
+from bench.status import Status, Verdict
 from bench.store.reader import list_runs, open_run
 from bench.store.writer import RunWriter, new_run_id
 
