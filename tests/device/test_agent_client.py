@@ -40,7 +40,7 @@ def test_start_puts_the_job_where_the_agent_looks(agent: Make, tmp_path: Path) -
     client = agent(
         "import json, os, sys\n"
         "job = json.load(open(os.path.join(sys.argv[2], 'job.json')))\n"
-        "print(json.dumps({'pid': job['n'], 'expected_s': 2}))\n"
+        "print(json.dumps({'pid': job['n'], 'expected_s': 2, 'next_checkpoint_s': None}))\n"
     )
     started = client.start("run-1", {"n": 42, "text": "é"})
     assert (started.pid, started.expected_s) == (42, 2.0)
