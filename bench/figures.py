@@ -24,8 +24,8 @@ class LatencyStats(Record):
     rounds are spread over at least three fresh loads). ``p90_ci`` ... ``p99_ci``: 95 % intervals
     (seconds) of the percentiles, by order statistics where samples are independent enough, else by
     a block bootstrap over rounds; ``tail_method`` says which (``order-statistic`` or
-    ``block-bootstrap``). A percentile and its interval are ``None`` when there are too few
-    *effective* samples for it; the interval also with too few rounds for a bootstrap.
+    ``block-bootstrap``). A percentile is ``None`` when there are too few samples for it, its
+    interval when too few of them are independent or there are too few rounds for a bootstrap.
     ``autocorrelation``: lag-1 autocorrelation within rounds. ``effective_samples``: number of
     independent samples that would tell as much. ``queue_mean_s``: mean waiting time (scenario
     ``server``). ``copy_p50_s``/``compute_p50_s``: where the runtime tells them apart.

@@ -18,7 +18,8 @@ from bench.analysis.independence import independence
 from bench.figures import Interval
 
 MIN_SAMPLES = {90: 36, 95: 72, 99: 368}
-"""Fewest effective samples for which a two-sided 95 % interval of a percentile exists."""
+"""Fewest samples for which a percentile is given, and fewest *effective* samples for which it has
+a two-sided 95 % interval."""
 
 MAX_LAG1 = 0.1
 """Autocorrelation of neighbours above which order statistics no longer hold."""
@@ -31,7 +32,8 @@ _GRID = 2000
 
 @dataclass(frozen=True, slots=True)
 class Tails:
-    """Percentiles in seconds by percent; without an entry where samples are too few.
+    """Percentiles in seconds by percent, without an entry where samples are too few, and their
+    intervals, without an entry where too few of them are independent.
 
     ``method``: ``order-statistic`` or ``block-bootstrap``, ``None`` when no interval is given.
     """
@@ -48,8 +50,12 @@ def tails(rounds: Sequence[NDArray[np.int64]], seed: int = 1) -> Tails:
     samples_s = np.asarray(np.sort(np.concatenate(rounds)) * 1e-9, dtype=np.float64)
     worth = independence(rounds)
     effective = float(samples_s.size) if worth is None else worth.effective
-    known = [percent for percent, least in MIN_SAMPLES.items() if effective >= least]
-    values_s = {percent: float(np.percentile(samples_s, percent)) for percent in known}
+    values_s = {
+        percent: float(np.percentile(samples_s, percent))
+        for percent, least in MIN_SAMPLES.items()
+        if samples_s.size >= least
+    }
+    known = [percent for percent in values_s if effective >= MIN_SAMPLES[percent]]
     intervals: dict[int, Interval] = {}
     method = None
     if known and (worth is None or worth.lag1 <= MAX_LAG1):

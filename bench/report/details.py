@@ -75,7 +75,9 @@ def _latency(stats: LatencyStats) -> Iterator[Detail]:
         ("p99", stats.p99_s, stats.p99_ci),
     ):
         if value_s is None:
-            yield name, "too few independent inferences"
+            yield name, "too few inferences"
+        elif ci is None:
+            yield name, f"{fmt.seconds(value_s)} (no interval: too few independent inferences)"
         else:
             yield name, fmt.seconds(value_s) + _interval(value_s, ci)
     if stats.tail_method is not None:

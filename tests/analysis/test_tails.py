@@ -68,12 +68,13 @@ def test_a_level_that_differs_from_round_to_round_counts_as_correlation():
     assert worth.effective < 100
 
 
-def test_percentiles_are_refused_below_enough_effective_samples():
+def test_intervals_are_refused_below_enough_effective_samples():
     rng = np.random.default_rng(5)
     few = tails(correlated(rng, 20, 20, 0.9))
     assert few.effective < 72
-    assert 99 not in few.percentile_s
+    assert 99 in few.percentile_s
     assert 99 not in few.interval_s
+    assert 99 not in tails(correlated(rng, 20, 18, 0.0)).percentile_s  # 360 samples, 368 needed
     many = tails(correlated(rng, 20, 100, 0.0))
     assert set(many.percentile_s) == set(many.interval_s) == {90, 95, 99}
     assert many.method == "order-statistic"
