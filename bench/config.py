@@ -48,10 +48,22 @@ class EstimateModel(Settings):
         return self
 
 
+def _below_home(path: str) -> str:
+    """Paths on a board start in the login's home, where no shell is left to expand a ``~``."""
+    return path.removeprefix("~/")
+
+
+# A line break in a name would smuggle further lines into the ssh configuration.
+_PRINTABLE = r"^[^\x00-\x20\x7f]+$"
+BoardPath = Annotated[
+    str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_below_home)
+]
+
+
 class ReplayFile(Settings):
     """A recorded power trace on the board that stands in for a sensor."""
 
-    path: str
+    path: BoardPath
     scope: str = "replayed"
     loop: bool = False
 
@@ -70,14 +82,6 @@ class PowerSettings(Settings):
     period_s: Annotated[float, Field(gt=0, le=10)] = 0.005
     estimate: EstimateModel | None = None
     replay: ReplayFile | None = None
-
-
-def _below_home(path: str) -> str:
-    """Paths on a board start in the login's home, where no shell is left to expand a ``~``."""
-    return path.removeprefix("~/")
-
-
-BoardPath = Annotated[str, Field(min_length=1), AfterValidator(_below_home)]
 
 
 def _expanded(path: Path) -> Path:
@@ -108,9 +112,9 @@ class SshDevice(_Device):
     """A board over SSH. What is not given here comes from ``~/.ssh/config``."""
 
     transport: Literal["ssh"]
-    host: Annotated[str, Field(min_length=1)]
+    host: Annotated[str, Field(min_length=1, pattern=_PRINTABLE)]
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    user: str | None = None
+    user: Annotated[str, Field(min_length=1, pattern=_PRINTABLE)] | None = None
     identity_file: HostPath | None = None
     known_hosts: HostPath | None = None
     python: BoardPath = "python3"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from bench.measure import DeviceSettings, Observer, RunContext, measure_device, 
 from bench.plan import Plan, expand, require_runnable
 from bench.power import sensor_options
 from bench.provenance import git_revision, versions
+from bench.recordings import Artifact
 from bench.records import Manifest
 from bench.runtimes import ANY_RUNTIME
 from bench.store.reader import Run, open_run
@@ -82,7 +84,7 @@ def run(
             out before any device is contacted), or a model needs torch, which is missing.
         StoreError: the results folder cannot be written.
     """
-    plan = _with_files(plan, cache)
+    plan = _with_files(plan, cache, observer)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
     require_runnable(plan, [case for of_device in cases.values() for case in of_device])
     now = datetime.now(UTC)
@@ -107,7 +109,8 @@ def run(
                 name: partial(measure_device, name, devices[name], cases[name], context)
                 for name in group
             }
-            failures.update(_in_parallel(tasks, context))
+            if not context.cancel.is_set():
+                failures.update(_in_parallel(tasks, context))
     finally:
         errors = {name: error for name, error in failures.items() if isinstance(error, DeviceError)}
         writer.update(
@@ -122,7 +125,7 @@ def run(
     return Outcome(open_run(writer.path, results_dir), errors)
 
 
-def _with_files(plan: Plan, cache: Path) -> Plan:
+def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:
     """Take in the user's own ONNX files, so that a bad one is refused before a board waits.
 
     The same goes for built-in models when what builds them is not installed.
@@ -134,10 +137,26 @@ def _with_files(plan: Plan, cache: Path) -> Plan:
     batches = {}
     for name, file in plan.files.items():
         for batch in plan.batches or (None,):
+            observer.phase(name, "checking the file and computing its reference outputs")
             # What a board cannot do is that board's affair, and is found out there.
             with suppress(UnsupportedCase, ExportError):
-                batches[name] = import_onnx(file, batch, plan.shapes, ANY_RUNTIME, cache).batch
+                taken = partial(import_onnx, file, batch, plan.shapes, ANY_RUNTIME, cache)
+                batches[name] = _interruptibly(taken).batch
     return replace(plan, file_batches=batches)
+
+
+def _interruptibly(work: Callable[[], Artifact]) -> Artifact:
+    """Do some work that may be deep in an engine's code, where Ctrl-C would not be heard."""
+    done: Future[Artifact] = Future()
+
+    def do() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # handed to whoever waits
+            done.set_exception(error)
+
+    threading.Thread(target=do, daemon=True).start()
+    return done.result()
 
 
 def _in_parallel(

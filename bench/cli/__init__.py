@@ -7,7 +7,11 @@ Commands live in modules of their own that are imported when they are called, so
 from __future__ import annotations
 
 import importlib
+import io
+import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 import click
@@ -72,6 +76,7 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (0, 1, 2, 4 or 130: see the README)."""
+    _prepare_process()
     try:
         result = cli.main(args=args, prog_name="bench", standalone_mode=False)
     except click.ClickException as error:
@@ -87,9 +92,25 @@ def main(args: Sequence[str] | None = None) -> int:
         return exit_code(error)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; nothing is left to say to it.
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"bench: {error.filename}: {error.strerror}", err=True)
+        return EXIT_USAGE
     return result if isinstance(result, int) else 0
+
+
+def _prepare_process() -> None:
+    """Be ended politely, and never fail for a character that the terminal cannot show."""
+    if threading.current_thread() is threading.main_thread():
+        # A CI job that is cancelled, or a terminal that is closed, keeps what was measured too.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def exit_code(error: BenchError) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from bench.export.cache import default_cache
 from bench.export.cases import export_case, find_model, parse_scheme
 from bench.plan import expand, make_plan
 from bench.recordings import GraphLimits
+from bench.store.files import write_atomic
 from models import MODELS, ModelsExtraMissing, ModelSpec, describe
 
 
@@ -111,7 +111,7 @@ def export(
         )
         for source in (artifact.graph, artifact.weights, artifact.reference):
             if source is not None:
-                shutil.copyfile(source, output / source.name)
+                _copy(source, output / source.name)
         written.append(
             {
                 "scheme": case.scheme,
@@ -126,6 +126,13 @@ def export(
         people().print(f"{case.label}: {output / artifact.graph.name}", markup=False)
     if as_json:
         emit_json(written)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        write_atomic(target, source.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from None
 
 
 def _facts(spec: ModelSpec) -> dict[str, Any]:

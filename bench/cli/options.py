@@ -35,6 +35,29 @@ class CommaList(click.ParamType[tuple[Any, ...]]):
             self.fail(f"{value!r} is not a comma-separated list of whole numbers", param, ctx)
 
 
+def names(
+    *option: str, kind: type[str] | type[int] = str, text: str
+) -> Callable[[Command], Command]:
+    """An option that takes a comma-separated list and may be repeated; all its values count."""
+
+    def joined(
+        ctx: click.Context, param: click.Parameter, value: tuple[tuple[Any, ...], ...]
+    ) -> tuple[Any, ...] | None:
+        return tuple(part for parts in value for part in parts) or None
+
+    return click.option(
+        *option,
+        type=CommaList(kind),
+        multiple=True,
+        callback=joined,
+        help=text,
+    )
+
+
+MOST_ELEMENTS = 2**31
+"""Numbers in one input above which a shape must be a slip of the keyboard."""
+
+
 class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
     """``name=1,3,224,224`` → (name, sizes)."""
 
@@ -53,6 +76,8 @@ class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
             shape = ()
         if not (separator and name and shape and min(shape) > 0):
             self.fail(f"{value!r}: write it as name=1,3,224,224", param, ctx)
+        if math.prod(shape) > MOST_ELEMENTS:
+            self.fail(f"{value!r}: that is more than {MOST_ELEMENTS} numbers", param, ctx)
         return name, shape
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from typing import Any
 
 import click
@@ -14,15 +16,27 @@ def emit_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+class _Patient(Console):
+    """A console whose reader may go away: what it would have said is lost, what it is about is
+    not (a run goes on without a terminal)."""
+
+    def on_broken_pipe(self) -> None:
+        """Say no more."""
+        self.quiet = True
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, (sys.stderr if self.stderr else sys.stdout).fileno())
+
+
 def people() -> Console:
     """A console on stderr. Without a terminal the width is fixed, so that tables stay whole."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        console = Console(stderr=True, highlight=False, width=160)
-    return console
+    return _console(stderr=True)
 
 
 def tables() -> Console:
     """A console on stdout for what a person asked to see."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
+    return _console(stderr=False)
+
+
+def _console(stderr: bool) -> Console:
+    console = _Patient(stderr=stderr, highlight=False)
+    return console if console.is_terminal else _Patient(stderr=stderr, highlight=False, width=160)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
@@ -36,7 +37,7 @@ def list_results(results_dir: Path, as_json: bool) -> None:
     for name in ("started", "devices", "procedure", "trials", "state"):
         table.add_column(name, overflow="fold")
     for listing in listings:
-        table.add_row(
+        cells = (
             listing.run_id,
             listing.started_at or "—",
             ", ".join(listing.devices),
@@ -44,6 +45,7 @@ def list_results(results_dir: Path, as_json: bool) -> None:
             f"{listing.trials} of {listing.cases}",
             listing.problem or _state(listing),
         )
+        table.add_row(*map(Text, cells))
     tables().print(table)
 
 

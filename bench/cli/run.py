@@ -13,6 +13,7 @@ from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, EXIT_INTERRUPTED, options
 from bench.cli.output import emit_json, people, tables
 from bench.cli.progress import progress
 from bench.config import LocalDevice, SshDevice, find_device, load_devices
+from bench.errors import ConfigError
 from bench.export.cache import default_cache
 from bench.plan import Plan, expand, loose_ends, make_plan
 from bench.plan_file import PlanFile, choose_procedure, load_plan
@@ -23,9 +24,6 @@ from bench.session import Outcome
 from bench.session import run as run_session
 from bench.status import Status
 
-NAMES = options.CommaList()
-COUNTS = options.CommaList(int)
-
 
 @click.command()
 @click.option(
@@ -34,20 +32,15 @@ COUNTS = options.CommaList(int)
     type=click.Path(path_type=Path, dir_okay=False),
     help="Plan file; options given here win over it.",
 )
-@click.option(
-    "--device",
-    "names",
-    type=NAMES,
-    help="Devices of devices.yaml, separated by commas (default: local).",
-)
-@click.option("--model", "models", type=NAMES, help="Built-in models or ONNX files.")
-@click.option("--scheme", "schemes", type=NAMES, help="dense, basis:0.25, basis:26/53/106, …")
-@click.option("--weights", type=NAMES, help="Weight modes: load, runtime, factored.")
-@click.option("--runtime", "runtimes", type=NAMES, help="Inference engines.")
-@click.option("--precision", "precisions", type=NAMES, help="fp32.")
-@click.option("--batch", "batches", type=COUNTS, help="Batch sizes.")
-@click.option("--threads", type=COUNTS, help="CPU threads of the runtime.")
-@click.option("--power-mode", "power_modes", type=NAMES, help="Power modes of the board.")
+@options.names("--device", "names", text="Devices of devices.yaml, with commas (default: local).")
+@options.names("--model", "models", text="Built-in models or ONNX files.")
+@options.names("--scheme", "schemes", text="dense, basis:0.25, basis:26/53/106, …")
+@options.names("--weights", text="Weight modes: load, runtime, factored.")
+@options.names("--runtime", "runtimes", text="Inference engines.")
+@options.names("--precision", "precisions", text="fp32.")
+@options.names("--batch", "batches", kind=int, text="Batch sizes.")
+@options.names("--threads", kind=int, text="CPU threads of the runtime.")
+@options.names("--power-mode", "power_modes", text="Power modes of the board.")
 @click.option("--clocks", type=click.Choice(["max"]), help="Pin the board's clocks.")
 @click.option("--governor", help="Frequency governor of the board's CPUs.")
 @click.option(
@@ -91,7 +84,6 @@ def run(
             command=["bench", *sys.argv[1:]],
             observer=display,
         )
-    files = write_report(outcome.run).files if outcome.run.trials else ()
     if as_json:
         emit_json(_document(outcome))
     elif outcome.run.trials:
@@ -101,7 +93,7 @@ def run(
             verdict = trial.latency_status
             text = f"{trial.case.device}: {trial.case.label}: {verdict.status}: {verdict.detail}"
             console.print(text, markup=False, soft_wrap=True)
-    for path in files:
+    for path in write_report(outcome.run).files if outcome.run.trials else ():
         console.print(str(path), markup=False, soft_wrap=True)
     for name, error in outcome.device_errors.items():
         if error.detail:
@@ -122,7 +114,10 @@ def _plan(file: PlanFile | None, given: Mapping[str, Any]) -> Plan:
         # A window that was asked for is that long, whatever the sensor's time constant.
         changes["energy_window_tau"] = 0.0
     arguments = {} if file is None else file.arguments()
-    shapes = {**arguments.pop("shapes", {}), **dict(options_given.pop("shapes", ()))}
+    asked = options_given.pop("shapes", ())
+    if len(dict(asked)) < len(asked):
+        raise ConfigError("--shape names one input twice")
+    shapes = {**arguments.pop("shapes", {}), **dict(asked)}
     procedure = choose_procedure(file, options_given.pop("procedure", None), changes)
     if options_given.pop("no_estimate"):
         arguments["estimates"] = False
@@ -154,4 +149,5 @@ def _exit_code(outcome: Outcome) -> int:
         return EXIT_INTERRUPTED
     if outcome.device_errors:
         return EXIT_DEVICE
-    return EXIT_FAILED_CASE if any(trial.failed for trial in outcome.run.trials) else 0
+    failed = outcome.run.missing or any(trial.failed for trial in outcome.run.trials)
+    return EXIT_FAILED_CASE if failed else 0

@@ -136,4 +136,9 @@ def toolchain() -> dict[str, str | None]:
 def default_cache() -> Path:
     """Where artifacts are kept unless BENCH_CACHE names another folder."""
     named = os.environ.get("BENCH_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("bench-on-device"))
+    try:
+        if named:
+            return Path(named).expanduser()
+        return Path(platformdirs.user_cache_dir("bench-on-device"))
+    except RuntimeError as error:
+        raise ConfigError(f"no cache folder: {error}; set HOME or BENCH_CACHE") from None

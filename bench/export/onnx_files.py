@@ -159,7 +159,12 @@ def _repack_external(path: Path, model: ModelProto, stem: str, store: ArtifactCa
     external = [t for t in _tensors(model) if external_data_helper.uses_external_data(t)]
     if not external:
         return None
-    external_data_helper.load_external_data_for_model(model, str(path.parent))
+    try:
+        external_data_helper.load_external_data_for_model(model, str(path.parent))
+    except (ValueError, OSError) as error:
+        raise ConfigError(
+            f"model {path}: its weights file is too short or damaged: {first_line(error)}"
+        ) from error
     data, places = pack((str(i), tensor.raw_data) for i, tensor in enumerate(external))
     weights = store.write(stem, ".weights", data)
     for i, tensor in enumerate(external):

@@ -168,3 +168,51 @@ def test_bad_input_is_exit_2_before_anything_is_measured(
     assert said in last_line(done.stderr)
     assert done.stdout == ""
     assert not (folder / "board").exists()
+
+
+def test_a_run_goes_on_when_nobody_listens_any_more(folder: Path) -> None:
+    process = subprocess.Popen(
+        [*BENCH, "run", "--model", "tiny.onnx", "--rounds", "3", "--json"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None and process.stdout is not None
+    process.stderr.close()
+    document = json.loads(process.stdout.read())
+    assert process.wait() == 0
+    assert len(document["trials"]) == 1
+
+
+def test_options_may_be_repeated_and_all_values_count(folder: Path) -> None:
+    done = bench(folder, "run", "--device", "gone", "--device", "nowhere", "--model", "tiny.onnx")
+    assert done.returncode == 2
+    assert "unknown device 'nowhere'" in last_line(done.stderr)
+
+
+def test_weights_that_arrived_cut_short_are_exit_2_and_one_line(folder: Path) -> None:
+    model = onnx.load(folder / "tiny.onnx")
+    onnx.save(
+        model, folder / "tiny.onnx", save_as_external_data=True, location="w", size_threshold=0
+    )
+    (folder / "w").write_bytes(b"abc")
+    done = bench(folder, "run", "--model", "tiny.onnx")
+    assert done.returncode == 2
+    assert "tiny.onnx" in last_line(done.stderr)
+
+
+def test_sigterm_is_taken_as_ctrl_c(folder: Path) -> None:
+    process = subprocess.Popen(
+        [*BENCH, "run", "--model", "tiny.onnx", "--json"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_for_rounds(folder, 1)
+    process.terminate()
+    stdout, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(stdout)["interrupted"] is True

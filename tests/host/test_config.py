@@ -80,6 +80,10 @@ def test_malformed_yaml_names_line_and_column(tmp_path: Path) -> None:
             ["power.estimate.busy_w", "missing"],
         ),
         (
+            'devices:\n  x:\n    transport: ssh\n    host: b\n    user: "u\\nProxyCommand touch"\n',
+            ["'x'", "user"],
+        ),
+        (
             "devices:\n  x:\n    transport: ssh\n    host: b\n    password: hunter2\n",
             ["password", "SSH key"],
         ),

@@ -9,6 +9,7 @@ field or a JSON ``null`` is a failed read.
 import bisect
 import csv
 import json
+import os
 import time
 
 
@@ -69,18 +70,28 @@ class Replay(object):
 
 def _load(path):
     """``(times, {name: values})`` of a trace file; raises ValueError saying what is wrong."""
+    if not os.path.isfile(path):
+        raise ValueError("no such file")
     with open(path, newline="", encoding="utf-8") as stream:
         text = stream.read()
     if text.lstrip().startswith("{"):
         columns = json.loads(text)
     else:
-        rows = list(csv.reader(text.splitlines()))
+        rows = [row for row in csv.reader(text.splitlines()) if row]
+        if any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError("its lines differ in the number of fields")
         columns = {
-            name.strip(): [float(row[i]) if row[i].strip() else None for row in rows[1:] if row]
+            name.strip(): [float(row[i]) if row[i].strip() else None for row in rows[1:]]
             for i, name in enumerate(rows[0] if rows else [])
         }
+    if any(not isinstance(values, list) for values in columns.values()):
+        raise ValueError("each column must be a list of numbers")
+    for value in (value for values in columns.values() for value in values):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if value is not None and not (number and 0 <= value < float("inf")):
+            raise ValueError("%r is no number of watts or seconds" % (value,))
     times = columns.pop("t_s", None)
-    if not times or times[0] != 0 or any(b <= a for a, b in zip(times, times[1:])):
+    if not times or None in times or times[0] != 0 or any(b <= a for a, b in zip(times, times[1:])):
         raise ValueError("needs a column t_s that starts at 0 and rises")
     if not columns or any(len(values) != len(times) for values in columns.values()):
         raise ValueError("needs at least one channel, each as long as t_s")
