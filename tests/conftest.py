@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ def python36() -> Path:
         return environment36()
     except RuntimeError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+# A shell that starts the tests in the background has Ctrl-C ignored in all their processes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["host", pytest.param("python36", marks=pytest.mark.python36)])
