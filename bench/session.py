@@ -137,7 +137,7 @@ def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:
     batches = {}
     for name, file in plan.files.items():
         for batch in plan.batches or (None,):
-            observer.phase(name, "checking the file and computing its reference outputs")
+            observer.note(name, "checking the file and computing its reference outputs")
             # What a board cannot do is that board's affair, and is found out there.
             with suppress(UnsupportedCase, ExportError):
                 taken = partial(import_onnx, file, batch, plan.shapes, ANY_RUNTIME, cache)

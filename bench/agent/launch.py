@@ -35,21 +35,6 @@ def write_file(path, document):
     os.rename(temporary, path)
 
 
-def holder_of(work_dir):
-    """Who holds the board's lock (``{"job_id", "pid", "since_wall_s"}``), or ``None``."""
-    try:
-        lock = os.open(os.path.join(work_dir, LOCK_FILE), os.O_RDWR)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return _read_holder(lock)
-    finally:
-        os.close(lock)
-    return None
-
-
 def start(folder):
     """Bring the board into the state that the job asks for and detach a conductor for it, unless
     another one holds this board's lock."""
@@ -89,7 +74,9 @@ def start(folder):
 def restore():
     """Put back a state that a dead job left behind; a board that measures is left alone."""
     work_dir = os.path.dirname(AGENT_ROOT) if os.path.isfile(AGENT_ROOT) else os.getcwd()
-    if not state.is_left_behind(work_dir):
+    locked_before = os.path.exists(os.path.join(work_dir, LOCK_FILE))
+    if not (locked_before or state.is_left_behind(work_dir)):
+        # Nobody has measured here yet: nothing to wait for, nothing to put back.
         return dict(state.NOTHING)
     lock, holder = _take_lock(work_dir, "restore")
     if lock is None:
@@ -176,7 +163,9 @@ def _take_lock(work_dir, job_id):
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return None, _read_holder(lock)
+        holder = _read_holder(lock)
+        os.close(lock)
+        return None, holder
     holder = {"job_id": job_id, "pid": os.getpid(), "since_wall_s": time.time()}
     _write_holder(lock, holder)
     return lock, holder

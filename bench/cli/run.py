@@ -93,12 +93,13 @@ def run(
             verdict = trial.latency_status
             text = f"{trial.case.device}: {trial.case.label}: {verdict.status}: {verdict.detail}"
             console.print(text, markup=False, soft_wrap=True)
-    for path in write_report(outcome.run).files if outcome.run.trials else ():
-        console.print(str(path), markup=False, soft_wrap=True)
     for name, error in outcome.device_errors.items():
         if error.detail:
             console.print(error.detail.rstrip(), markup=False, soft_wrap=True)
         console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
+    # Last, since a report that cannot be written must not hide what was measured.
+    for path in write_report(outcome.run).files if outcome.run.trials else ():
+        console.print(str(path), markup=False, soft_wrap=True)
     return _exit_code(outcome)
 
 
