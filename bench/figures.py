@@ -22,10 +22,10 @@ class LatencyStats(Record):
     ``p50_low_s``/``p50_high_s``: 95 % interval of the median from the rounds, ``None`` when
     there are too few; ``p50_method`` says what its batches are (``rounds``, or ``loads`` where the
     rounds are spread over at least three fresh loads). ``p90_ci`` ... ``p99_ci``: 95 % intervals
-    (seconds) of the percentiles, by order statistics where samples are independent enough, else by
-    a block bootstrap over rounds; ``tail_method`` says which (``order-statistic`` or
-    ``block-bootstrap``). A percentile is ``None`` when there are too few samples for it, its
-    interval when too few of them are independent or there are too few rounds for a bootstrap.
+    (seconds) of the percentiles; ``tail_method``: by order statistics of single inferences
+    (``order-statistic``), at ranks that allow for their correlation (``rounds``), or from the
+    percentiles of fresh loads (``loads``). A percentile is ``None`` when there are too few samples
+    for it, its interval when too few of them are independent or there are too few rounds.
     ``autocorrelation``: lag-1 autocorrelation within rounds. ``effective_samples``: number of
     independent samples that would tell as much. ``queue_mean_s``: mean waiting time (scenario
     ``server``). ``copy_p50_s``/``compute_p50_s``: where the runtime tells them apart.
@@ -70,6 +70,7 @@ class EnergyStats(Record):
     net_uncertainty_j: float | None = None
     uncertainty_parts_j: dict[str, float]
     uncorrected_j: float
+    """Gross energy without the lag correction."""
     power_w: float
     idle_w: float | None
     source: Source

@@ -20,6 +20,8 @@ SOLO_RUN_S = 0.5
 """Load in the solo pass before memory is called steady."""
 CHECKPOINT_S = 3.0
 """How long a checkpoint lasts: enough for a host to ask once."""
+BETWEEN_CHECKPOINTS_S = 5.0
+"""At least so long until the next one: every question starts a program on the board."""
 
 
 def worker_start_s():
@@ -63,13 +65,22 @@ def total_s(blocks, procedure):
     return work_s + CHECKPOINT_S * (work_s // procedure["checkpoint_every_s"])
 
 
-def until_checkpoint_s(remaining_s, procedure):
+def until_checkpoint_s(blocks, procedure):
     """Seconds from now until the next checkpoint, ``None`` when the job will end before.
 
-    There is none in a sustained load, which must not be interrupted.
+    ``blocks``: what is left, with the expected seconds. As long as latency rounds may go on beyond
+    what is expected, the expected end is a checkpoint too: a job that then still runs tells how
+    much longer. There is none in a sustained load, which must not be interrupted.
     """
-    every_s = procedure["checkpoint_every_s"]
-    return every_s if remaining_s > every_s and procedure["sustain_s"] is None else None
+    if procedure["sustain_s"] is not None:
+        return None
+    remaining_s, every_s = total_s(blocks, procedure), procedure["checkpoint_every_s"]
+    if remaining_s > every_s:
+        return every_s
+    may_go_on = stopping.most_laps(procedure) > procedure["latency_rounds"]
+    if may_go_on and any(block[0] == "laps" for block in blocks):
+        return max(remaining_s, BETWEEN_CHECKPOINTS_S)
+    return None
 
 
 def whole_runs_s(seconds, run_s):
@@ -102,7 +113,7 @@ def _block_seconds(job, block, cases, load_s, run_s):
         shortest_s = min(procedure["warmup_max_s"], WARMUP_FACTOR * procedure["warmup_min_s"])
         return max(shortest_s, 3 * one_run_s)
     if kind == "laps":
-        return _further_laps_s(procedure, cases, run_s) / procedure["loads"]
+        return 0.0  # rounds beyond the least number are announced once they are taken
     if kind == "cooldown":
         return procedure["cooldown_max_s"] / 2
     if kind == "sustain":
@@ -111,13 +122,3 @@ def _block_seconds(job, block, cases, load_s, run_s):
         return lap_s(procedure, [case], run_s)
     loaded_s = schedule.settle_s(job) + schedule.energy_window_s(job) + procedure["energy_tail_s"]
     return whole_runs_s(loaded_s, one_run_s) + ROUND_OVERHEAD_S
-
-
-def _further_laps_s(procedure, cases, run_s):
-    """Half of what the laps beyond the least number may take: they end when they are enough."""
-    one_lap_s = lap_s(procedure, cases, run_s)
-    least_s = procedure["latency_rounds"] * one_lap_s
-    most_s = stopping.most_laps(procedure) * one_lap_s
-    if procedure["max_time_s"] is not None:
-        most_s = min(most_s, procedure["max_time_s"])
-    return max(0.0, most_s - least_s) / 2

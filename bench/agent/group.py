@@ -23,6 +23,7 @@ class Group(object):
         self._workers = {}
         self._segment = 0
         self._log_medians = {key: [] for key in keys}
+        """By case, a list per fresh load: see stopping.py."""
         self._latency_s = 0.0
         self._next_index = self._procedure["latency_rounds"]
 
@@ -72,6 +73,7 @@ class Group(object):
                 return
             self._workers.pop(key).close()
         self._workers[key] = self._conductor.start_worker(key)
+        self._log_medians[key].append([])
         self._attempt(key, _load_model)
 
     def _idle(self, block):
@@ -113,7 +115,7 @@ class Group(object):
         fields = blocks.latency_round(worker, self._procedure, index)
         self._record_round(worker.key, index, "latency", fields)
         median_ns = statistics.median(fields["durations_ns"])
-        self._log_medians[worker.key].append(math.log(median_ns))
+        self._log_medians[worker.key][-1].append(math.log(median_ns))
 
     def _energy_round(self, worker, index):
         fields = blocks.energy_round(worker, self._conductor.sampler, self._job, index)
@@ -124,15 +126,14 @@ class Group(object):
 
         Each segment takes its share, so that no load of the workers outweighs the others.
         """
-        share = (self._segment + 1) / float(self._procedure["loads"])
         while self._workers:
             medians = {key: self._log_medians[key] for key in self._left_keys()}
-            reason = stopping.decide(medians, self._latency_s, self._procedure, share)
+            reason = stopping.decide(medians, self._latency_s, self._procedure)
             if reason is not None:
-                if share == 1:
+                if self._segment + 1 == self._procedure["loads"]:
                     self._record_stopping(reason, medians)
                 return
-            laps = stopping.laps_to_go(medians, self._latency_s, self._procedure, share)
+            laps = stopping.laps_to_go(medians, self._latency_s, self._procedure)
             laps_s = laps * expectation.lap_s(self._procedure, medians, self._conductor.run_s)
             self._conductor.progress.expect(block, laps_s)
             for planned in schedule.lap(self._draw, "latency", self._next_index, list(medians)):
@@ -145,7 +146,7 @@ class Group(object):
             "stopping",
             t_ns=now_ns(),
             reason=reason,
-            rounds=min(len(values) for values in medians.values()),
+            rounds=stopping.fewest_rounds(medians),
             half_widths={key: stopping.relative_half_width(medians[key]) for key in medians},
         )
 

@@ -67,7 +67,7 @@ def start(folder):
         raise
     blocks = expectation.expected_blocks(job, start_s)
     expected_s = expectation.total_s(blocks, job["procedure"])
-    next_s = expectation.until_checkpoint_s(expected_s, job["procedure"])
+    next_s = expectation.until_checkpoint_s(blocks, job["procedure"])
     return {"pid": pid, "expected_s": expected_s, "next_checkpoint_s": next_s}
 
 

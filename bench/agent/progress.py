@@ -13,7 +13,7 @@ class Progress(object):
         self._path = os.path.join(folder, launch.PROGRESS_FILE)
         self._procedure = procedure
         self.replan(blocks)
-        self._checkpoint_ns = self._next_checkpoint_ns()
+        self._checkpoint_ns = self._next_checkpoint_ns(now_ns())
 
     def replan(self, blocks):
         """Take ``{block: expected seconds}`` for all that is left."""
@@ -27,12 +27,12 @@ class Progress(object):
     def expect(self, block, seconds):
         """Correct the expectation of a block that is not yet done."""
         self._left[block] = seconds
-        self._write()
+        self._write(now_ns())
 
     def end(self, block):
         """A block is done."""
         self._left.pop(block, None)
-        self._write()
+        self._write(now_ns())
 
     def drop(self, case):
         """Nothing more will be done for a case."""
@@ -50,14 +50,15 @@ class Progress(object):
     def begin_checkpoint(self):
         """Announce the checkpoint after the one that begins now; when this one ends."""
         until_ns = now_ns() + int(expectation.CHECKPOINT_S * 1e9)
-        self._checkpoint_ns = self._next_checkpoint_ns()
-        self._write()
+        self._checkpoint_ns = self._next_checkpoint_ns(until_ns)
+        self._write(until_ns)
         return until_ns
 
-    def _next_checkpoint_ns(self):
-        wait_s = expectation.until_checkpoint_s(self.remaining_s, self._procedure)
-        return None if wait_s is None else now_ns() + int(wait_s * 1e9)
+    def _next_checkpoint_ns(self, from_ns):
+        wait_s = expectation.until_checkpoint_s(self._left, self._procedure)
+        return None if wait_s is None else from_ns + int(wait_s * 1e9)
 
-    def _write(self):
-        document = {"t_ns": now_ns(), "remaining_s": self.remaining_s}
+    def _write(self, from_ns):
+        """Write what is left, counted from a moment."""
+        document = {"t_ns": from_ns, "remaining_s": self.remaining_s}
         launch.write_file(self._path, dict(document, checkpoint_ns=self._checkpoint_ns))

@@ -27,6 +27,16 @@ def read_text(path):
     return data.replace(b"\0", b"\n").decode("utf-8", "replace").strip()
 
 
+def read_cell(path):
+    """The number in a device-tree property of one cell (32 bits, big-endian), or ``None``."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except OSError:
+        return None
+    return int.from_bytes(data, "big") if len(data) == 4 else None
+
+
 def read_int(path):
     """The integer that a small file holds, or ``None``."""
     try:

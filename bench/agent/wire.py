@@ -96,8 +96,10 @@ of the board's CLOCK_MONOTONIC:
 ``cooldown`` t_ns, reached (bool), took_s, wanted_c, temperature_c (hottest zone, null: none can be
              read, then nothing was waited for)
 ``step``     case, onset_ns, window_ns [t0, t1], trace: a load sets in at onset_ns
-``stopping`` t_ns, reason ("target"|"settled"|"max-rounds"|"max-time"), rounds, half_widths {case:
-             relative half-width|null}: see stopping.py; once per group, for the cases left in it
+``stopping`` t_ns, reason ("target"|"loads"|"settled"|"max-rounds"|"max-time"), rounds,
+             half_widths {case: relative half-width|null}: see stopping.py; half-widths are as the
+             host reports them (from three loads on, the loads are the batches); once per group, for
+             the cases left in it
 ``checkpoint`` t_ns, until_ns: nothing is measured in between; the host may look
 ``end``      t_ns, reason ("finished"|"stopped")
 
@@ -110,9 +112,11 @@ from there on; with several loads each load takes its share of them, so that ind
 over the whole job.
 
 Checkpoints come at the announced moment: ``next_checkpoint_s`` of ``start`` and ``status`` is the
-time from now until the next one, null when the job is expected to end before (or must not be
-interrupted, as under ``sustain_s``). What does not fit in before it waits until after it. Another
-one follows ``procedure.checkpoint_every_s`` later, if the job then still takes longer than that.
+time from now until the next one, null when the job will end before (or must not be interrupted, as
+under ``sustain_s``). What does not fit in before it waits until after it. Another one follows
+``procedure.checkpoint_every_s`` later, if the job then still takes longer than that. Expected times
+count the least number of latency rounds and those that are being taken beyond it; as long as there
+may be more, the expected end is a checkpoint too, so that a job that goes on is asked there.
 
 Just before a latency round there are untimed inferences (schedule.LEAD_S): caches still hold
 another model.

@@ -7,20 +7,23 @@ How certain it is: :mod:`bench.analysis.budget`. Whether the sensor can be trust
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.analysis.aliasing import aliasing_share
+from bench.analysis.aliasing import aliasing_share, locked_harmonics
 from bench.analysis.budget import Budget, uncertainty_budget
 from bench.analysis.lag import Lag, choose_lag
-from bench.analysis.refresh import hold_s, read_time_s, refresh_s, smallest_change_w
+from bench.analysis.phase_fit import PhaseFit, fit_phases
+from bench.analysis.phases import Phases, phases_in
+from bench.analysis.refresh import hold_s, read_time_s, refresh_s, step_w
 from bench.analysis.sensor import is_stale, is_too_slow, nonsense_readings
 from bench.analysis.times import inferences_in, load_end_ns
 from bench.analysis.trace import WindowEnergy, window_energy
 from bench.figures import EnergyStats
 from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
 from bench.records import PowerSource
+from bench.status import Source
 
 ENERGY_KINDS = ("energy", "sustain")
 
@@ -34,7 +37,7 @@ class EnergyResult:
     net energy from idle drift, relative to the net energy; ``unusable``: rounds whose gaps were
     too long to give an energy; ``nonsense``: readings that no board can have; ``stale``: the
     reading never changes; ``too_slow``: it changes too rarely for the windows; ``aliasing_share``:
-    how far mean power could be off because readings meet inferences at uneven phases.
+    how far mean power could be off because readings never show some phases of the inferences.
     """
 
     stats: EnergyStats | None
@@ -82,13 +85,20 @@ def energy_result(
         if window.energy_j is not None
     ]
     used = [item for item in used if item.inputs > 0]
+    phases = _phases(used, power, held_s)
+    fit = None
+    # A held value is dated by the reading that shows it first, which is too coarse for a phase.
+    if phases and held_s == 0:
+        fit = fit_phases(phases, lag.lag_s or 0.0, locked_harmonics(phases))
+    if fit is not None:
+        used = _without_uneven_phases(used, fit)
     traces = [item.trace for item in taken if item.trace is not None]
     # A sensor that shows 0 W all along has measured nothing.
     dead = all((item.window.energy_j or 0.0) <= 0 for item in used)
     stats = drift_share = None
     if used and not dead:
-        resolution_w = power.resolution_w or smallest_change_w(steady, power.total)
-        stats = _stats(used, idle, power, lag, held_s, traces, resolution_w)
+        resolution_w = _resolution_w(power, [*steady, *traces])
+        stats = _stats(used, idle, power, lag, held_s, traces, resolution_w, fit)
         drift_j = stats.uncertainty_parts_j.get("idle_drift")
         drift_share = drift_j / abs(stats.net_j) if drift_j is not None and stats.net_j else None
     return EnergyResult(
@@ -101,7 +111,7 @@ def energy_result(
         nonsense=nonsense_readings(traces, power),
         stale=is_stale(windows, traces, steady, power) or (bool(used) and dead),
         too_slow=is_too_slow(windows, power, held_s),
-        aliasing_share=aliasing_share(taken, power.total, held_s),
+        aliasing_share=aliasing_share(phases, lag.lag_s or 0.0),
         idle_drift_share=drift_share,
     )
 
@@ -126,6 +136,32 @@ def _window(item: Round, power: PowerSource, lag_s: float | None, held_s: float)
     return window_energy(item.trace, power.total, (start_ns, stop_ns), lag_s, held_s)
 
 
+def _resolution_w(power: PowerSource, traces: Sequence[PowerTrace]) -> float | None:
+    """Return one step of a power reading; 0 where there is none, ``None`` when it is not known."""
+    if power.unit == "J" or power.source is Source.ESTIMATED:
+        return 0.0
+    return power.resolution_w or step_w(traces, power.total)
+
+
+def _phases(used: Sequence[_Used], power: PowerSource, held_s: float) -> list[Phases]:
+    """Return the phases of the rounds that have any: all of them, or none (a counter)."""
+    found = [phases_in(item.round, item.window, power.total, held_s) for item in used]
+    return [phases for phases in found if phases is not None]
+
+
+def _without_uneven_phases(used: Sequence[_Used], fit: PhaseFit) -> list[_Used]:
+    """Return the rounds with the energy that evenly met phases would have given."""
+    corrected = []
+    for item, integral_j, edge_j in zip(used, fit.integral_j, fit.edge_j, strict=True):
+        window = replace(
+            item.window,
+            energy_j=(item.window.energy_j or 0.0) - float(integral_j + edge_j),
+            uncorrected_j=(item.window.uncorrected_j or 0.0) - float(integral_j),
+        )
+        corrected.append(replace(item, window=window))
+    return corrected
+
+
 def _gap_share(item: Round, window: WindowEnergy) -> float:
     assert item.window_ns is not None
     return window.gap_s / ((item.window_ns[1] - item.window_ns[0]) * 1e-9)
@@ -143,6 +179,7 @@ def _stats(
     held_s: float,
     traces: Sequence[PowerTrace],
     resolution_w: float | None,
+    fit: PhaseFit | None,
 ) -> EnergyStats:
     inputs = np.array([item.inputs for item in used])
     span_s = np.array([item.window.span_s for item in used])
@@ -169,6 +206,7 @@ def _stats(
         drift_w,
         resolution_w,
         lag,
+        fit,
     )
     return EnergyStats(
         gross_j=float(gross_j.mean()),

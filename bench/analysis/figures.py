@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.analysis.budget import SENSOR_PARTS
 from bench.records import Trial
 from bench.status import Reason, Source, Status, Verdict
 
@@ -37,13 +38,18 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """``better`` and ``worse`` are the words for less and more of it."""
+    """``better`` and ``worse`` are the words for less and more of it.
+
+    ``shifts``: whether what the machine is like during a run shifts it for the whole run, so that
+    the intervals of two runs do not tell all of their difference.
+    """
 
     name: str
     unit: str
     better: str
     worse: str
     figure: Callable[[Trial], Figure]
+    shifts: bool = False
 
 
 def _problem(verdict: Verdict) -> str:
@@ -80,7 +86,7 @@ def _energy(trial: Trial) -> Figure:
         if item.gross_j is not None and item.gross_j > 0
     }
     parts = stats.uncertainty_parts_j
-    sensor_j = np.sqrt(sum(parts.get(name, 0.0) ** 2 for name in ("quantisation", "lag", "gaps")))
+    sensor_j = np.sqrt(sum(parts.get(name, 0.0) ** 2 for name in (*SENSOR_PARTS, "gaps")))
     statistical_j = parts.get("statistical")
     return Figure(
         stats.gross_j,
@@ -111,8 +117,8 @@ def _size(trial: Trial) -> Figure:
 
 
 QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("latency", "s", "faster", "slower", _latency),
-    Quantity("energy", "J", "lower", "higher", _energy),
+    Quantity("latency", "s", "faster", "slower", _latency, shifts=True),
+    Quantity("energy", "J", "lower", "higher", _energy, shifts=True),
     Quantity(
         "memory",
         "B",

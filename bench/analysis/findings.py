@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.analysis.board_findings import Finding, board_findings, temperature_rise
+from bench.analysis.budget import SENSOR_PARTS
 from bench.analysis.energy import EnergyResult
 from bench.analysis.sensor import MIN_UPDATES
 from bench.analysis.stats import MIN_ROUNDS_FOR_INTERVAL
@@ -25,10 +26,11 @@ MAX_GAP_SHARE = 0.01
 """Share of a window without readings above which the energy has ``sensor-gaps``."""
 
 MAX_ALIASING = 0.02
-"""How far uneven phases may put mean power off before the energy is flagged."""
+"""How far phases never seen may put mean power off before the energy is flagged."""
 
 _STOPPING_WORDS = {
     "settled": "more rounds within the limits would not have helped",
+    "loads": "it differs between fresh loads, which only more of them average out (--loads)",
     "max-rounds": "the largest number of rounds was reached",
     "max-time": "the time was up",
 }
@@ -64,9 +66,9 @@ def latency_findings(
             )
         )
         return found
-    # The interval need not be symmetric about the pooled median: its wider side counts.
-    wider_s = max(latency.p50_high_s - latency.p50_s, latency.p50_s - latency.p50_low_s)
-    half_width = wider_s / latency.p50_s
+    # Relative to the middle on the logarithmic scale, as the rule that ends the rounds has it.
+    half_width = (latency.p50_high_s - latency.p50_low_s) / 2
+    half_width /= float(np.sqrt(latency.p50_high_s * latency.p50_low_s))
     if half_width > procedure.target_ci:
         stopped = _STOPPING_WORDS.get(str((recording.stopping or {}).get("reason")), "")
         found.append(
@@ -187,21 +189,14 @@ def _too_slow_words(stats: EnergyStats) -> str:
 
 
 def _aliasing_findings(result: EnergyResult) -> list[Finding]:
-    """Return that readings may have met always the same part of the inferences.
-
-    Phases at random are uneven by chance too; that scatters the rounds and is in the statistical
-    part, so only what goes beyond it counts.
-    """
+    """Return that readings never show some part of the inferences."""
     stats = result.stats
     if stats is None or result.aliasing_share <= MAX_ALIASING:
         return []
-    statistical_j = stats.uncertainty_parts_j.get("statistical", 0.0)
-    if result.aliasing_share * abs(stats.gross_j) <= statistical_j:
-        return []
     words = (
-        f"readings of {stats.sensor} meet the inferences at uneven phases while power swings: "
-        f"the energy may be off by {result.aliasing_share:.1%}; change the sampling period "
-        "(power.period_s in devices.yaml)"
+        f"readings of {stats.sensor} meet the inferences at always the same phases: if power "
+        f"swings in between, the energy may be off by {result.aliasing_share:.0%}; change the "
+        "sampling period (power.period_s in devices.yaml)"
     )
     return [(Reason.ALIASING, words)]
 
@@ -214,7 +209,13 @@ def _uncertainty_findings(stats: EnergyStats) -> list[Finding]:
     if statistical is None:
         words = "one energy round does not show how much energy varies"
         return [(Reason.CI_WIDE, words)]
-    sensor = float(np.hypot(parts.get("lag", 0.0), parts.get("quantisation", 0.0)))
+    if "quantisation" not in parts:
+        words = (
+            f"the uncertainty of the energy is unknown: neither the settings of {stats.sensor} nor "
+            "its readings show how fine its steps are"
+        )
+        return [(Reason.CI_WIDE, words)]
+    sensor = float(np.linalg.norm([parts.get(name, 0.0) for name in SENSOR_PARTS]))
     gaps = parts.get("gaps", 0.0)
     total = float(np.sqrt(statistical**2 + sensor**2 + gaps**2))
     if total <= MAX_ENERGY_UNCERTAINTY * size:

@@ -16,6 +16,9 @@ HELD_PERIODS = 2.5
 MAX_RESOLUTION = 0.1
 """A change by more than this share of the power is one of the load."""
 
+RARE_CHANGES = 1.0
+"""Changes as small as this percentage of them are rare."""
+
 MIN_CHANGES = 4
 REGULAR = 0.25
 """How far refreshes may lie off whole multiples of their interval (relative to it, on average);
@@ -71,19 +74,28 @@ def hold_s(traces: Sequence[PowerTrace], total: Sequence[str]) -> float:
     return held_s if float(off.mean()) < REGULAR / 2 else 0.0
 
 
-def smallest_change_w(traces: Sequence[PowerTrace], total: Sequence[str]) -> float | None:
-    """Return the smallest change of a power reading: its resolution, where nothing tells that.
+def step_w(traces: Sequence[PowerTrace], total: Sequence[str]) -> float | None:
+    """Return one step of a power reading as its changes show it, where nothing else tells.
 
-    ``None`` when the readings change only by steps of the load.
+    The smallest changes that are not quite rare: a wobble of the supply, whose product with the
+    current is shown, now and then gives smaller ones. Rails are rounded one by one, so their steps
+    add. ``None`` when the readings of a rail change only by steps of the load.
     """
-    smallest = []
+    steps = [_channel_step_w(traces, name) for name in total]
+    known = [step for step in steps if step is not None]
+    return sum(known) if known and len(known) == len(steps) else None
+
+
+def _channel_step_w(traces: Sequence[PowerTrace], channel: str) -> float | None:
+    found = []
     for trace in traces:
-        if trace.unit == "W":
-            values = good_readings(trace, total)[1]
+        if trace.unit == "W" and channel in trace.channels:
+            values = good_readings(trace, [channel])[1]
             changes = np.abs(np.diff(values))
-            changes = changes[(changes > 0) & (changes < MAX_RESOLUTION * np.abs(values).max())]
-            smallest += [float(changes.min())] if changes.size else []
-    return min(smallest, default=None)
+            largest = MAX_RESOLUTION * float(np.abs(values).max(initial=0.0))
+            found.append(changes[(changes > 0) & (changes < largest)])
+    changes = np.concatenate(found) if found else np.array([])
+    return float(np.percentile(changes, RARE_CHANGES)) if changes.size else None
 
 
 def good_readings(

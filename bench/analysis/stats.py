@@ -9,43 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtrit
 
+from bench.analysis.batches import batch_means, mean_half_width
 from bench.analysis.tails import tails
 from bench.analysis.times import load_end_ns, mean_wait_s
 from bench.figures import LatencyStats
 from bench.recordings import Round
 
 MIN_ROUNDS_FOR_INTERVAL = 3
-
-MIN_LOADS_AS_BATCHES = 3
-"""Fresh loads from which they, and not their rounds, are the batches of an interval."""
-
-
-def t_factor(count: int) -> float:
-    """Return Student's 97.5 % quantile for the mean of ``count`` >= 2 values."""
-    return float(stdtrit(count - 1, 0.975))
-
-
-def mean_half_width(values: NDArray[np.float64]) -> float:
-    """Return the half-width of the 95 % t-interval of the mean of ``values`` (at least 2)."""
-    return t_factor(values.size) * float(values.std(ddof=1)) / float(np.sqrt(values.size))
-
-
-def batch_means(
-    values: NDArray[np.float64], loads: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], str]:
-    """Return independent batches of figures that were taken one per round, and what they are.
-
-    A fresh load shifts a figure for as long as it lasts, so with at least 3 loads their means are
-    the batches (``loads``). With fewer the rounds are (``rounds``): what a load shifts is then
-    not in their spread.
-    """
-    numbers = np.unique(loads)
-    if numbers.size < MIN_LOADS_AS_BATCHES:
-        return values, "rounds"
-    return np.array([values[loads == number].mean() for number in numbers]), "loads"
 
 
 def median_interval_s(rounds: Sequence[Round]) -> tuple[float, float] | None:
@@ -77,14 +48,14 @@ def latency_stats(
     samples_s = np.concatenate([item.durations_ns for item in used]) * 1e-9
     p50_s = float(np.median(samples_s))
     interval = median_interval_s(used)
+    loads = np.array([item.load for item in used])
     method = None
     if interval is not None:
         # With many slow rounds the mean of the logs can lie off the median of all samples; the
         # interval is widened to hold the figure it belongs to.
         interval = min(interval[0], p50_s), max(interval[1], p50_s)
-        loads = np.array([item.load for item in used])
         _, method = batch_means(np.zeros(loads.size), loads)
-    tail = tails([item.durations_ns for item in used])
+    tail = tails([item.durations_ns for item in used], loads)
     waits_s = [wait_s for item in used if (wait_s := mean_wait_s(item)) is not None]
     return LatencyStats(
         samples=samples_s.size,

@@ -1,7 +1,9 @@
 """Percentiles of the latency with 95 % intervals.
 
 Of independent samples, order statistics bound a percentile without any assumption on the
-distribution. Correlated ones (lag-1 above ``MAX_LAG1``) need a bootstrap that draws whole rounds.
+distribution. Where neighbours correlate (lag-1 above ``MAX_LAG1``), ranks are taken for as many
+independent samples as the scatter between rounds shows all of them to be worth. With three or more
+fresh loads, the percentiles of the loads are the batches of a t-interval.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 from scipy.stats import binom
 
+from bench.analysis.batches import loads_are_batches, mean_half_width
 from bench.analysis.independence import independence
 from bench.figures import Interval
 
@@ -22,12 +25,12 @@ MIN_SAMPLES = {90: 36, 95: 72, 99: 368}
 a two-sided 95 % interval."""
 
 MAX_LAG1 = 0.1
-"""Autocorrelation of neighbours above which order statistics no longer hold."""
+"""Autocorrelation of neighbours above which single samples are not the unit of ranks."""
 
-MIN_ROUNDS_FOR_BOOTSTRAP = 10
+MIN_ROUNDS = 10
+"""Fewest rounds whose scatter says what correlated samples are worth."""
 
-_DRAWS = 2000
-_GRID = 2000
+Samples = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Tails:
     """Percentiles in seconds by percent, without an entry where samples are too few, and their
     intervals, without an entry where too few of them are independent.
 
-    ``method``: ``order-statistic`` or ``block-bootstrap``, ``None`` when no interval is given.
+    ``method``: ``order-statistic``, ``rounds`` or ``loads``, ``None`` when no interval is given.
     """
 
     percentile_s: dict[int, float]
@@ -45,30 +48,40 @@ class Tails:
     effective: float | None
 
 
-def tails(rounds: Sequence[NDArray[np.int64]], seed: int = 1) -> Tails:
-    """Return p90, p95 and p99 of the samples (nanoseconds) of some rounds."""
+def tails(rounds: Sequence[Samples], loads: NDArray[np.int64]) -> Tails:
+    """Return p90, p95 and p99 of the samples (nanoseconds) of some rounds.
+
+    ``loads``: number of the fresh load of each round.
+    """
     samples_s = np.asarray(np.sort(np.concatenate(rounds)) * 1e-9, dtype=np.float64)
     worth = independence(rounds)
     effective = float(samples_s.size) if worth is None else worth.effective
-    values_s = {
+    percentile_s = {
         percent: float(np.percentile(samples_s, percent))
         for percent, least in MIN_SAMPLES.items()
         if samples_s.size >= least
     }
-    known = [percent for percent in values_s if effective >= MIN_SAMPLES[percent]]
-    intervals: dict[int, Interval] = {}
-    method = None
-    if known and (worth is None or worth.lag1 <= MAX_LAG1):
+    found: dict[int, Interval | None] = {}
+    method = ""
+    known = [percent for percent in percentile_s if effective >= MIN_SAMPLES[percent]]
+    if loads_are_batches(loads):
+        method = "loads"
+        each = [
+            [samples for samples, load in zip(rounds, loads, strict=True) if load == number]
+            for number in np.unique(loads)
+        ]
+        found = {p: load_interval(each, p, value_s) for p, value_s in percentile_s.items()}
+    elif worth is None or worth.lag1 <= MAX_LAG1:
         method = "order-statistic"
-        intervals = {p: order_statistic_interval(samples_s, p / 100, effective) for p in known}
-    elif known and len(rounds) >= MIN_ROUNDS_FOR_BOOTSTRAP:
-        method = "block-bootstrap"
-        found = _bootstrap_intervals(rounds, [percent / 100 for percent in known], seed)
-        intervals = dict(zip(known, found, strict=True))
+        found = {p: order_statistic_interval(samples_s, p / 100, effective) for p in known}
+    elif len(rounds) >= MIN_ROUNDS:
+        method = "rounds"
+        found = {p: round_interval(rounds, samples_s, p) for p in known}
+    interval_s = {p: interval for p, interval in found.items() if interval is not None}
     return Tails(
-        values_s,
-        intervals,
-        method,
+        percentile_s,
+        interval_s,
+        method if interval_s else None,
         None if worth is None else worth.lag1,
         None if worth is None else effective,
     )
@@ -92,34 +105,54 @@ def order_statistic_interval(
     return Interval(low=float(sorted_s[first - 1]), high=float(sorted_s[last - 1]))
 
 
-def _bootstrap_intervals(
-    rounds: Sequence[NDArray[np.int64]], shares: Sequence[float], seed: int
-) -> list[Interval]:
-    """Return percentile intervals from drawing whole rounds with replacement.
+def round_interval(
+    rounds: Sequence[Samples], sorted_s: NDArray[np.float64], percent: int
+) -> Interval | None:
+    """Return order statistics at the ranks that the scatter between the rounds allows.
 
-    The quantile of each draw is read off a grid of values in the upper part of the distribution:
-    how many samples of a round lie at or below each of them is counted once. A bootstrap of few
-    blocks is too narrow, as a normal interval of few values is: its reach on either side of the
-    estimate is stretched by t/1.96 · √(R/(R − 1)) for R rounds.
+    The share of samples above the percentile differs from round to round; the variance of the
+    whole share, from the R rounds, says how many independent samples would know it as well. That
+    number shrinks by (1.96/t)² for what the variance itself is uncertain, with the degrees of
+    freedom 2·(R − 1)/(κ − 1) for the kurtosis κ of the rounds' deviations, at most R − 1 (Korn and
+    Graubard, Survey Methodology 24, 1998, for the ranks; Satterthwaite for the freedom). ``None``
+    when it is too small for an upper bound.
     """
-    values = np.sort(np.concatenate(rounds))
-    above = values[int(values.size * max(0.0, 1 - 3 * (1 - min(shares)))) :]
-    grid = np.unique(above[np.linspace(0, above.size - 1, min(_GRID, above.size)).astype(int)])
-    below = np.array([np.searchsorted(np.sort(item), grid, side="right") for item in rounds])
+    limit_ns = float(np.percentile(np.concatenate(rounds), percent))
     sizes = np.array([item.size for item in rounds])
-    draw = np.random.default_rng(seed).integers(len(rounds), size=(_DRAWS, len(rounds)))
-    counts = np.zeros((_DRAWS, len(rounds)))
-    np.add.at(counts, (np.arange(_DRAWS)[:, None], draw), 1)
-    reached = counts @ below
-    wanted = counts @ sizes
+    above = np.array([np.count_nonzero(item > limit_ns) for item in rounds])
+    share = above.sum() / sizes.sum()
+    deviations = above - share * sizes
+    squares = float(np.square(deviations).sum())
+    if squares == 0:
+        return order_statistic_interval(sorted_s, percent / 100, sorted_s.size)
     few = len(rounds) - 1
-    stretch = float(stdtrit(few, 0.975)) / 1.96 * np.sqrt((few + 1) / few)
-    found = []
-    for share in shares:
-        position = np.argmax(reached >= share * wanted[:, None], axis=1)
-        centre = float(np.percentile(values, 100 * share))
-        low, high = np.percentile(grid[position], [2.5, 97.5], method="nearest")
-        low_ns = max(float(values[0]), centre - stretch * (centre - float(low)))
-        high_ns = centre + stretch * (float(high) - centre)
-        found.append(Interval(low=low_ns * 1e-9, high=high_ns * 1e-9))
-    return found
+    variance = (few + 1) / few * squares / sizes.sum() ** 2
+    kurtosis = len(rounds) * float(np.power(deviations, 4).sum()) / squares**2
+    freedom = min(float(few), 2 * few / max(kurtosis - 1, 1e-9))
+    penalty = (float(ndtri(0.975)) / float(stdtrit(max(1.0, freedom), 0.975))) ** 2
+    effective = penalty * share * (1 - share) / variance
+    if effective < MIN_SAMPLES[percent]:
+        return None
+    return order_statistic_interval(sorted_s, percent / 100, effective)
+
+
+def load_interval(
+    rounds_by_load: Sequence[Sequence[Samples]], percent: int, centre_s: float
+) -> Interval | None:
+    """Return the t-interval over the logarithms of the percentiles of the fresh loads.
+
+    It is about the percentile within a load, on average over loads, and widened, if needed, to hold
+    ``centre_s``, the percentile of all samples. ``None`` when a load has too few samples for the
+    percentile, or all loads together too few that are independent within their load.
+    """
+    each = [np.concatenate(rounds) for rounds in rounds_by_load]
+    worth = [independence(rounds) for rounds in rounds_by_load]
+    effective = sum(1.0 if item is None else item.effective for item in worth)
+    if min(min(item.size for item in each), effective) < MIN_SAMPLES[percent]:
+        return None
+    logs = np.log([float(np.percentile(item, percent)) * 1e-9 for item in each])
+    centre, half_width = float(logs.mean()), mean_half_width(logs)
+    return Interval(
+        low=min(centre_s, float(np.exp(centre - half_width))),
+        high=max(centre_s, float(np.exp(centre + half_width))),
+    )

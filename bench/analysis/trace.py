@@ -16,12 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.plausible import plausible
 from bench.recordings import PowerTrace
+
+Values = TypeVar("Values", np.float64, np.complex128)
 
 GAP_PERIODS = 3.0
 """Readings further apart than this many sampling periods have a gap between them."""
@@ -163,6 +166,18 @@ def updates(
     return points_s[order], points[order]
 
 
+def cut(
+    t_s: NDArray[np.float64], values: NDArray[Values], low_s: float, high_s: float
+) -> tuple[NDArray[np.float64], NDArray[Values]]:
+    """Return ``(t_s, values)`` between two times, with interpolated values at both of them."""
+    between = (t_s > low_s) & (t_s < high_s)
+    low, high = np.interp([low_s, high_s], t_s, values)
+    return (
+        np.concatenate(([low_s], t_s[between], [high_s])),
+        np.concatenate(([low], values[between], [high])),
+    )
+
+
 def _integrated(
     t_s: NDArray[np.float64],
     power_w: NDArray[np.float64],
@@ -184,13 +199,10 @@ def _integrated(
         return WindowEnergy(window_ns, None, None, gap_s=gap_s, longest_gap_periods=longest)
     if hold_s > 0:
         t_s, power_w = updates(t_s, power_w, hold_s)
-    low_w, high_w = np.interp([low_s, high_s], t_s, power_w)
-    between = (t_s > low_s) & (t_s < high_s)
-    x_s = np.concatenate(([low_s], t_s[between], [high_s]))
-    y_w = np.concatenate(([low_w], power_w[between], [high_w]))
-    jumps_w = np.abs(np.diff(power_w[between]))
+    x_s, y_w = cut(t_s, power_w, low_s, high_s)
+    jumps_w = np.abs(np.diff(power_w[(t_s > low_s) & (t_s < high_s)]))
     uncorrected_j = float(np.trapezoid(y_w, x_s))
-    change_w = float(high_w - low_w)
+    change_w = float(y_w[-1] - y_w[0])
     return WindowEnergy(
         _part_ns(window_ns, low_s, high_s),
         uncorrected_j + lag_s * change_w,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bench.analysis.compare import Outcome, compare, overall
+from bench.analysis.compare import BETWEEN_RUNS, Outcome, compare, overall
 from bench.analysis.conditions import Subject, match, subject
 from bench.analysis.figures import QUANTITIES
 from bench.cli import options
@@ -66,6 +66,13 @@ class Percent(click.ParamType[float]):
     help="A change within it counts as none.",
 )
 @click.option(
+    "--between-runs",
+    type=Percent(),
+    default=f"{BETWEEN_RUNS:.0%}",
+    show_default=True,
+    help="Allowed for what shifts latency and energy between runs; 0 declines it.",
+)
+@click.option(
     "--fail-on",
     type=options.CommaList(),
     default="latency,energy",
@@ -87,6 +94,7 @@ def compare_command(
     a: str,
     b: str,
     margin: float,
+    between_runs: float,
     fail_on: tuple[str, ...],
     style: str,
     explain: bool,
@@ -96,15 +104,20 @@ def compare_command(
     """Compare run A with run B, or two cases.
 
     A and B are runs (an id or a folder), or single cases of runs: RUN#t001, or RUN#TEXT where TEXT
-    is a part of the name of just one case. #TEXT alone as B means a case of A's run. Exit code: 0
-    same or better, 1 worse, 2 wrong usage, 3 inconclusive.
+    is a part of the name of just one case. #TEXT alone as B means a case of A's run.
+
+    Cases of one run are compared round by round. Two runs also differ by what lasts for a whole run
+    (temperature, other users, where a process lies in memory), which neither of them shows:
+    --between-runs allows for it.
+
+    Exit code: 0 same or better, 1 worse, 2 wrong usage, 3 inconclusive.
     """
     unknown = [name for name in fail_on if name not in _NAMES]
     if unknown:
         raise ConfigError(f"--fail-on: no quantity {unknown[0]!r}; there is {', '.join(_NAMES)}")
     if b.startswith("#"):
         b = a.rpartition("#")[0] + b if "#" in a else a + b
-    found = _compared(a, b, margin, fail_on, results_dir)
+    found = _compared(a, b, margin, between_runs, fail_on, results_dir)
     _print(found, "json" if as_json else style)
     if explain:
         for line in explanation(found):
@@ -113,7 +126,12 @@ def compare_command(
 
 
 def _compared(
-    a: str, b: str, margin: float, fail_on: tuple[str, ...], results_dir: Path
+    a: str,
+    b: str,
+    margin: float,
+    between_runs: float,
+    fail_on: tuple[str, ...],
+    results_dir: Path,
 ) -> Comparison:
     """Pair the cases of both sides and compare each pair."""
     left, right = _subjects(a, results_dir), _subjects(b, results_dir)
@@ -137,9 +155,10 @@ def _compared(
         raise ConfigError(
             f"A and B have no case in common: {names}; name one case of each as RUN#CASE"
         )
-    cases = tuple(compare(one, two, margin) for one, two in pairs)
+    cases = tuple(compare(one, two, margin, between_runs) for one, two in pairs)
     return Comparison(
         margin=margin,
+        between_runs=between_runs,
         decisive=fail_on,
         outcome=overall(cases, fail_on),
         cases=cases,

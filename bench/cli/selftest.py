@@ -23,7 +23,8 @@ def selftest(only: str | None, as_json: bool) -> int:
     """Prove the measuring code on known truths: no board, under two minutes.
 
     Prints what is reported against what is true. Estimators that are known to be wrong run beside
-    it and must miss a budget. Exit code 1 when a budget is missed or a wrong estimator is not.
+    it and must miss a budget. Exit code 1 when a budget is missed, stated intervals hold the truth
+    too rarely, or a wrong estimator misses no budget.
     """
     findings: list[Finding] = []
     if not as_json:

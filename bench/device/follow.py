@@ -13,7 +13,7 @@ from bench.errors import AgentError
 # A board that is late is asked how much longer it needs, but not more often than this: every
 # question starts a program there.
 LEAST_WAIT_S = 5.0
-# A job that takes this many times what was announced, and this much more, will never end.
+# A job that takes this many times what it last announced, and this much more, will never end.
 PATIENCE = 3.0
 PATIENCE_S = 600.0
 CHECKPOINT_DELAY_S = 0.5
@@ -29,17 +29,17 @@ def follow(
 ) -> str:
     """Wait until a job has ended and return how: ``finished``, ``dead`` or ``stopped``.
 
-    The link is silent until the announced end, or the announced checkpoint before it, when
-    nothing is measured. A job that is not done by then tells how much longer it takes (``late``
-    is called with it) and is left alone again. When ``cancel`` is
-    set, the board is asked to stop after the round it is in.
+    The link is silent until the announced checkpoint, when nothing is measured, or where there is
+    none until the announced end. A job that is not done by then tells how much longer it takes
+    (``late`` is called with it) and is left alone again. When ``cancel`` is set, the board is asked
+    to stop after the round it is in.
 
     Raises:
         TransportError: the link failed and could not be made again.
         AgentError: the job did not end for so long that it never will.
     """
     wait_s = _until_look_s(started.expected_s, started.next_checkpoint_s)
-    give_up_s = time.monotonic() + PATIENCE * started.expected_s + PATIENCE_S
+    give_up_s = _give_up_s(started.expected_s)
     while True:
         transport.quiet(True)
         cancelled = cancel.wait(wait_s)
@@ -54,11 +54,17 @@ def follow(
             raise AgentError(f"job {job_id} hangs: it was to take {started.expected_s:.0f} s")
         remaining_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
         late(remaining_s)
-        wait_s = _until_look_s(remaining_s, status["next_checkpoint_s"])
+        checkpoint_s = status["next_checkpoint_s"] or None
+        if checkpoint_s is not None:
+            # Only a job that lives announces a time to come, and it may go on for longer.
+            give_up_s = max(give_up_s, _give_up_s(remaining_s))
+        wait_s = _until_look_s(remaining_s, checkpoint_s)
 
 
 def _until_look_s(remaining_s: float, checkpoint_s: float | None) -> float:
     """Return the seconds until the next look; a checkpoint is looked at soon after it began."""
-    if checkpoint_s is None:
-        return remaining_s
-    return min(remaining_s, checkpoint_s + CHECKPOINT_DELAY_S)
+    return remaining_s if checkpoint_s is None else checkpoint_s + CHECKPOINT_DELAY_S
+
+
+def _give_up_s(remaining_s: float) -> float:
+    return time.monotonic() + PATIENCE * remaining_s + PATIENCE_S

@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from bench.analysis.batches import MIN_LOADS_AS_BATCHES
 from bench.analysis.compare import CaseComparison, Outcome, QuantityComparison
 from bench.report import format as fmt
 
@@ -27,11 +28,13 @@ _STYLES = {
 class Comparison:
     """What ``bench compare`` found.
 
-    ``margin`` is relative; ``decisive``: the quantities that decide on ``outcome``; ``only_a`` and
-    ``only_b``: cases without a partner.
+    ``margin`` is relative, and so is ``between_runs``, what is allowed for what shifts between
+    runs; ``decisive``: the quantities that decide on ``outcome``; ``only_a`` and ``only_b``: cases
+    without a partner.
     """
 
     margin: float
+    between_runs: float
     decisive: tuple[str, ...]
     outcome: Outcome
     cases: tuple[CaseComparison, ...]
@@ -115,6 +118,7 @@ def explanation(comparison: Comparison) -> list[str]:
     for case in comparison.cases:
         how = "round by round" if case.paired else "by their intervals"
         lines.append(f"{case.label}: {case.a} against {case.b}, compared {how}")
+        lines += _limits(case, comparison.between_runs)
         lines += [f"  differs: {item.name}: {item.a} → {item.b}" for item in case.differences]
         for item in case.quantities:
             method = f" ({item.method})" if item.method else ""
@@ -122,9 +126,32 @@ def explanation(comparison: Comparison) -> list[str]:
     return [fmt.plain(line) for line in lines]
 
 
+def _limits(case: CaseComparison, between_runs: float) -> list[str]:
+    """Return what the intervals do not show, or show only by an allowance."""
+    allowed = any(item.between_runs is not None for item in case.quantities)
+    if allowed:
+        return [
+            f"  what shifts a whole run (state of the machine, fresh loads) is allowed for by "
+            f"±{100 * between_runs:.3g} % (95 %), combined in quadrature with both intervals"
+        ]
+    if not case.paired:
+        return ["  what shifts a whole run is not in the intervals (--between-runs 0)"]
+    if case.loads is not None and case.loads < MIN_LOADS_AS_BATCHES:
+        return [
+            f"  one process per case and load, {case.loads} of them: what a fresh load shifts is "
+            f"not in the interval (bench run --loads {MIN_LOADS_AS_BATCHES} or more takes it in)"
+        ]
+    return []
+
+
 def remarks(comparison: Comparison) -> list[str]:
     """Return what a reader of the figures must know besides them."""
     found = []
+    if any(item.between_runs is not None for case in comparison.cases for item in case.quantities):
+        found.append(
+            f"intervals across runs allow ±{100 * comparison.between_runs:.3g} % for what shifts "
+            "between runs (--between-runs); a smaller change shows between cases of one run"
+        )
     for case in comparison.cases:
         if case.differences:
             words = ", ".join(f"{item.name} {item.a} → {item.b}" for item in case.differences)

@@ -16,8 +16,10 @@ _PARTS = {
     "statistical": "scatter of the rounds",
     "quantisation": "steps of the sensor",
     "lag": "lag of the sensor",
+    "phases": "power within an inference",
     "gaps": "missing readings",
     "idle_drift": "drift of idle power (net)",
+    "idle_quantisation": "steps of the sensor at idle (net)",
     "statistical_net": "scatter of the rounds (net)",
 }
 _LAG_FROM = {
@@ -28,12 +30,15 @@ _LAG_FROM = {
 _STOPPING = {
     "target": "the wanted precision was reached",
     "settled": "more rounds would not have reached the wanted precision",
+    "loads": "the fresh loads differ, which more rounds would not have changed",
     "max-rounds": "the largest number of rounds was reached",
     "max-time": "the time was up",
 }
 _TAILS = {
     "order-statistic": "order statistics",
-    "block-bootstrap": "bootstrap over rounds, since neighbouring inferences are correlated",
+    "rounds": "order statistics at ranks from the scatter of the rounds, since neighbouring "
+    "inferences are correlated",
+    "loads": "the percentiles of the fresh loads",
 }
 
 

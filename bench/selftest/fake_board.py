@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 SUPPLY_MV = 5050.0
 SHOWN_MV = 5048
 """The supply in whole steps of 8 mV."""
+SHUNT_MOHM = 5
 STEP_MA = 8
-"""40 µV across 5 mΩ."""
+"""40 µV across the shunt."""
 PARTS = np.array([1.0, 0.55, 0.25])
 """Shares of the board's power that its rails carry: the input, which feeds the other two."""
 
@@ -31,7 +32,8 @@ class Layout:
     """Where a kernel puts the chip's files.
 
     ``compatible`` is a board with this layout, ``rails`` its rails (the input first), ``fixed``
-    the files of ``folder`` that do not change, ``varying`` one file per rail that shows its power
+    the files of ``folder`` that do not change, ``shunts`` those of the device tree (paths relative
+    to ``folder``) with the shunts in milliohms, ``varying`` one file per rail that shows its power
     (``in_milliwatts``) or its current. ``averaging``: the files that tell of a low-pass of 0.43 s,
     and of none; empty where the layout does not tell.
     """
@@ -41,6 +43,7 @@ class Layout:
     folder: str
     rails: tuple[str, str, str]
     fixed: Mapping[str, str]
+    shunts: Mapping[str, int]
     varying: tuple[str, str, str]
     in_milliwatts: bool
     averaging: tuple[Mapping[str, str], Mapping[str, str]]
@@ -55,7 +58,11 @@ LAYOUTS = (
         compatible="nvidia,p3450-0000",
         folder="sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0",
         rails=_NANO,
-        fixed={f"rail_name_{i}": name for i, name in enumerate(_NANO)},
+        fixed={
+            **{f"rail_name_{i}": name for i, name in enumerate(_NANO)},
+            **{f"in_voltage{i}_input": str(SHOWN_MV) for i in (0, 1, 2)},
+        },
+        shunts={f"../of_node/channel@{i}/ti,shunt-resistor-mohm": SHUNT_MOHM for i in (0, 1, 2)},
         varying=("in_power0_input", "in_power1_input", "in_power2_input"),
         in_milliwatts=True,
         averaging=({}, {}),
@@ -68,8 +75,9 @@ LAYOUTS = (
         fixed={
             **{f"in{i}_label": name for i, name in enumerate(_ORIN, 1)},
             **{f"in{i}_input": str(SHOWN_MV) for i in (1, 2, 3)},
-            **{f"shunt{i}_resistor": "5000" for i in (1, 2, 3)},
+            **{f"shunt{i}_resistor": str(1000 * SHUNT_MOHM) for i in (1, 2, 3)},
         },
+        shunts={},
         varying=("curr1_input", "curr2_input", "curr3_input"),
         in_milliwatts=False,
         averaging=(
@@ -91,6 +99,9 @@ class FakeBoard:
         averaging = layout.averaging[0 if filtered else 1]
         for name, text in {**layout.fixed, **averaging}.items():
             (folder / name).write_text(text + "\n")
+        for name, shunt_mohm in layout.shunts.items():
+            (folder / name).resolve().parent.mkdir(parents=True)
+            (folder / name).write_bytes(shunt_mohm.to_bytes(4, "big"))
         self._fds = []
         for name in layout.varying:
             (folder / name).write_text("0\n")

@@ -7,7 +7,7 @@ plus the time that a reading takes.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from bench.agent.sensors import ina3221
 from bench.boards import recognise
 from bench.config import PowerSettings
 from bench.power import choose_power
-from bench.recordings import LoadStep, PowerTrace, Round
+from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
 from bench.records import PowerSource
 from bench.selftest.fake_board import UNREADABLE, FakeBoard
 from bench.selftest.waveforms import Waveform
@@ -144,4 +144,20 @@ def load_step(player: Player, wave: Waveform, idle_s: float, load_s: float) -> L
         onset_ns=START_NS,
         window_ns=(int(edges_ns[0]), int(edges_ns[1])),
         trace=player.play(wave, -idle_s, load_s + MARGIN_S),
+    )
+
+
+def idle_line(player: Player, wave: Waveform, where: str, at_s: float, length_s: float) -> IdleLine:
+    """Return the recording of an idle line from ``at_s`` on, of what ``wave`` shows from 0 on."""
+    trace = player.play(wave, 0.0, length_s)
+    later_ns = round(at_s * 1e9)
+    start_ns, stop_ns = to_ns(np.array([at_s + MARGIN_S, at_s + length_s - MARGIN_S]))
+    return IdleLine(
+        where=where,
+        window_ns=(int(start_ns), int(stop_ns)),
+        trace=replace(
+            trace,
+            t_before_ns=trace.t_before_ns + later_ns,
+            t_after_ns=trace.t_after_ns + later_ns,
+        ),
     )

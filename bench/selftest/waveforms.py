@@ -106,6 +106,11 @@ def constant(random: np.random.Generator, length_s: float) -> Waveform:
     return _levels(np.array([0.0, length_s]), np.array([BUSY_W]), before_w=BUSY_W)
 
 
+def idle(random: np.random.Generator, length_s: float) -> Waveform:
+    """A board without load."""
+    return _levels(np.array([0.0, length_s]), np.array([IDLE_W]))
+
+
 def step(random: np.random.Generator, length_s: float) -> Waveform:
     """Idle, then the load sets in at once."""
     return _levels(np.array([0.0, length_s]), np.array([BUSY_W]))

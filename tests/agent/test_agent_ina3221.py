@@ -58,6 +58,18 @@ def test_jetpack4_rails_are_read_in_watts(tree: Tree) -> None:
     assert description["problem"] is None
 
 
+def test_jetpack4_takes_the_shunt_from_the_device_tree(tree: Tree) -> None:
+    root = tree(JETPACK4)
+    for number, cell in ((0, b"\0\0\0\5"), (2, b"\0\0\0\0")):
+        channel = root / NANO.lstrip("/") / f"../of_node/channel@{number}"
+        channel.resolve().mkdir(parents=True)
+        (channel / "ti,shunt-resistor-mohm").write_bytes(cell)
+    (description,) = ina3221.describe(str(root), {})
+    steps_w = [channel["resolution_w"] for channel in description["channels"]]
+    # 40 µV across 5 mΩ are 8 mA, at 5 V; the others have no shunt, or none of any use.
+    assert steps_w == [pytest.approx(0.040), None, None]
+
+
 def test_jetpack5_power_is_voltage_times_current_of_the_three_rails_only(tree: Tree) -> None:
     root = tree(JETPACK5)
     assert rails(root) == ["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"]

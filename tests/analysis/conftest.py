@@ -29,9 +29,16 @@ class Make:
         period_s: float = 0.005,
         unit: str = "W",
         channel: str = "VDD_IN",
+        jitter: float = 0.0,
     ) -> PowerTrace:
-        """A trace of a waveform; ``power_w`` is its running energy when ``unit`` is J."""
-        t_s = np.arange(start_s, end_s, period_s)
+        """A trace of a waveform; ``power_w`` is its running energy when ``unit`` is J.
+
+        The periods vary by ``jitter`` of their length to both sides, as the sampler's do.
+        """
+        count = np.arange(start_s, end_s, period_s).size
+        random = np.random.default_rng(round(1000 * start_s))
+        varied = 1 + jitter * random.uniform(-1, 1, count - 1)
+        t_s = start_s + period_s * np.concatenate(([0.0], np.cumsum(varied)))
         t_ns = BOOT_NS + np.round(t_s * S).astype(np.int64)
         values = np.asarray(power_w(t_s), dtype=np.float64)[:, None]
         return PowerTrace((channel,), unit, t_ns - 50_000, t_ns + 50_000, values)
@@ -63,7 +70,7 @@ class Make:
         window = (start_s + 1, start_s + 1 + window_s)
         durations = np.full(round((window_s + 1.5) / latency_s), latency_s)
         if "trace" not in more:
-            more["trace"] = self.trace(power_w, start_s, window[1] + 0.5)
+            more["trace"] = self.trace(power_w, start_s, window[1] + 0.5, jitter=0.2)
         more.setdefault("background", 0.01)
         return self.round(index, "energy", start_s, durations, window_s=window, **more)
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.analysis.compare import Outcome, compare, decide, overall, paired_log_ratio
+from bench.analysis.compare import (
+    BETWEEN_RUNS,
+    Outcome,
+    compare,
+    decide,
+    overall,
+    paired_log_ratio,
+)
 from bench.analysis.conditions import Subject, match
 from bench.figures import ArtifactFacts, EnergyStats, LatencyStats, MemoryStats, RoundFigure
 from bench.records import Case, Trial
@@ -157,10 +164,37 @@ def test_the_interval_and_the_margin_decide(low, high, margin, outcome):
     assert decide(low, high, margin) is outcome
 
 
-def test_across_runs_two_intervals_are_combined():
-    item = found(trial(1, half_width=0.03), trial(1, run_id="later", half_width=0.04))
-    assert item.method == "two intervals"
-    assert np.log(item.high / item.low) / 2 == pytest.approx(0.05, rel=0.01)
+def across(between_runs, quantity="latency", **changes):
+    a, b = trial(1, half_width=0.03), trial(1, run_id="later", half_width=0.04, **changes)
+    result = compare(side(a), side(b), 0.01, between_runs)
+    return next(item for item in result.quantities if item.quantity == quantity)
+
+
+def test_across_runs_two_intervals_are_combined_with_what_shifts_between_runs():
+    declined = across(0.0)
+    assert declined.method == "two intervals"
+    assert np.log(declined.high / declined.low) / 2 == pytest.approx(0.05, rel=0.01)
+    assert declined.between_runs is None
+    allowed = across(0.12)
+    assert np.log(allowed.high / allowed.low) / 2 == pytest.approx(
+        np.hypot(0.05, np.log(1.12)), rel=0.01
+    )
+    assert allowed.between_runs == 0.12
+    assert "±12 % between runs allowed" in allowed.why
+
+
+def test_a_run_that_is_shifted_as_a_whole_is_not_called_different():
+    assert across(0.0, p50_s=0.0107).outcome is Outcome.WORSE
+    assert across(BETWEEN_RUNS, p50_s=0.0107).outcome is Outcome.INCONCLUSIVE
+    assert across(BETWEEN_RUNS, p50_s=0.012).outcome is Outcome.WORSE
+
+
+def test_only_what_a_run_can_shift_gets_the_allowance():
+    assert across(0.05, "energy").between_runs == 0.05
+    for name in ("memory", "peak-memory", "size"):
+        assert across(0.05, name).between_runs is None
+        assert across(0.05, name).high == across(0.0, name).high
+    assert found(trial(1), trial(2)).between_runs is None
 
 
 def test_cases_of_different_groups_were_not_side_by_side():

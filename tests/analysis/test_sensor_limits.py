@@ -7,10 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bench.analysis.aliasing import aliasing_share
 from bench.analysis.energy import energy_result
 from bench.analysis.plausible import plausible
-from bench.analysis.refresh import hold_s, refresh_s
+from bench.analysis.refresh import hold_s, refresh_s, step_w
 from bench.analysis.trace import updates, window_energy
 from bench.analysis.validity import evaluate
 from bench.status import Reason, Source
@@ -110,20 +109,11 @@ def square_rounds(make, period_s, jitter, count=8):
 
 
 def test_a_load_that_repeats_with_the_readings_is_flagged_and_a_jittered_one_is_not(make):
-    locked = aliasing_share(square_rounds(make, 0.02, 0.0, count=3), TOTAL, 0.0)
-    jittered = aliasing_share(square_rounds(make, 0.005, 0.2), TOTAL, 0.0)
-    assert locked > 0.5
-    assert jittered < 0.02
-    result = energy_result(square_rounds(make, 0.005, 0.2), (), make.source(), batch=1)
-    assert result.stats.gross_j == pytest.approx(5.0 * 0.02, rel=0.01)
-
-
-def test_a_smooth_load_is_never_flagged_however_it_is_read(make):
-    rounds = [
-        make.energy_round(i, 20 + 5 * i, lambda t: 5 + 0.2 * (t % 5), latency_s=0.02)
-        for i in range(3)
-    ]
-    assert aliasing_share(rounds, TOTAL, 0.0) < 0.005
+    locked = energy_result(square_rounds(make, 0.02, 0.0, count=3), (), make.source(), batch=1)
+    assert locked.aliasing_share > 0.5
+    jittered = energy_result(square_rounds(make, 0.005, 0.2), (), make.source(), batch=1)
+    assert jittered.aliasing_share == 0
+    assert jittered.stats.gross_j == pytest.approx(5.0 * 0.02, rel=0.01)
 
 
 def test_nonsense_is_a_failed_read():
@@ -173,6 +163,34 @@ def test_the_unknown_step_of_a_sensor_is_seen_in_its_readings(make):
     told = energy_result(rounds, idle, make.source(resolution_w=0.1), batch=1).stats
     key = "quantisation"
     assert stats.uncertainty_parts_j[key] == pytest.approx(told.uncertainty_parts_j[key])
+    assert stats.uncertainty_j == pytest.approx(told.uncertainty_j)
+
+
+def test_rails_have_steps_of_their_own(make):
+    """Each rounds by itself: the steps of a sum add, however close two sums may come."""
+    rng = np.random.default_rng(2)
+    trace = make.trace(lambda t: np.zeros(t.size), 0, 20)
+    steps = np.array([0.100, 0.093])
+    watts = 3 + rng.normal(0, 0.3, (trace.t_before_ns.size, 2))
+    two = dataclasses.replace(trace, channels=("A", "B"), values=np.round(watts / steps) * steps)
+    assert step_w([two], ("A", "B")) == pytest.approx(steps.sum(), rel=0.01)
+    assert step_w([two], ("A",)) == pytest.approx(0.1)
+    assert step_w([trace], TOTAL) is None
+
+
+def test_steps_that_nothing_shows_leave_the_uncertainty_unknown(make):
+    """Two levels far apart say nothing of the step between them, so ±0 would be a lie."""
+    rounds = [make.energy_round(i, 20 + 5 * i, lambda t: np.full(t.size, 5.0)) for i in range(3)]
+    idle = (make.idle("before", 5, lambda t: np.full(t.size, 2.0)),)
+    power = make.source(resolution_w=None)
+    stats = energy_result(rounds, idle, power, batch=1).stats
+    assert stats.uncertainty_j is None
+    assert stats.net_uncertainty_j is None
+    assert "quantisation" not in stats.uncertainty_parts_j
+    recording = make.recording(rounds=(*make.recording().rounds[:5], *rounds), idle=idle)
+    trial = evaluate(recording, make.case(), make.procedure(), power, run_id="r", trial_id="t")
+    assert trial.energy_status.reasons == (Reason.CI_WIDE,)
+    assert "how fine its steps are" in trial.energy_status.detail
 
 
 def test_an_estimate_may_be_constant(make):

@@ -69,7 +69,7 @@ def write_run(results: Path, run_id: str, latencies_s: dict[str, float], **chang
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
     write_run(folder, "old", {"dense": 0.010, "basis:0.25": 0.0103, "basis:0.5": 0.0100})
-    write_run(folder, "new-slower", {"dense": 0.011, "basis:0.25": 0.0113})
+    write_run(folder, "new-slower", {"dense": 0.012, "basis:0.25": 0.0124})
     write_run(folder, "other", {"pruned:0.5": 0.010})
     return folder
 
@@ -103,10 +103,27 @@ def test_two_runs_match_their_cases(results):
 
 
 def test_the_margin_decides_what_counts(results):
-    assert call(results, "old", "new-slower", "--margin", "25%").return_value == 0
-    assert call(results, "old", "new-slower", "--margin", "0.25").return_value == 0
+    assert call(results, "old", "new-slower", "--margin", "40%").return_value == 0
+    assert call(results, "old", "new-slower", "--margin", "0.4").return_value == 0
     # 3 % on paired rounds against a margin of 3 %: neither within nor beyond.
     assert call(results, "old#dense", "#basis:0.25", "--margin", "3%").return_value == 3
+
+
+def test_what_shifts_between_runs_is_allowed_for(results):
+    """20 % slower: beyond 9 %, not beyond 30 % between runs; verdict and exit code agree."""
+    allowed = call(results, "old", "new-slower", "--between-runs", "30%", "--json")
+    assert allowed.return_value == 3
+    document = json.loads(allowed.stdout)
+    assert document["between_runs"] == 0.3
+    assert document["cases"][0]["quantities"][0]["outcome"] == "inconclusive"
+    lows = []
+    for words in ([], ["--between-runs", "0"]):
+        document = json.loads(call(results, "old", "new-slower", "--json", *words).stdout)
+        lows.append(document["cases"][0]["quantities"][0]["low"])
+    assert 1 < lows[0] < lows[1]
+    assert "--between-runs" in call(results, "old", "new-slower").stdout
+    paired = json.loads(call(results, "old#t001", "#t003", "--json").stdout)
+    assert paired["cases"][0]["quantities"][0]["between_runs"] is None
 
 
 def test_fail_on_chooses_what_decides(results):

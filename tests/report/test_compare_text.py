@@ -31,7 +31,7 @@ def comparison(synthetic) -> Comparison:
     run = synthetic.write(synthetic.cases(), power=synthetic.ina3221)
     sides = [subject(trial, run.manifest) for trial in run.trials]
     cases = (compare(sides[0], sides[2], 0.01), compare(sides[0], sides[1], 0.01))
-    return Comparison(0.01, DECISIVE, overall(cases, DECISIVE), cases, ("left over",), ())
+    return Comparison(0.01, 0.06, DECISIVE, overall(cases, DECISIVE), cases, ("left over",), ())
 
 
 def test_the_table_shows_each_quantity_with_its_verdict(comparison):
@@ -84,11 +84,34 @@ def test_the_explanation_gives_reasons_in_words(comparison):
     assert "beyond the margin of 1 %" in text
 
 
+def across_runs(run, between_runs: float) -> Comparison:
+    one = run.trials[0]
+    sides = [
+        subject(trial, run.manifest) for trial in (one, one.model_copy(update={"run_id": "later"}))
+    ]
+    cases = (compare(*sides, 0.01, between_runs),)
+    return Comparison(0.01, between_runs, DECISIVE, overall(cases, DECISIVE), cases, (), ())
+
+
+def test_what_is_allowed_between_runs_is_told_in_every_format(synthetic):
+    run = synthetic.write(synthetic.cases(), power=synthetic.ina3221)
+    found = across_runs(run, 0.03)
+    document = as_document(found)
+    assert document["between_runs"] == 0.03
+    assert document["cases"][0]["quantities"][0]["between_runs"] == 0.03
+    assert "allow ±3 % for what shifts between runs" in as_markdown(found)
+    assert "±3 %" in "\n".join(explanation(found))
+    declined = across_runs(run, 0.0)
+    assert as_document(declined)["cases"][0]["quantities"][0]["between_runs"] is None
+    assert "between runs" not in as_markdown(declined)
+    assert "not in the intervals" in "\n".join(explanation(declined))
+
+
 def test_unmeasured_energy_is_a_dash_and_decides_nothing(synthetic):
     run = synthetic.write(synthetic.cases()[:2], power=None)
     sides = [subject(trial, run.manifest) for trial in run.trials]
     cases = (compare(sides[0], sides[1], 0.05),)
-    found = Comparison(0.05, DECISIVE, overall(cases, DECISIVE), cases, (), ())
+    found = Comparison(0.05, 0.06, DECISIVE, overall(cases, DECISIVE), cases, (), ())
     energy = cases[0].quantities[1]
     assert energy.outcome is Outcome.UNMEASURED
     assert found.outcome is Outcome.SAME

@@ -60,6 +60,8 @@ def test_the_source_is_chosen_by_the_boards_own_rules(tmp_path: Path, layout: La
         power = power_source(board)
     assert power.total == (layout.rails[0],)
     assert power.lag_s == (pytest.approx(0.43) if layout.name == "JetPack 5" else None)
+    # 40 µV across 5 mΩ at 5.048 V, in either layout.
+    assert power.resolution_w == pytest.approx(0.0404, abs=1e-4)
 
 
 def test_readings_come_at_jittered_instants_and_fail_as_often_as_asked(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import bench.cli.selftest as command
 from bench.cli import main
-from bench.selftest.energy import LAG_S, Measured, measured_rows
+from bench.selftest.energy import LAG_S, Measured, coverage_of, measured_rows
 from bench.selftest.fake_board import LAYOUTS
 from bench.selftest.latency import latency_findings
 from bench.selftest.mistakes import MISTAKES, Tally
@@ -32,6 +32,11 @@ def measured() -> list[Measured]:
 
 def test_a_load_step_is_within_its_budgets(measured: list[Measured]) -> None:
     assert [item.row for item in measured if not item.row.passed] == []
+
+
+def test_its_net_energy_is_within_its_budgets_and_intervals(measured: list[Measured]) -> None:
+    assert [item.net for item in measured if not item.net.passed] == []
+    assert [item.net for item in measured if not item.net.covers] == []
 
 
 def test_every_mistake_is_caught(measured: list[Measured]) -> None:
@@ -67,6 +72,18 @@ def row(reported: float | None, **changes: object) -> Row:
         "interval": (99.0, 101.0),
     }
     return Row(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outside", "passed"),
+    [(0, True), (7, True), (40, False)],
+)
+def test_coverage_may_fall_short_by_chance_only(outside: int, passed: bool) -> None:
+    rows = [row(100.0)] * (100 - outside) + [row(120.0, interval=(119.0, 121.0))] * outside
+    found = coverage_of([*rows, row(100.0, interval=None)], "rows")
+    assert (found.trials, found.share) == (100, (100 - outside) / 100)
+    assert 0.8 < found.least < 0.9
+    assert found.passed is passed
 
 
 @pytest.mark.parametrize(

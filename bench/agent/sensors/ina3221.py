@@ -1,8 +1,9 @@
 """INA3221 power monitors of Jetson boards, in both layouts that NVIDIA's kernels have.
 
-JetPack 4 (iio): ``rail_name_N`` and ``in_powerN_input`` in mW, N = 0..2. JetPack 5 and mainline
-(hwmon): ``inN_label``, ``inN_input`` in mV and ``currN_input`` in mA, N = 1..3; there is no
-power file, and in4..in7 are shunt voltages, not rails.
+JetPack 4 (iio): ``rail_name_N``, ``in_powerN_input`` in mW and ``in_voltageN_input`` in mV,
+N = 0..2; the shunts are in the device tree, by channel of the chip's ``of_node``. JetPack 5 and
+mainline (hwmon): ``inN_label``, ``inN_input`` in mV and ``currN_input`` in mA, N = 1..3; there is
+no power file, and in4..in7 are shunt voltages, not rails.
 """
 
 import os
@@ -79,19 +80,25 @@ class Ina3221(object):
 
 
 class IioRail(object):
-    """A rail of the JetPack 4 layout."""
-
-    resolution_w = None
-    """Unknown: this layout does not tell the shunt."""
+    """A rail of the JetPack 4 layout, which tells the shunt in the board's device tree only."""
 
     def __init__(self, chip, number):
         self.chip = chip
         self._power_mw = Attribute(os.path.join(chip, "in_power%d_input" % number))
+        self._voltage_mv = os.path.join(chip, "in_voltage%d_input" % number)
+        channel = os.path.join(os.path.dirname(chip), "of_node", "channel@%d" % number)
+        self._shunt = os.path.join(channel, "ti,shunt-resistor-mohm")
 
     def read(self):
         """Watts, or ``None`` when the read failed."""
         power_mw = self._power_mw.read()
         return None if power_mw is None else power_mw / 1e3
+
+    @property
+    def resolution_w(self):
+        """Watts of one step of the current at the present voltage, ``None`` if unknown."""
+        shunt_mohm = sysfs.read_cell(self._shunt)
+        return _step_w(shunt_mohm and 1000 * shunt_mohm, sysfs.read_int(self._voltage_mv))
 
 
 class HwmonRail(object):
@@ -114,11 +121,7 @@ class HwmonRail(object):
     @property
     def resolution_w(self):
         """Watts of one step of the current at the present voltage, ``None`` if unknown."""
-        shunt_uohm = sysfs.read_int(self._shunt)
-        voltage_mv = self._voltage_mv.read()
-        if not shunt_uohm or voltage_mv is None:
-            return None
-        return SHUNT_STEP_UV / shunt_uohm * voltage_mv / 1e3
+        return _step_w(sysfs.read_int(self._shunt), self._voltage_mv.read())
 
 
 class Attribute(object):
@@ -166,6 +169,13 @@ def filter_lag_s(samples, update_interval_ms, channels):
         sweep_ms = min(near, key=lambda ms: abs(ms - update_interval_ms)) if near else None
         return samples * (sweep_ms or update_interval_ms) / 1e3
     return None
+
+
+def _step_w(shunt_uohm, voltage_mv):
+    """Watts of one step across a shunt, ``None`` when shunt or voltage is not known."""
+    if not shunt_uohm or voltage_mv is None:
+        return None
+    return SHUNT_STEP_UV / shunt_uohm * voltage_mv / 1e3
 
 
 def _rails(root):
