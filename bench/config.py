@@ -27,6 +27,7 @@ from bench.errors import ConfigError, suggest
 
 DEFAULT_FILE = Path("devices.yaml")
 DEFAULT_WORK_DIR = ".cache/bench-agent"
+DEFAULT_LOCK = "/run/lock/bench-agent.lock"
 
 
 class Settings(BaseModel):
@@ -95,7 +96,12 @@ HostPath = Annotated[Path, AfterValidator(_expanded)]
 
 
 class _Device(Settings):
+    """``lock``: the file on the board that whoever measures there holds, the same for all users;
+    a relative one lies in ``work_dir``. ``retry_s``: how long a lost link is tried again."""
+
     work_dir: BoardPath = DEFAULT_WORK_DIR
+    lock: BoardPath = DEFAULT_LOCK
+    retry_s: Annotated[float, Field(ge=0, le=86400)] = 120.0
     root: str = "/"
     threads: Annotated[int, Field(ge=1)] = 1
     power: PowerSettings = PowerSettings()

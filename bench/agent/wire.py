@@ -8,30 +8,49 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
     artifacts/<files named by hash>
     jobs/<job id>/job.json         what is asked (host writes it)
     jobs/<job id>/journal.jsonl    what has been done (conductor appends, fsync per record)
+    jobs/<job id>/collected        exists once a host has the whole journal safe on its own disk
     jobs/<job id>/stop             exists once an early end is asked for
     jobs/<job id>/*.log            stderr of conductor, workers, sampler
     jobs/<job id>/*.json           the conductor's own notes for ``status``
     state.json, clocks.conf        what the board was like before a job changed its state
-    lock                           locked (flock) by the conductor that measures; says who it is
+
+**Lease.** One file for all users of a board is locked (flock) by the conductor that measures, for
+its life; it says who that is. LOCK below is its path; a relative one lies in the board folder, which
+also takes the file where the wanted one cannot be made (``/run/lock`` missing or not writable).
+The kernel drops the lock with its process, so a dead holder or a reboot leaves nothing to break.
 
 **Agent commands** (``python agent-….pyz COMMAND``); each prints one JSON document on stdout:
 
-``probe ROOT OPTIONS``   facts of the board; sysfs and procfs are read below ROOT (normally ``/``);
+``probe ROOT OPTIONS LOCK``
+                         facts of the board; sysfs and procfs are read below ROOT (normally ``/``);
                          OPTIONS is a JSON object of options by sensor name, for sensors that
                          cannot be described without (``{"estimate": {"idle_w", "busy_w"},
                          "replay": {"path"}}``)
-``restore``              restores a board state that a dead job left behind, if there is one:
+``restore LOCK``         restores a board state that a dead job left behind, if there is one:
                          ``{"restored": {job_id, ... as in a state record}|null, "problem":
                          str|null}``; ``probe`` and ``start`` do the same first. While a job holds
                          the lock nothing is touched.
+``start JOBDIR LOCK``    detaches the conductor; ``{"pid", "expected_s", "next_checkpoint_s"}`` or
+                         ``{"refused": {"kind": "state"|"job", "text": str}}``: the state asked for
+                         cannot be had (nothing was changed, or it has been put back), or the job
+                         names a file outside the board folder. A job that has been started is
+                         never started again: ``{"refused": {"kind": "job", ...}}``
+``clean LOCK APPLY``     what the board folder need not keep: ``{"removable": [{"what":
+                         "agent"|"job"|"artifact"|"leftover", "path", "bytes"}], "kept": [{"job_id",
+                         "why"}]}``; removed as well if APPLY is ``yes``. Jobs that were not
+                         collected are kept, and so are this agent and files that kept jobs use
 
-                         A board that measures answers ``probe``, ``restore`` and ``start`` with
-                         ``{"busy": {"job_id", "pid", "since_wall_s"}}`` instead
-``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s", "next_checkpoint_s"}`` or
-                         ``{"refused": {"kind": "state", "text": str}}``: the state asked for
-                         cannot be had; nothing was changed, or it has been put back
-``status JOBDIR``        ``{"state": "running"|"finished"|"dead", "remaining_s": float|null,
-                         "next_checkpoint_s": float|null}``
+                         A board that measures answers these with ``{"busy": {"job_id", "pid",
+                         "owner", "user", "since_wall_s", "left_s": float|null}}`` instead
+
+``jobs LOCK``            every job of this board folder, oldest first, and who measures:
+                         ``{"jobs": [{"job_id", "run_id", "owner", "state", "collected": bool,
+                         "created_wall_s", "remaining_s", "journal_bytes", "cases"}], "busy":
+                         null | {... as above}}``. Reads small files only
+``status JOBDIR``        ``{"state": "running"|"finished"|"dead"|"new"|"absent", "remaining_s":
+                         float|null, "next_checkpoint_s": float|null, "rebooted": bool}``; new: never
+                         started; absent: no such job here; dead: it ended without an ``end``
+                         record; rebooted: because the board did
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
 ``conduct|work|sample``  internal: the three processes of a measurement
 
@@ -39,7 +58,7 @@ An unexpected failure exits non-zero with the traceback on stderr.
 
 **Job** (``job.json``)::
 
-    {"version": 1, "job_id": str, "root": "/",
+    {"version": 1, "job_id": str, "run_id": str, "owner": "user@host", "root": "/",
      "procedure": {... fields of records.Procedure ...},
      "cases": [{"key": str, "runtime": str, "graph": path, "reference": path,
                 "options": {"threads": int, ...}, "classifier": bool,
@@ -49,7 +68,8 @@ An unexpected failure exits non-zero with the traceback on stderr.
      "state": {"power_mode": str|null, "clocks": "max"|null, "governor": str|null},
      "limits": {"load_s": 600, "answer_s": 60}}
 
-Paths may be relative to the folder that ``start`` was run in. ``limits`` (optional) are the
+Paths may be relative to the board folder and must not lead out of it (nor must
+``optimized_model_path`` lead out of the job folder), also not through links. ``limits`` (optional) are the
 seconds after which a worker that loads, or that should have answered, counts as hung. The option
 ``optimized_model_path`` (optional) makes a worker write the graph that its engine really runs.
 
@@ -72,7 +92,7 @@ What is not there or cannot be told is null. ``problem`` is null or one line wit
 **Journal records**, one a line, each a JSON object with ``kind``; times are integer nanoseconds
 of the board's CLOCK_MONOTONIC:
 
-``start``    job_id, t_ns, wall_s, boot_id, pid, expected_s,
+``start``    version, job_id, t_ns, wall_s, boot_id, pid, expected_s,
              placement {cpus, sampler, workers {case: [cpu]}}
 ``health``   where ("before"|"after"), t_ns, temperature_c {zone: °C}, frequency_khz,
              frequency_min_khz and frequency_max_khz {cpu: kHz}, governor {cpu: name}, load1,
