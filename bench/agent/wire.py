@@ -2,7 +2,7 @@
 
 This is the one module that both sides import. Python 3.6 syntax, standard library only.
 
-**Board folder** (``work_dir``, mode 0700)::
+**Board folder** (``work_dir``; a folder of the user's own, no link, mode 0700)::
 
     agent-<sha256[:16]>.pyz        the agent, named by its hash
     artifacts/<files named by hash>
@@ -12,12 +12,15 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
     jobs/<job id>/stop             exists once an early end is asked for
     jobs/<job id>/*.log            stderr of conductor, workers, sampler
     jobs/<job id>/*.json           the conductor's own notes for ``status``
+    jobs/<job id>/agent.pyz        the agent that the job runs, whatever becomes of the one above
     state.json, clocks.conf        what the board was like before a job changed its state
 
-**Lease.** One file for all users of a board is locked (flock) by the conductor that measures, for
-its life; it says who that is. LOCK below is its path; a relative one lies in the board folder, which
-also takes the file where the wanted one cannot be made (``/run/lock`` missing or not writable).
-The kernel drops the lock with its process, so a dead holder or a reboot leaves nothing to break.
+**Lease.** One file for all users of a board is locked (flock) by the conductor that measures and
+its workers, for their lives; it says who that is. LOCK below is its path; a relative one lies in
+the board folder, which also takes the file where the wanted one cannot be used (``/run/lock``
+missing or not writable); ``probe`` tells. The kernel drops the lock with the last of these
+processes, so a dead holder or a reboot leaves nothing to break. ``restore`` and ``clean`` hold it,
+too, while they change something, as the jobs "restore" and "clean".
 
 **Agent commands** (``python agent-….pyz COMMAND``); each prints one JSON document on stdout:
 
@@ -33,28 +36,35 @@ The kernel drops the lock with its process, so a dead holder or a reboot leaves 
 ``start JOBDIR LOCK``    detaches the conductor; ``{"pid", "expected_s", "next_checkpoint_s"}`` or
                          ``{"refused": {"kind": "state"|"job", "text": str}}``: the state asked for
                          cannot be had (nothing was changed, or it has been put back), or the job
-                         names a file outside the board folder. A job that has been started is
-                         never started again: ``{"refused": {"kind": "job", ...}}``
+                         names a file outside the board folder, or there is none. A job that has
+                         been started is never started again: ``{"refused": {"kind": "job", ...}}``
 ``clean LOCK APPLY``     what the board folder need not keep: ``{"removable": [{"what":
                          "agent"|"job"|"artifact"|"leftover", "path", "bytes"}], "kept": [{"job_id",
-                         "why"}]}``; removed as well if APPLY is ``yes``. Jobs that were not
-                         collected are kept, and so are this agent and files that kept jobs use
+                         "why"}]}``; removed as well if APPLY is ``yes``, else it is ``no``. Jobs
+                         that were begun and not collected are kept, and so are this agent and
+                         files that kept jobs use
 
                          A board that measures answers these with ``{"busy": {"job_id", "pid",
-                         "owner", "user", "since_wall_s", "left_s": float|null}}`` instead
+                         "owner", "user", "since_wall_s", "left_s": float|null}}`` instead.
+                         All users of the board may write what it says: it is data, and
+                         "unknown" (pid: 0) where it says nothing
 
 ``jobs LOCK``            every job of this board folder, oldest first, and who measures:
                          ``{"jobs": [{"job_id", "run_id", "owner", "state", "collected": bool,
-                         "created_wall_s", "remaining_s", "journal_bytes", "cases"}], "busy":
-                         null | {... as above}}``. Reads small files only
+                         "created_wall_s", "remaining_s", "journal_bytes", "cases": number of
+                         them}], "busy": null | {... as above}}``. Reads small files only; what a
+                         damaged ``job.json`` does not tell is null
 ``status JOBDIR``        ``{"state": "running"|"finished"|"dead"|"new"|"absent", "remaining_s":
-                         float|null, "next_checkpoint_s": float|null, "rebooted": bool}``; new: never
-                         started; absent: no such job here; dead: it ended without an ``end``
-                         record; rebooted: because the board did
+                         float|null, "next_checkpoint_s": float|null, "rebooted": bool}``; new:
+                         never begun; absent: no such job here; dead: it ended without an ``end``
+                         record (the last line of conductor.log says why, where it could);
+                         rebooted: because the board did. A job is ``running`` from the moment
+                         that ``start`` has the lease for it
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
 ``conduct|work|sample``  internal: the three processes of a measurement
 
-An unexpected failure exits non-zero with the traceback on stderr.
+A board folder or JOBDIR that is not in order exits non-zero with one line on stderr, an unexpected
+failure with the traceback.
 
 **Job** (``job.json``)::
 
@@ -68,9 +78,10 @@ An unexpected failure exits non-zero with the traceback on stderr.
      "state": {"power_mode": str|null, "clocks": "max"|null, "governor": str|null},
      "limits": {"load_s": 600, "answer_s": 60}}
 
-Paths may be relative to the board folder and must not lead out of it (nor must
-``optimized_model_path`` lead out of the job folder), also not through links. ``limits`` (optional) are the
-seconds after which a worker that loads, or that should have answered, counts as hung. The option
+The paths of cases may be relative to the board folder and must not lead out of it (nor must
+``optimized_model_path``, which ends in ``.onnx``, lead out of the job folder), also not through
+links. ``job_id`` is the name of the job folder. ``limits`` (optional) are the seconds after which a
+worker that loads, or that should have answered, counts as hung. The option
 ``optimized_model_path`` (optional) makes a worker write the graph that its engine really runs.
 
 **Probe**::
@@ -81,7 +92,7 @@ seconds after which a worker that loads, or that should have answered, counts as
      "runtimes": {name: null | {"version", "providers", "problem"}},
      "cpu": {"model", "count", "governor": {cpu: name}, "frequency_khz": {cpu: kHz}},
      "memory": {"total_bytes", "available_bytes"}, "disk": {"free_bytes"},
-     "temperature_c": {zone: °C},
+     "temperature_c": {zone: °C}, "lock": {"path", "problem"},
      "state": {"power_mode": name, "power_modes": {id: name}, "restored", "problem"},
      "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
                   "channels": [{"name", "resolution_w", "problem"}], "lag_s", "scope", "samples",
@@ -144,13 +155,18 @@ A ``trace`` is ``{"channels": [...], "unit": "W"|"J", "t_before_ns": [...], "t_a
 """
 
 import json
+import re
 import zlib
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 WIRE_VERSION = 1
 JOB_FILE = "job.json"
 JOURNAL_FILE = "journal.jsonl"
 STOP_FILE = "stop"
+COLLECTED_FILE = "collected"
+
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How JSON spells one; whole pairs look the same and come through unchanged."""
 
 
 class WireError(ValueError):
@@ -167,13 +183,15 @@ def encode_record(record: Dict[str, Any]) -> bytes:
 
 
 def decode_records(data: bytes) -> Tuple[List[Dict[str, Any]], List[str]]:
-    """Return ``(records, problems)`` of a journal's bytes.
+    """Return ``(records, problems)`` of a journal's bytes, whatever they are.
 
-    Lines that are torn or damaged are left out and described in ``problems`` (list of str);
-    everything else is used.
+    Lines that are torn or damaged, repeat an earlier one, or hold something else than an object
+    are left out and described in ``problems`` (list of str); everything else is used. What a
+    record's fields hold is not looked at.
     """
     records: List[Dict[str, Any]] = []
     problems: List[str] = []
+    seen = set()
     lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:
@@ -183,8 +201,41 @@ def decode_records(data: bytes) -> Tuple[List[Dict[str, Any]], List[str]]:
             torn = number == len(lines)
             problems.append("journal line %d is %s" % (number, "cut short" if torn else "damaged"))
             continue
-        records.append(json.loads(text.decode("utf-8")))
+        record = _decoded(text)
+        if record is None:
+            problems.append("journal line %d holds no record" % number)
+        elif text in seen:
+            problems.append("journal line %d repeats an earlier one" % number)
+        else:
+            seen.add(text)
+            records.append(record)
     return records, problems
+
+
+def _decoded(text: bytes) -> Optional[Dict[str, Any]]:
+    """The object of a line, ``None`` if it is something else or no JSON (``NaN`` is none)."""
+    try:
+        record = json.loads(text.decode("utf-8"), parse_constant=_refuse)
+        if _LONE_SURROGATE.search(text):
+            record = _encodable(record)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _encodable(value: Any) -> Any:
+    """``value`` without halves of characters (names that are no UTF-8), which nobody can store."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(item) for name, item in value.items()}
+    return value
 
 
 def check_version(document: Dict[str, Any], what: str) -> None:

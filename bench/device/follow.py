@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from bench.device.client import AgentClient, Started
+from bench.device.retry import Interrupted
 from bench.device.transport import Transport
 from bench.errors import AgentError
 
@@ -30,29 +31,36 @@ def follow(
     """Wait until a job has ended and return how: ``finished``, ``dead`` or ``stopped``.
 
     The link is silent until the announced end, or the announced checkpoint before it, when
-    nothing is measured. A job that is not done by then tells how much longer it takes (``late``
-    is called with it) and is left alone again. When ``cancel`` is
-    set, the board is asked to stop after the round it is in.
+    nothing is measured; whether it holds until then makes no difference. A job that is not done by
+    then tells how much longer it takes (``late`` is called with it) and is left alone again. When
+    ``cancel`` is set, also while the link is down, the board is asked to stop after the round it
+    is in.
 
     Raises:
-        TransportError: the link failed and could not be made again.
+        TransportError: the link is down and did not come back. The job goes on by itself, and its
+            results wait on the board.
         AgentError: the job did not end for so long that it never will.
     """
-    wait_s = _until_look_s(started.expected_s, started.next_checkpoint_s)
-    give_up_s = time.monotonic() + PATIENCE * started.expected_s + PATIENCE_S
+    begun_s = time.monotonic()
+    expected_s = started.expected_s
+    wait_s = _until_look_s(expected_s, started.next_checkpoint_s)
     while True:
         transport.quiet(True)
         cancelled = cancel.wait(wait_s)
         transport.quiet(False)
+        try:
+            status = client.stop(job_id) if cancelled else client.status(job_id)
+        except Interrupted:
+            cancelled, status = True, client.stop(job_id)
         if cancelled:
-            client.stop(job_id)
             return "stopped"
-        status = client.status(job_id)
         if status["state"] != "running":
             return str(status["state"])
-        if time.monotonic() > give_up_s:
-            raise AgentError(f"job {job_id} hangs: it was to take {started.expected_s:.0f} s")
         remaining_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
+        # A job whose start was lost sight of did not announce anything until now.
+        expected_s = expected_s or remaining_s
+        if time.monotonic() - begun_s > PATIENCE * expected_s + PATIENCE_S:
+            raise AgentError(f"job {job_id} hangs: it was to take {expected_s:.0f} s")
         late(remaining_s)
         wait_s = _until_look_s(remaining_s, status["next_checkpoint_s"])
 
