@@ -20,13 +20,14 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic_core import PydanticCustomError
 
 from bench.errors import ConfigError, suggest
+from bench.yaml_file import read_yaml, shown
 
 DEFAULT_FILE = Path("devices.yaml")
 DEFAULT_WORK_DIR = ".cache/bench-agent"
+DEFAULT_LOCK = "/run/lock/bench-agent.lock"
 
 
 class Settings(BaseModel):
@@ -55,9 +56,8 @@ def _below_home(path: str) -> str:
 
 # A line break in a name would smuggle further lines into the ssh configuration.
 _PRINTABLE = r"^[^\x00-\x20\x7f]+$"
-BoardPath = Annotated[
-    str, Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(_below_home)
-]
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
+BoardPath = Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS), AfterValidator(_below_home)]
 
 
 class ReplayFile(Settings):
@@ -84,7 +84,17 @@ class PowerSettings(Settings):
     replay: ReplayFile | None = None
 
 
+KEY_ITSELF = "key_itself"
+
+
 def _expanded(path: Path) -> Path:
+    if "PRIVATE KEY" in str(path):
+        # Such a message must not repeat what it is about.
+        raise PydanticCustomError(
+            KEY_ITSELF, "that is a private key; give the path of the file that holds it"
+        )
+    if not str(path).isprintable():
+        raise ValueError("a path has no line breaks or control characters")
     try:
         return path.expanduser()
     except RuntimeError as error:
@@ -95,8 +105,13 @@ HostPath = Annotated[Path, AfterValidator(_expanded)]
 
 
 class _Device(Settings):
+    """``lock``: the file on the board that whoever measures there holds, the same for all users;
+    a relative one lies in ``work_dir``. ``retry_s``: how long a lost link is tried again."""
+
     work_dir: BoardPath = DEFAULT_WORK_DIR
-    root: str = "/"
+    lock: BoardPath = DEFAULT_LOCK
+    retry_s: Annotated[float, Field(ge=0, le=86400)] = 120.0
+    root: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] = "/"
     threads: Annotated[int, Field(ge=1)] = 1
     power: PowerSettings = PowerSettings()
 
@@ -162,7 +177,13 @@ def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDev
     entries = document["devices"]
     if not isinstance(entries, dict) or not entries:
         raise ConfigError(f"{path}: 'devices' must map names to settings, for example 'local:'")
-    return {str(name): _device(path, str(name), entry) for name, entry in entries.items()}
+    devices: dict[str, LocalDevice | SshDevice] = {}
+    for name, entry in entries.items():
+        text = _device_name(path, name)
+        if text in devices:
+            raise ConfigError(f"{path}: there are two devices {text!r}; give one another name")
+        devices[text] = _device(path, text, entry)
+    return devices
 
 
 def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> LocalDevice | SshDevice:
@@ -177,23 +198,14 @@ def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> Local
         raise ConfigError(f"unknown device {name!r}; {suggest(name, devices)}") from None
 
 
-def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds.
-
-    Raises:
-        ConfigError: it cannot be read or is not YAML; the message names line and column.
-    """
-    try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
-        problem = str(error.problem or error.context or "not valid YAML").split("\n")[0]
-        raise ConfigError(f"{path}{place}: {problem}; fix the YAML there") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+def _device_name(path: Path, name: Any) -> str:
+    """Return a name as text; it ends up in file names, on terminals and after ``--device``."""
+    text = str(name) if type(name) in (str, int) else ""
+    if not text.strip() or not text.isprintable() or "," in text or len(text) > 100:
+        raise ConfigError(
+            f"{path}: {shown(name)} is no name for a device; use letters, digits and hyphens"
+        )
+    return text
 
 
 def _device(path: Path, name: str, entry: Any) -> LocalDevice | SshDevice:
@@ -213,7 +225,7 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
         error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden"
     )
     # The union's discriminator stands first in the location; its owner never wrote it as a key.
-    steps = [str(step) for step in problem["loc"]]
+    steps = [str(step)[:60] for step in problem["loc"]]
     if steps and steps[0] == entry.get("transport"):
         steps = steps[1:]
     key = ".".join(steps)
@@ -224,8 +236,10 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"key {key!r} is missing; add it"
     if problem["type"] == "union_tag_invalid":
-        return f"transport {entry.get('transport')!r} is not known; use 'ssh' or 'local'"
-    return f"key {key!r}: {problem['msg'].lower()} (it is {problem.get('input')!r})"
+        return f"transport {shown(entry.get('transport'))} is not known; use 'ssh' or 'local'"
+    if problem["type"] == KEY_ITSELF:
+        return f"key {key!r}: {problem['msg']}"
+    return f"key {key!r}: {problem['msg'].lower()} (it is {shown(problem.get('input'))})"
 
 
 def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 from bench.config import LocalDevice, SshDevice
 from bench.device.local import LocalTransport
@@ -10,11 +11,14 @@ from bench.device.ssh import SshSettings, connect
 from bench.device.transport import Transport
 
 
-def open_transport(device: LocalDevice | SshDevice) -> Transport:
-    """Connect to a device.
+def open_transport(
+    device: LocalDevice | SshDevice, cancel: threading.Event | None = None
+) -> Transport:
+    """Connect to a device. When ``cancel`` is set, a link that is down is not waited for.
 
     Raises:
-        TransportError: it cannot be reached, or its host key or our key is refused.
+        TrustError: its host key or our key is refused.
+        TransportError: it cannot be reached.
     """
     if isinstance(device, LocalDevice):
         return LocalTransport()
@@ -26,7 +30,9 @@ def open_transport(device: LocalDevice | SshDevice) -> Transport:
             identity_file=device.identity_file,
             known_hosts=device.known_hosts,
             connect_timeout_s=device.connect_timeout_s,
-        )
+            retry_s=device.retry_s,
+        ),
+        cancel,
     )
 
 

@@ -8,6 +8,7 @@
     ├ ExportError        fail the case
     ├ DeviceError
     │ ├ TransportError   transient: retry, then go on with the next board
+    │ │ └ TrustError     host key or login refused: a person must act, never retried
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
     │ └ StateError       the board's state cannot be set or restored: stop this board
@@ -62,8 +63,20 @@ class TransportError(DeviceError):
     """The link failed: unreachable, refused, lost, or too slow."""
 
 
+class TrustError(TransportError):
+    """A host key is not trusted, or the board refuses the login; trying again changes nothing."""
+
+
 class LeaseError(DeviceError):
-    """Another job is measuring on the board; the message says which and since when."""
+    """Another job is measuring on the board; the message says whose, which and since when.
+
+    ``job_id`` is that job; ``left_s``: how long it will still take, ``None`` where it cannot tell.
+    """
+
+    def __init__(self, message: str, *, job_id: str, left_s: float | None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.left_s = left_s
 
 
 class AgentError(DeviceError):

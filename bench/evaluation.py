@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.analysis.validity import evaluate
-from bench.records import Case, JobFacts, Manifest, Trial
+from bench.errors import StoreError
+from bench.recordings import Recording
+from bench.records import Case, JobEnd, Manifest, Trial
+from bench.status import Reason
+from bench.store.jobs import Job
 from bench.store.reader import Run, open_run
+from bench.store.reopen import reopen
 from bench.store.writer import RunWriter
 
 
-def store_trials(
-    writer: RunWriter, facts: JobFacts, journal: bytes, cases: Sequence[Case]
-) -> list[Trial]:
-    """Evaluate what a journal holds of ``cases``, store each as a trial and return them.
+def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
+    """Evaluate what the journal of a job holds and store each case that has no trial of it yet.
+
+    Returns the trials that are new. A job that is not over, or lost, gives none.
 
     Raises:
-        StoreError: the results folder cannot be written.
+        StoreError: the results folder cannot be read or written, or a newer version of the agent
+            wrote the journal.
     """
-    records, problems = wire.decode_records(journal)
-    recorded = recordings(records, problems, list(facts.artifacts))
+    facts = job.facts
+    cases = _pending(open_run(writer.path, writer.path.parent), job)
+    if not cases:
+        return []
+    records, problems = wire.decode_records(job.journal())
+    try:
+        recorded = recordings(records, problems, list(facts.artifacts))
+    except StoreError as error:
+        raise StoreError(f"{job.journal_path}: {error}") from None
     trials = []
     for case in cases:
+        recording = _ended(recorded[case.key], facts.end)
         trial = evaluate(
-            recorded[case.key],
+            recording,
             case,
             writer.manifest.procedure,
             facts.power,
             run_id=writer.manifest.run_id,
-            trial_id=trial_id(case, writer.manifest),
+            trial_id=trial_id(case, writer.manifest, facts.attempt),
+            attempt=facts.attempt,
             artifact=facts.artifacts[case.key],
             energy_reason=facts.without_power,
         )
-        writer.append(trial, recorded[case.key])
+        writer.append(trial, recording)
         trials.append(trial)
     return trials
 
@@ -47,24 +62,45 @@ def completed(run: Run) -> Run:
     Raises:
         StoreError: a file is damaged, or the disk is full.
     """
-    if not run.missing:
+    if not run.unfinished or not any(_pending(run, job) for job in run.jobs):
         return run
     try:
-        writer = RunWriter(run.path, run.manifest)
+        writer = reopen(run.path)
     except OSError:
         return run
     try:
-        # Somebody else may have done it while this process waited for its turn.
-        missing = open_run(run.path, run.path.parent).missing
-        for facts, journal in run.jobs():
-            of_job = [case for case in missing if case.device == facts.device]
-            cases = [case for case in of_job if case.key in facts.artifacts]
-            store_trials(writer, facts, journal, cases)
+        for job in run.jobs:
+            evaluate_job(writer, job)
     finally:
         writer.close()
     return open_run(run.path, run.path.parent)
 
 
-def trial_id(case: Case, manifest: Manifest) -> str:
-    """Number of the case in the manifest: short, unique in the run, safe as a file name."""
-    return f"t{manifest.cases.index(case) + 1:03d}"
+def trial_id(case: Case, manifest: Manifest, attempt: int) -> str:
+    """Number of the case in the manifest: short, unique in the run, safe as a file name.
+
+    From the first time on that the run is resumed, the attempt follows: ``t003r1``.
+    """
+    number = f"t{manifest.cases.index(case) + 1:03d}"
+    return f"{number}r{attempt}" if attempt else number
+
+
+def _pending(run: Run, job: Job) -> list[Case]:
+    """Return the cases of a job that have no trial of it yet, though its journal is here."""
+    if not job.is_settled or (job.facts.end is not None and job.facts.end.state == "lost"):
+        return []
+    done = {trial.trial_id for trial in (*run.trials, *run.superseded)}
+    return [
+        case
+        for case in run.manifest.cases
+        if job.covers(case) and trial_id(case, run.manifest, job.facts.attempt) not in done
+    ]
+
+
+def _ended(recording: Recording, end: JobEnd | None) -> Recording:
+    """Return a recording that says how its job ended, when that was not its own end."""
+    if end is None or end.state == "finished":
+        return recording
+    if end.rebooted and not recording.rounds and recording.failure is None:
+        return replace(recording, failure={"reason": Reason.POWER_LOSS, "text": end.text})
+    return replace(recording, cut_by=end.text)

@@ -2,74 +2,66 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from bench.analysis.validity import blank_trial
 from bench.boards import recognise
-from bench.config import LocalDevice, SshDevice
-from bench.connection import interpreter, open_transport
-from bench.device.client import AgentClient
-from bench.device.deploy import push_agent, push_artifacts
-from bench.device.follow import follow
+from bench.collect import Collector
+from bench.contact import Contact, DeviceSettings, contact
+from bench.device.client import Started
+from bench.device.deploy import push_artifacts
+from bench.device.follow import LEAST_WAIT_S
 from bench.device.job import Deployed, build_job
-from bench.device.transport import Transport
-from bench.errors import AgentError, ExportError, StateError, UnsupportedCase
-from bench.evaluation import store_trials, trial_id
+from bench.earlier import EarlierRuns
+from bench.errors import AgentError, ExportError, LeaseError, StateError, UnsupportedCase
+from bench.evaluation import trial_id
 from bench.export.cases import export_case
 from bench.export.onnx_files import import_onnx
+from bench.observer import Observer
 from bench.plan import Plan, refusal
 from bench.power import choose_power, sensor_options
 from bench.recordings import Artifact
-from bench.records import BoardState, Case, JobFacts, PowerSource, Trial
+from bench.records import BoardState, Case, JobEnd, JobFacts, PowerSource
 from bench.runtimes import RUNTIMES, graph_limits
 from bench.status import Reason, Status, Verdict
 from bench.store.files import safe_name
 from bench.store.writer import RunWriter
 
-DeviceSettings = LocalDevice | SshDevice
-
-
-class Observer(Protocol):
-    """Who wants to know how a run goes on. Called from several threads."""
-
-    def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
-        """A device has begun something that is expected to take ``expected_s``."""
-
-    def note(self, device: str, text: str) -> None:
-        """Something a person should know."""
-
-    def trial(self, trial: Trial) -> None:
-        """A trial has been stored."""
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What all devices of a run share. ``cancel`` asks them to stop after the round they are in."""
+    """What all devices of a run share. ``cancel`` asks them to stop after the round they are in.
+
+    ``attempt``: 0 in a new run, then how often it has been resumed. ``wait``: whether to wait for
+    a board on which somebody else measures.
+    """
 
     plan: Plan
     cache: Path
     writer: RunWriter
     observer: Observer
     cancel: threading.Event
+    earlier: EarlierRuns
+    attempt: int = 0
+    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Journal:
-    """What came back from a job; ``log`` says why the agent ``died``, if it did."""
+class _Board:
+    """A device that is ready to measure; ``power`` and ``without_power`` as in
+    :class:`~bench.records.JobFacts`."""
 
-    data: bytes
-    died: bool
-    log: str
-
-
-def open_agent(device: DeviceSettings, transport: Transport) -> AgentClient:
-    """Put the agent on a connected board, unless it is there, and return its client."""
-    agent = push_agent(transport, device.work_dir)
-    return AgentClient(transport, interpreter(device), agent, device.work_dir)
+    contact: Contact
+    power: PowerSource | None
+    without_power: Verdict
 
 
 def measure_device(
@@ -77,20 +69,24 @@ def measure_device(
 ) -> None:
     """Measure a device's cases; each that got far enough to have a trial is stored.
 
-    There is one job per power mode that is asked for.
+    There is one job per power mode that is asked for. Jobs of earlier runs whose host is gone are
+    collected first.
 
     Raises:
+        LeaseError: somebody else measures on the board, and the run does not wait.
         DeviceError: the board cannot be reached or used, or was lost.
         ConfigError: something asked for cannot be had anywhere (for example torch is missing).
         StoreError: the results folder cannot be written.
     """
     run.observer.phase(name, "connecting")
-    transport = open_transport(device)
-    try:
-        client = open_agent(device, transport)
+    with contact(name, device, run.cancel) as board:
+        run.earlier.collect(board)
         run.observer.phase(name, "probing")
-        probe = client.probe(device.root, sensor_options(device.power))
+        options = sensor_options(device.power)
+        probe = _when_free(board, lambda: board.client.probe(device.root, options), run)
         run.writer.add_probe(name, probe)
+        if probe["lock"]["problem"] is not None:
+            run.observer.note(name, probe["lock"]["problem"])
         _check_state(name, cases, probe, run)
         artifacts = [
             (case, artifact)
@@ -100,28 +96,31 @@ def measure_device(
         if not artifacts or run.cancel.is_set():
             return
         run.observer.phase(name, "sending")
-        deployed = _deploy(transport, device.work_dir, artifacts, name, run)
-        power, verdict = _power(name, device, probe, run)
-        board = _Board(name, device, transport, client, power, verdict)
+        deployed = _deploy(board, artifacts, run)
+        ready = _Board(board, *_power(name, device, probe, run))
         for power_mode in dict.fromkeys(item.case.power_mode for item in deployed):
             if not run.cancel.is_set():
                 group = [item for item in deployed if item.case.power_mode == power_mode]
-                _measure_group(board, power_mode, group, run)
-    finally:
-        transport.close()
+                _measure_group(ready, power_mode, group, run)
 
 
-@dataclass(frozen=True, slots=True)
-class _Board:
-    """A connected device that is ready to measure; ``power`` and ``without_power`` as in
-    :class:`~bench.records.JobFacts`."""
+def _when_free(board: Contact, ask: Callable[[], Answer], run: RunContext) -> Answer:
+    """Return the answer of a board that may be busy, leaving it alone until it is free.
 
-    name: str
-    settings: DeviceSettings
-    transport: Transport
-    client: AgentClient
-    power: PowerSource | None
-    without_power: Verdict
+    Raises:
+        LeaseError: the board is busy and the run does not wait, or not any longer (Ctrl-C).
+    """
+    while True:
+        try:
+            return ask()
+        except LeaseError as error:
+            if not run.wait or run.cancel.is_set():
+                raise
+            wait_s = max(error.left_s or 0.0, LEAST_WAIT_S)
+            run.observer.phase(board.name, f"waiting for job {error.job_id} to end", wait_s)
+            board.transport.quiet(True)
+            run.cancel.wait(wait_s)
+            board.transport.quiet(False)
 
 
 def _check_state(
@@ -147,34 +146,50 @@ def _measure_group(
     board: _Board, power_mode: str | None, group: Sequence[Deployed], run: RunContext
 ) -> None:
     """Measure cases of one power mode in one job and store their trials."""
-    where = board.name if power_mode is None else f"{board.name}@{power_mode}"
+    name, settings = board.contact.name, board.contact.settings
+    run_id = run.writer.manifest.run_id
     facts = JobFacts(
-        device=board.name,
-        job_id=safe_name(f"{run.writer.manifest.run_id}-{where}"),
+        device=name,
+        job_id=_job_id(run_id, run.attempt, name, power_mode),
         power=board.power,
         without_power=board.without_power,
         artifacts={item.case.key: item.artifact.facts for item in group},
         state=BoardState(power_mode=power_mode, clocks=run.plan.clocks, governor=run.plan.governor),
+        attempt=run.attempt,
     )
     run.writer.save_job(facts)
     job = build_job(
         facts.job_id,
-        board.settings.root,
+        settings.root,
         run.plan.procedure,
         group,
         board.power,
-        board.settings.power.period_s,
+        settings.power.period_s,
         facts.state,
+        run_id=run_id,
+        owner=f"{getpass.getuser()}@{socket.gethostname()}",
     )
-    journal = _run_job(board, job, run)
-    run.writer.save_journal(facts.job_id, journal.data)
-    for trial in store_trials(run.writer, facts, journal.data, [item.case for item in group]):
-        run.observer.trial(trial)
-    if facts.state != BoardState():
-        # Nothing is left to do unless the job died or could not put everything back.
-        board.client.restore()
-    if journal.died:
-        raise AgentError("the agent died before its job was done", detail=journal.log)
+    started = _start(board.contact, facts, job, run)
+    collector = Collector(run.writer, run.observer, run.cancel)
+    collector.require_own_end(collector.collect(board.contact, facts, started))
+
+
+def _job_id(run_id: str, attempt: int, device: str, power_mode: str | None) -> str:
+    """Return a name that no other job has: neither of this run nor of another one."""
+    # The dot keeps them apart whatever devices are called: the run's id is followed by a dash.
+    again = f".r{attempt}" if attempt else ""
+    where = device if power_mode is None else f"{device}@{power_mode}"
+    return safe_name(f"{run_id}{again}-{where}")
+
+
+def _start(board: Contact, facts: JobFacts, job: dict[str, Any], run: RunContext) -> Started:
+    """Start a job; one that the board refuses is recorded as never started."""
+    try:
+        return _when_free(board, lambda: board.client.start(facts.job_id, job), run)
+    except (LeaseError, StateError) as error:
+        end = JobEnd(state="lost", text=f"the job was not started: {error}")
+        run.writer.save_job(facts.model_copy(update={"end": end}))
+        raise
 
 
 def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact | None:
@@ -191,7 +206,13 @@ def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact
         return artifact
     run.observer.note(case.device, f"{case.label}: {verdict.status}: {verdict.detail}")
     manifest = run.writer.manifest
-    trial = blank_trial(case, verdict, run_id=manifest.run_id, trial_id=trial_id(case, manifest))
+    trial = blank_trial(
+        case,
+        verdict,
+        run_id=manifest.run_id,
+        trial_id=trial_id(case, manifest, run.attempt),
+        attempt=run.attempt,
+    )
     run.writer.append(trial, None)
     run.observer.trial(trial)
     return None
@@ -226,16 +247,13 @@ def _export(case: Case, version: str, run: RunContext) -> Artifact:
 
 
 def _deploy(
-    transport: Transport,
-    work_dir: str,
-    artifacts: Sequence[tuple[Case, Artifact]],
-    name: str,
-    run: RunContext,
+    board: Contact, artifacts: Sequence[tuple[Case, Artifact]], run: RunContext
 ) -> list[Deployed]:
-    pushed = push_artifacts(transport, work_dir, [artifact for _, artifact in artifacts])
+    files = [artifact for _, artifact in artifacts]
+    pushed = push_artifacts(board.transport, board.settings.work_dir, files)
     exported = sum(artifact.fresh for _, artifact in artifacts)
     run.observer.note(
-        name, f"{exported} of {len(artifacts)} artifacts exported, {pushed.sent} files sent"
+        board.name, f"{exported} of {len(artifacts)} artifacts exported, {pushed.sent} files sent"
     )
     return [Deployed(case, artifact, *pushed.of(artifact)) for case, artifact in artifacts]
 
@@ -251,18 +269,3 @@ def _power(
         if text:
             run.observer.note(name, text)
     return power, verdict
-
-
-def _run_job(board: _Board, job: dict[str, Any], run: RunContext) -> _Journal:
-    """Start the job, leave the board alone until it is done, and return its journal."""
-    job_id, client = job["job_id"], board.client
-    started = client.start(job_id, job)
-
-    def expect(remaining_s: float) -> None:
-        run.observer.phase(board.name, "measuring, link silent", remaining_s)
-
-    expect(started.expected_s)
-    ended = follow(client, board.transport, job_id, started, run.cancel, expect)
-    run.observer.phase(board.name, "collecting")
-    died = ended == "dead"
-    return _Journal(client.journal(job_id), died, client.log_tail(job_id) if died else "")

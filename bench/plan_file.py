@@ -27,11 +27,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from bench.config import Settings, read_yaml
+from bench.config import Settings
 from bench.errors import ConfigError, suggest
 from bench.plan import Override
 from bench.procedures import PROCEDURES, make_procedure
 from bench.records import Procedure
+from bench.yaml_file import read_yaml, shown
 
 
 def _as_list(value: Any) -> Any:
@@ -148,10 +149,13 @@ def _beside(path: Path, models: tuple[str, ...] | None) -> tuple[str, ...] | Non
     """Return the models with the paths of ONNX files taken from the plan's folder."""
     if models is None:
         return None
-    return tuple(
-        str(path.parent / Path(name).expanduser()) if name.endswith(".onnx") else name
-        for name in models
-    )
+    try:
+        return tuple(
+            str(path.parent / Path(name).expanduser()) if name.endswith(".onnx") else name
+            for name in models
+        )
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: key 'models': {error}") from None
 
 
 def _check_overrides(path: Path, plan: PlanFile) -> None:
@@ -174,7 +178,7 @@ def _first_problem(error: ValidationError) -> str:
     problem = min(
         error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden"
     )
-    steps = [str(step) for step in problem["loc"]]
+    steps = [str(step)[:60] for step in problem["loc"]]
     if steps[0] == "procedure":
         return (
             "key 'procedure': give a preset's name or a mapping such as "
@@ -186,7 +190,7 @@ def _first_problem(error: ValidationError) -> str:
         return f"unknown key {key!r}; {suggest(steps[-1], known)}"
     if problem["type"] == "missing":
         return f"key {key!r} is missing; add it"
-    return f"key {key!r}: {problem['msg'].lower()} (it is {problem.get('input')!r})"
+    return f"key {key!r}: {problem['msg'].lower()} (it is {shown(problem.get('input'))})"
 
 
 def _model_at(parents: list[str]) -> type[BaseModel]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from bench.errors import ConfigError, suggest
 from bench.procedure_checks import OPTIONS, named, problems
 from bench.records import Case, Procedure
+from bench.yaml_file import shown
 
 PROCEDURES: dict[str, Procedure] = {
     # A first look: about a minute for four cases. Says of itself that it is quick.
@@ -209,4 +210,4 @@ def _field_problem(error: ValidationError) -> str:
             if field in (option, option.removeprefix("--").replace("-", "_")):
                 return f"unknown key {field!r}; the key of that option is {name!r}"
         return f"unknown key {field!r}; {suggest(field, known)}"
-    return f"{named(field)}: {problem['msg'].lower()} (it is {problem['input']!r})"
+    return f"{named(field)}: {problem['msg'].lower()} (it is {shown(problem['input'])})"

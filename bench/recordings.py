@@ -136,5 +136,7 @@ class Recording:
     """The wait for a temperature (journal record ``cooldown``)."""
     group: tuple[str, ...] = ()
     """Keys of the cases that were loaded side by side, this one included; empty: not known."""
+    cut_by: str = ""
+    """Why the job did not reach its end, where that is known."""
     sensor_lost: str = ""
     """Why there is no power from some point on, empty when the sensor held out."""

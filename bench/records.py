@@ -10,7 +10,7 @@ Units stand in the names: ``_s`` seconds, ``_ns`` nanoseconds on the board's CLO
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ from bench.figures import (
     RoundFigure,
     SustainStats,
 )
-from bench.status import Record, Source, Status, Verdict
+from bench.status import Reason, Record, Source, Status, Verdict
 
 SCHEMA_VERSION = 1
 
@@ -138,6 +138,8 @@ class Trial(Record):
     trial_id: str
     run_id: str
     case: Case
+    attempt: int = 0
+    """0 in the run itself, then one more for each time that it was resumed; the highest counts."""
     latency_status: Verdict
     energy_status: Verdict
     memory_status: Verdict
@@ -155,8 +157,47 @@ class Trial(Record):
     @property
     def failed(self) -> bool:
         """Whether the case as a whole failed (not merely noisy or unmeasured)."""
-        verdicts = (self.latency_status, self.energy_status, self.memory_status)
-        return any(v.status is Status.FAILED for v in verdicts)
+        return any(verdict.status is Status.FAILED for verdict in self._verdicts)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the job of this trial ended before the case had all its rounds."""
+        return any(Reason.INTERRUPTED in verdict.reasons for verdict in self._verdicts)
+
+    @property
+    def _verdicts(self) -> tuple[Verdict, ...]:
+        return (self.latency_status, self.energy_status, self.memory_status)
+
+
+class ModelFile(Record):
+    """A user's own ONNX file: where it was and what was in it."""
+
+    path: str
+    sha256: str
+
+
+class PlanFacts(Record):
+    """What a plan says beyond its procedure and its cases; see :class:`bench.plan.Plan`.
+
+    ``batches`` is empty when no batch was asked for.
+    """
+
+    batches: tuple[int, ...] = ()
+    clocks: str | None = None
+    governor: str | None = None
+    estimates: bool = True
+    files: dict[str, ModelFile] = Field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+
+
+class Resumption(Record):
+    """That a run was gone on with: when, by what, and with which device settings."""
+
+    resumed_at: str
+    command: tuple[str, ...]
+    git_revision: str | None
+    versions: dict[str, str]
+    devices: dict[str, dict[str, Any]]
 
 
 class Manifest(Record):
@@ -172,6 +213,8 @@ class Manifest(Record):
     devices: dict[str, dict[str, Any]]
     """Configuration of each device as used (no secrets)."""
     cases: tuple[Case, ...]
+    plan: PlanFacts = PlanFacts()
+    resumptions: tuple[Resumption, ...] = ()
     probes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     device_errors: dict[str, str] = Field(default_factory=dict)
     finished_at: str | None = None
@@ -198,11 +241,25 @@ class PowerSource(Record):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class JobEnd(Record):
+    """How a job ended of which the board has nothing more that is not here.
+
+    ``finished``: by itself, or since it was asked to. ``dead``: its processes died, and what its
+    journal had is here. ``lost``: the board has nothing of it. ``rebooted``: the board was switched
+    off or restarted under it. ``text`` says it in words, for whoever reads the results.
+    """
+
+    state: Literal["finished", "dead", "lost"]
+    rebooted: bool = False
+    text: str = ""
+
+
 class JobFacts(Record):
     """What it takes to turn a device's journal into trials; stored before the job starts.
 
     ``artifacts`` has the cases of the job by their keys. ``without_power`` is the verdict on
-    energy when ``power`` is ``None``.
+    energy when ``power`` is ``None``. ``attempt``: as in :class:`Trial`. ``end``: how the job
+    ended, once everything of it is here and the board knows that.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -212,3 +269,5 @@ class JobFacts(Record):
     without_power: Verdict
     artifacts: dict[str, ArtifactFacts]
     state: BoardState = BoardState()
+    attempt: int = 0
+    end: JobEnd | None = None

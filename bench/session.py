@@ -2,67 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from bench.connection import open_transport
-from bench.errors import DeviceError, ExportError, UnsupportedCase
+from bench.attach import attach, held, settings_of
+from bench.contact import DeviceSettings
+from bench.earlier import EarlierRuns
+from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.cases import require_exporter
 from bench.export.onnx_files import import_onnx
-from bench.measure import DeviceSettings, Observer, RunContext, measure_device, open_agent
+from bench.measure import RunContext, measure_device
+from bench.observer import Observer
+from bench.outcome import Outcome, closing, conclude
+from bench.parallel import on_devices
 from bench.plan import Plan, expand, require_runnable
-from bench.power import sensor_options
 from bench.provenance import git_revision, versions
 from bench.recordings import Artifact
-from bench.records import Manifest
+from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
 from bench.runtimes import ANY_RUNTIME
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter, new_run_id
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: everything stored, and the devices that could not be used."""
-
-    run: Run
-    device_errors: Mapping[str, DeviceError]
-
-
-def probe_device(device: DeviceSettings) -> dict[str, Any]:
-    """Connect to a device, put the agent there and return the board's facts.
-
-    Raises:
-        DeviceError: it cannot be reached, or the agent cannot run there.
-    """
-    transport = open_transport(device)
-    try:
-        return open_agent(device, transport).probe(device.root, sensor_options(device.power))
-    finally:
-        transport.close()
-
-
-def restore_device(device: DeviceSettings) -> dict[str, Any] | None:
-    """Connect to a device and put back its state if a job left a changed one behind.
-
-    Returns what the board is like now, ``None`` when there was nothing to put back.
-
-    Raises:
-        LeaseError: the job that changed it is still running.
-        StateError: it cannot be put back.
-        DeviceError: it cannot be reached, or the agent cannot run there.
-    """
-    transport = open_transport(device)
-    try:
-        return open_agent(device, transport).restore()
-    finally:
-        transport.close()
 
 
 def run(
@@ -73,10 +39,12 @@ def run(
     cache: Path,
     command: Sequence[str],
     observer: Observer,
+    wait: bool = False,
 ) -> Outcome:
     """Measure a plan on devices and store every trial as soon as it is known.
 
-    A device that cannot be used does not stop the others. Ctrl-C asks the devices to stop; what
+    ``wait``: wait for boards on which somebody else measures. A device that cannot be used does
+    not stop the others. Ctrl-C asks the devices to stop; what
     they have measured by then is collected and kept, and the run is marked as interrupted.
 
     Raises:
@@ -95,34 +63,131 @@ def run(
         git_revision=git_revision(),
         versions=versions(),
         procedure=plan.procedure,
-        devices={name: device.model_dump(mode="json") for name, device in devices.items()},
+        devices=_as_configured(devices),
         cases=tuple(case for of_device in cases.values() for case in of_device),
+        plan=PlanFacts(
+            batches=plan.batches,
+            clocks=plan.clocks,
+            governor=plan.governor,
+            estimates=plan.estimates,
+            files={name: _model_file(path) for name, path in plan.files.items()},
+            shapes=dict(plan.shapes),
+        ),
     )
     writer = RunWriter.create(results_dir, manifest)
-    context = RunContext(plan, cache, writer, observer, threading.Event())
-    failures: dict[str, Exception] = {}
-    try:
-        # This machine is measured alone: work for other devices would disturb it.
-        local = [name for name, device in devices.items() if device.transport == "local"]
-        for group in ([name for name in devices if name not in local], *([one] for one in local)):
-            tasks = {
-                name: partial(measure_device, name, devices[name], cases[name], context)
-                for name in group
-            }
-            if not context.cancel.is_set():
-                failures.update(_in_parallel(tasks, context))
-    finally:
-        errors = {name: error for name, error in failures.items() if isinstance(error, DeviceError)}
-        writer.update(
-            device_errors={name: str(error) for name, error in errors.items()},
-            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    cancel = threading.Event()
+    earlier = EarlierRuns(results_dir, observer, cancel)
+    context = RunContext(plan, cache, writer, observer, cancel, earlier, wait=wait)
+    return _carry_out(devices, cases, context)
+
+
+def resume(
+    run: Run,
+    devices: dict[str, DeviceSettings],
+    *,
+    cache: Path,
+    command: Sequence[str],
+    observer: Observer,
+    wait: bool = False,
+) -> Outcome:
+    """Measure what a run lacks: its cases that have no trial, or a failed or interrupted one.
+
+    What boards still have of it is collected first; a board that cannot be asked is not measured
+    either. ``devices`` is how boards are reached now.
+
+    Raises:
+        ConfigError: a board or an ONNX file is not there any more, or the file has changed.
+        StoreError: another process is at work on the run, or its folder cannot be written.
+    """
+    plan = _with_files(_plan_of(run), cache, observer)
+    wanted = {case.device: settings_of(devices, case.device, run) for case in run.unfinished}
+    collected = attach(run, devices, observer)
+    run = collected.run
+    withheld = {job.facts.device for job in run.to_collect}
+    cases: dict[str, list[Case]] = {}
+    for case in run.unfinished:
+        if case.device not in withheld:
+            cases.setdefault(case.device, []).append(case)
+    if collected.interrupted or not cases:
+        return collected
+    chosen = {name: wanted[name] for name in cases}
+    writer = held(run)
+    resumption = Resumption(
+        resumed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=tuple(command),
+        git_revision=git_revision(),
+        versions=versions(),
+        devices=_as_configured(chosen),
+    )
+    attempts = (*writer.manifest.resumptions, resumption)
+    cancel = threading.Event()
+    earlier = EarlierRuns(run.path.parent, observer, cancel)
+    context = RunContext(
+        plan, cache, writer, observer, cancel, earlier, attempt=len(attempts), wait=wait
+    )
+    with closing(writer, {}):
+        writer.update(resumptions=attempts)
+        outcome = _carry_out(chosen, cases, context)
+    missed = {name: error for name, error in collected.device_errors.items() if name in withheld}
+    return replace(outcome, device_errors={**missed, **outcome.device_errors})
+
+
+def _carry_out(
+    devices: Mapping[str, DeviceSettings],
+    cases: Mapping[str, Sequence[Case]],
+    context: RunContext,
+) -> Outcome:
+    """Measure cases on their devices and return how that ended."""
+
+    def measure(name: str) -> None:
+        measure_device(name, devices[name], cases[name], context)
+
+    with closing(context.writer, devices):
+        try:
+            failures = on_devices(devices, measure, context.cancel, context.observer)
+        finally:
+            earlier = context.earlier.close()
+        return conclude(
+            context.writer,
+            devices,
+            failures,
             interrupted=context.cancel.is_set(),
+            earlier=tuple(open_run(path, path.parent) for path in earlier),
         )
-        writer.close()
-    for name, error in failures.items():
-        if name not in errors:
-            raise error
-    return Outcome(open_run(writer.path, results_dir), errors)
+
+
+def _as_configured(devices: Mapping[str, DeviceSettings]) -> dict[str, dict[str, object]]:
+    return {name: device.model_dump(mode="json") for name, device in devices.items()}
+
+
+def _model_file(path: Path) -> ModelFile:
+    with path.open("rb") as file:
+        return ModelFile(path=str(path), sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _plan_of(run: Run) -> Plan:
+    """Return the plan of a stored run, as far as its unfinished cases need it.
+
+    Raises:
+        ConfigError: an ONNX file is not there any more, or has changed.
+    """
+    facts, names = run.manifest.plan, tuple({case.model: None for case in run.unfinished})
+    files = {name: file for name, file in facts.files.items() if name in names}
+    for file in files.values():
+        if not Path(file.path).is_file():
+            raise ConfigError(f"{file.path}: the run measured this ONNX file; it is gone")
+        if _model_file(Path(file.path)) != file:
+            raise ConfigError(f"{file.path}: has changed since the run began; start a new run")
+    return Plan(
+        models=names,
+        batches=facts.batches,
+        clocks=facts.clocks,
+        governor=facts.governor,
+        procedure=run.manifest.procedure,
+        estimates=facts.estimates,
+        files={name: Path(file.path) for name, file in files.items()},
+        shapes=facts.shapes,
+    )
 
 
 def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:
@@ -157,36 +222,3 @@ def _interruptibly(work: Callable[[], Artifact]) -> Artifact:
 
     threading.Thread(target=do, daemon=True).start()
     return done.result()
-
-
-def _in_parallel(
-    tasks: Mapping[str, Callable[[], None]], context: RunContext
-) -> dict[str, Exception]:
-    """Run tasks in threads of their own and return the errors of those that failed.
-
-    The first Ctrl-C asks them to stop after their current round and waits for that; the second
-    one leaves at once (the threads are daemons, and the boards go on by themselves).
-    """
-    failures: dict[str, Exception] = {}
-    # Not Thread.join: interrupted once, it takes the thread for ended.
-    ended = {name: threading.Event() for name in tasks}
-
-    def attempt(name: str, task: Callable[[], None]) -> None:
-        try:
-            task()
-        except Exception as error:  # every kind is handed to the caller, none is dropped
-            failures[name] = error
-        finally:
-            ended[name].set()
-
-    for name, task in tasks.items():
-        threading.Thread(target=attempt, args=(name, task), daemon=True).start()
-    try:
-        for event in ended.values():
-            event.wait()
-    except KeyboardInterrupt:
-        context.cancel.set()
-        context.observer.note("", "stopping after the current round; press Ctrl-C again to leave")
-        for event in ended.values():
-            event.wait()
-    return failures

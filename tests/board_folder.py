@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ PROCEDURE: dict[str, Any] = {
     "sustain_s": None,
     "checkpoint_every_s": 600.0,
 }
+LOCK = "lock"
+"""The board's lease in its own folder, so that tests do not wait for each other."""
 TOLERANCE = {"atol": 1e-5, "rtol": 1e-4, "cosine": 0.9999}
 
 
@@ -81,8 +84,10 @@ class BoardFolder:
     def __init__(self, folder: Path, python: Path) -> None:
         self.folder = folder
         self.python = python
+        self.program: list[str] = ["-m", "bench.agent"]
         self.conductors: list[int] = []
         (folder / "artifacts").mkdir(parents=True)
+        folder.chmod(0o700)
 
     def case(self, key: str, **changes: Any) -> dict[str, Any]:
         """A case of the job over a tiny model; ``changes`` replace fields."""
@@ -119,32 +124,47 @@ class BoardFolder:
         procedure = {k: changes.pop(k, v) for k, v in PROCEDURE.items()}
         name = changes.setdefault("job_id", "job-1")
         job = {"version": 1, "root": "/", "procedure": procedure, "cases": cases, "sensor": None}
+        job.update(run_id="run-1", owner="ada@laptop")
         folder = self.folder / "jobs" / name
         folder.mkdir(parents=True)
         (folder / wire.JOB_FILE).write_text(json.dumps({**job, **changes}))
         return folder
 
-    def agent(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run one command of the agent and wait for it."""
-        argv = [str(self.python), "-m", "bench.agent", *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-        done = subprocess.run(
-            argv, capture_output=True, text=True, env=environment, cwd=self.folder, check=False
-        )
+    def agent(self, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run one command of the agent and wait for it; ``options`` are those of subprocess."""
+        argv = [str(self.python), *self.program, *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), **options.pop("env", {})}
+        options = {"cwd": self.folder, "env": environment, **options}
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, **options)
         if arguments[0] == "start" and done.returncode == 0:
             self.conductors.append(json.loads(done.stdout).get("pid", 0))
         return done
 
-    def ask(self, *arguments: str | Path) -> dict[str, Any]:
-        """The document that a command of the agent prints."""
-        done = self.agent(*arguments)
+    def ask(self, *arguments: str | Path, **options: Any) -> dict[str, Any]:
+        """The document that a command of the agent prints; ``options`` are those of subprocess."""
+        done = self.agent(*arguments, **options)
         assert done.returncode == 0, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
+    def pack(self, name: str) -> Path:
+        """Put the agent into the board folder as a zip file, and run that from now on."""
+        packed = self.folder / name
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("__main__.py", "from bench.agent.main import main\nmain()\n")
+            archive.writestr("bench/__init__.py", "")
+            for source in (PROJECT / "bench" / "agent").rglob("*.py"):
+                archive.write(source, source.relative_to(PROJECT))
+        self.program = [name]
+        return packed
+
+    def start(self, job: Path, **options: Any) -> dict[str, Any]:
+        """The answer to ``start``."""
+        return self.ask("start", job, LOCK, **options)
+
     def measure(self, job: Path) -> list[dict[str, Any]]:
         """Start a job, wait for its end and return its records."""
-        self.ask("start", job)
+        self.start(job)
         self.wait_for_end(job)
         assert self.ask("status", job)["state"] == "finished"
         return self.records(job)
@@ -190,6 +210,6 @@ class BoardFolder:
                     parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
                 except OSError:
                     continue
-                if words[-3:-1] == [b"work", key.encode()] and parent == self.conductors[-1]:
+                if words[-4:-2] == [b"work", key.encode()] and parent == self.conductors[-1]:
                     return int(folder.name)
         raise AssertionError(f"no worker of {key} runs")

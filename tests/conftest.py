@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cable import Cable
 from python36 import environment36
 from sshd import Sshd, start_sshd
 
@@ -40,6 +41,14 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     server = _start(tmp_path_factory.mktemp("sshd"))
     yield server
     server.stop()
+
+
+@pytest.fixture
+def cable(sshd: Sshd) -> Iterator[Cable]:
+    """A cable to the shared server that can be cut and frozen."""
+    made = Cable(sshd.host, sshd.port)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ policy={root}/{policy}
 case "$1" in
 -q) echo "NV Power Mode: x"; sed 's/pmode:0*\\([0-9]\\)/\\1/' $status ;;
 -m)
+    if [ -e {root}/slow ]; then sleep 5; fi
     if [ -e {root}/needs-reboot ]; then
         echo "NVPM WARN: Reboot required for changing to this power mode: $2"
         read answer || exit 0
@@ -122,7 +123,7 @@ class StatefulBoard:
         (self.root / POLICY / name).write_text(f"{text}\n")
 
     def touch(self, name: str) -> None:
-        """Make the doubles misbehave: ``needs-reboot``, ``broken``, ``unpinnable``."""
+        """Make the doubles misbehave: ``slow``, ``needs-reboot``, ``broken``, ``unpinnable``."""
         (self.root / name).touch()
 
     def _add_power_modes(self) -> None:

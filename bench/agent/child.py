@@ -1,9 +1,11 @@
 """The conductor's handle on one of its processes: questions with deadlines, death explained.
 
 A child reads one JSON object a line on stdin and answers each with one on stdout. Its stderr
-goes to a file, so that nothing it prints can block it or disturb a measurement.
+goes to a file, so that nothing it prints can block it or disturb a measurement. It inherits the
+board's lease, and the kernel ends it when the conductor dies, even inside an engine's call.
 """
 
+import ctypes
 import json
 import os
 import platform
@@ -14,22 +16,24 @@ import sys
 import time
 from typing import Any
 
-from bench.agent import sysfs
+from bench.agent import oom
 from bench.agent.failure import Failure
 
 AGENT_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The zipapp, or the folder that holds the package ``bench``."""
 
 QUIT_S = 5.0
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 TAIL_BYTES = 4000
 
 
-def agent_command(arguments):
-    """``(argv, environment)`` that run this very agent with this very Python."""
+def agent_command(arguments, agent=AGENT_ROOT):
+    """``(argv, environment)`` that run an agent, mostly this very one, with this very Python."""
     environment = numpy_environment()
-    if os.path.isfile(AGENT_ROOT):
-        return [sys.executable, AGENT_ROOT] + arguments, environment
-    environment["PYTHONPATH"] = AGENT_ROOT
+    if os.path.isfile(agent):
+        return [sys.executable, agent] + arguments, environment
+    environment["PYTHONPATH"] = agent
     return [sys.executable, "-m", "bench.agent"] + arguments, environment
 
 
@@ -45,30 +49,35 @@ def numpy_environment():
 
 
 class Child(object):
-    """A running process of the agent. Every way it can fail raises Failure from ``ask``."""
+    """A process of the agent. Every way it can fail, from its start on, raises Failure from
+    ``ask``."""
 
-    def __init__(self, arguments, log_path, cpus):
-        argv, environment = agent_command(arguments)
-        self.name = " ".join(arguments)
+    def __init__(self, arguments, log_path, cpus, lock_fd, root):
+        argv, environment = agent_command(arguments + [str(lock_fd)])
         self._log_path = log_path
         self._log_start = os.path.getsize(log_path) if os.path.exists(log_path) else 0
-        self._oom_kills = _oom_kills()
+        self._oom = oom.Watch(root)
         self._buffer = b""
-        with open(log_path, "ab") as log:
-            try:
-                self._process: Any = subprocess.Popen(
+        self._is_given_up = False
+        self._process: Any = None
+        self._no_start = ""
+        try:
+            with open(log_path, "ab") as log:
+                self._process = subprocess.Popen(
                     argv,
                     env=environment,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
                     bufsize=0,
+                    pass_fds=(lock_fd,),
+                    preexec_fn=_dies_with(os.getpid()),
                 )
-            except OSError as error:
-                raise Failure("load", "cannot start a process: %s" % error)
-        self.pid = self._process.pid
+        except OSError as error:
+            self._no_start = "cannot start a process: %s" % error
+            return
         try:
-            os.sched_setaffinity(self.pid, cpus)
+            os.sched_setaffinity(self._process.pid, cpus)
         except OSError:
             pass  # already gone: the first question tells why
 
@@ -79,6 +88,8 @@ class Child(object):
             Failure: as the child reported it; ``hang`` when ``deadline_s`` passed (the child is
                 killed); ``crash`` or ``out-of-memory`` when it died.
         """
+        if self._process is None:
+            raise Failure("load", self._no_start)
         try:
             self._process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
         except OSError:
@@ -93,12 +104,13 @@ class Child(object):
 
     def close(self):
         """Let the child end by itself, or end it."""
+        if self._process is None:
+            return
         self._process.stdin.close()
         try:
-            self._process.wait(QUIT_S)
+            self._process.wait(0 if self._is_given_up else QUIT_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
         self._process.stdout.close()
 
     def _read_line(self, deadline, request, deadline_s):
@@ -107,13 +119,9 @@ class Child(object):
         while b"\n" not in chunks[-1]:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([fd], [], [], left)[0]:
-                self._process.kill()
-                self._process.wait()
-                raise Failure(
-                    "hang",
-                    "no answer to '%s' within %.0f s; killed" % (request["do"], deadline_s),
-                    self._tail(),
-                )
+                text = "no answer to '%s' within %.0f s; %s"
+                said = text % (request["do"], deadline_s, self._kill())
+                raise Failure("hang", said, self._tail())
             chunk = os.read(fd, 1 << 20)
             if not chunk:
                 raise self._death()
@@ -126,21 +134,30 @@ class Child(object):
         try:
             code = self._process.wait(QUIT_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            return Failure("crash", "the process closed its answers and was killed", self._tail())
+            text = "the process closed its answers: %s" % self._kill()
+            return Failure("crash", text, self._tail())
         if code == -signal.SIGKILL:
             return self._killed()
         how = "exit status %d" % code if code >= 0 else signal_name(-code)
         return Failure("crash", "the process died: %s" % how, self._tail())
 
+    def _kill(self):
+        """End the process; a word on whether that succeeded."""
+        self._process.kill()
+        try:
+            self._process.wait(0 if self._is_given_up else QUIT_S)
+        except subprocess.TimeoutExpired:
+            # In a driver that does not answer; it ends when the kernel lets go of it.
+            self._is_given_up = True
+            return "killed, but stuck in the kernel"
+        return "killed"
+
     def _killed(self):
-        now = _oom_kills()
-        if now is not None and self._oom_kills is not None and now > self._oom_kills:
-            text = "killed by the kernel: out of memory (oom_kill counter rose)"
+        is_oom, evidence = self._oom.has_killed(self._process.pid)
+        if is_oom:
+            text = "killed by the kernel: out of memory (%s)" % evidence
             return Failure("out-of-memory", text, self._tail())
-        hint = "out of memory possible" if now is None else "oom_kill counter unchanged"
-        return Failure("crash", "the process died: SIGKILL (%s)" % hint, self._tail())
+        return Failure("crash", "the process died: SIGKILL (%s)" % evidence, self._tail())
 
     def _tail(self):
         """Last part of what this child wrote to stderr."""
@@ -157,11 +174,12 @@ def signal_name(number):
         return "signal %d" % number
 
 
-def _oom_kills():
-    """How often this kernel killed for memory since boot, ``None`` before Linux 4.13."""
-    text = sysfs.read_text("/proc/vmstat") or ""
-    for line in text.split("\n"):
-        name, _, value = line.partition(" ")
-        if name == "oom_kill":
-            return int(value)
-    return None
+def _dies_with(parent):
+    """What a new process is to do before it becomes a program: to end when its parent does."""
+
+    def bind():
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it ended just before
+
+    return bind

@@ -19,7 +19,12 @@ def snapshot(root, names=(GOVERNOR, MIN, MAX)):
     for link in sysfs.find(root, "/sys/devices/system/cpu/cpu[0-9]*/cpufreq"):
         folder = os.path.realpath(link)
         texts = {name: sysfs.read_text(os.path.join(folder, name)) for name in names}
-        found[folder] = {name: text for name, text in texts.items() if text}
+        # A driver that cannot tell a limit says so in words.
+        found[folder] = {
+            name: text
+            for name, text in texts.items()
+            if text and (name == GOVERNOR or _is_clock(text))
+        }
     return found
 
 
@@ -84,9 +89,10 @@ def pin(root):
         return
     for folder, texts in sorted(snapshot(root).items()):
         highest = sysfs.read_text(os.path.join(folder, "cpuinfo_max_freq"))
-        if highest is None or power_mode.current(root) is not None:
-            highest = texts[MAX]
-        _write_limits(root, folder, {MIN: highest, MAX: highest})
+        if not _is_clock(highest) or power_mode.current(root) is not None:
+            highest = texts.get(MAX)
+        if highest is not None:
+            _write_limits(root, folder, {MIN: highest, MAX: highest})
 
 
 def store(root, path):
@@ -122,7 +128,9 @@ def differences(root, policies):
         for name, text in sorted(texts.items()):
             path = os.path.join(folder, name)
             present = sysfs.read_text(path)
-            lowered = capped and name != GOVERNOR and present and int(present) < int(text)
+            lowered = (
+                capped and name != GOVERNOR and _is_clock(present) and int(present) < int(text)
+            )
             if present != text and not lowered:
                 found.append("%s is %s, was %s" % (path, present or "missing", text))
     return found
@@ -131,7 +139,7 @@ def differences(root, policies):
 def unpinned(root):
     """Policies whose clock may still change, in words."""
     return [
-        "%s has a clock between %s and %s kHz" % (folder, texts[MIN], texts[MAX])
+        "%s has a clock between %s and %s kHz" % (folder, texts[MIN], texts.get(MAX, "unknown"))
         for folder, texts in sorted(snapshot(root).items())
         if MIN in texts and texts[MIN] != texts.get(MAX)
     ]
@@ -146,11 +154,15 @@ def other_governors(root, governor):
     ]
 
 
+def _is_clock(text):
+    return text is not None and sysfs.counts([text]) is not None
+
+
 def _write_limits(root, folder, texts):
     """Write limits that differ, in an order in which the lower one never exceeds the upper."""
     present = {name: sysfs.read_text(os.path.join(folder, name)) for name in (MIN, MAX)}
     order = (MIN, MAX)
-    if MIN in texts and present[MAX] and int(texts[MIN]) > int(present[MAX]):
+    if MIN in texts and _is_clock(present[MAX]) and int(texts[MIN]) > int(present[MAX]):
         order = (MAX, MIN)
     for name in order:
         if name in texts and texts[name] != present[name]:

@@ -6,6 +6,7 @@ again. The journal is written between blocks, never inside one.
 
 import os
 import signal
+import sys
 import time
 
 from bench.agent import (
@@ -14,6 +15,7 @@ from bench.agent import (
     health,
     identity,
     launch,
+    lease,
     placement,
     schedule,
     state,
@@ -22,7 +24,7 @@ from bench.agent import (
 from bench.agent.clock import now_ns
 from bench.agent.failure import Failure, SensorLost
 from bench.agent.group import Group
-from bench.agent.journal import Journal
+from bench.agent.journal import Journal, JournalLost
 from bench.agent.processes import CaseWorker, PowerSampler
 from bench.agent.progress import Progress
 
@@ -37,21 +39,29 @@ class Stopped(Exception):
 def main(arguments):
     """``conduct JOBDIR LOCK_FD START_S``.
 
-    The lock's open file is inherited and held until this process ends; START_S is the guess of
+    The lease's open file is inherited and held until this process ends; START_S is the guess of
     how long a worker takes to start that was announced to the host.
     """
-    folder, _, start_s = arguments
+    folder, lock_fd, start_s = arguments
     job = launch.read_job(folder)
+    # The first block of the log's file: on a full disk there is still room for the last line.
+    sys.stderr.write("job %s, process %d\n" % (job["job_id"], os.getpid()))
+    sys.stderr.flush()
+    os.set_inheritable(int(lock_fd), False)
+    held = lease.Lease(int(lock_fd), job["job_id"], job.get("owner", lease.UNKNOWN))
     journal = Journal(os.path.join(folder, wire.JOURNAL_FILE))
-    conductor = Conductor(folder, job, journal, float(start_s))
+    conductor = Conductor(folder, job, journal, held, float(start_s))
     signal.signal(signal.SIGTERM, conductor.request_stop)
-    conductor.conduct()
+    try:
+        conductor.conduct()
+    except JournalLost as lost:
+        sys.exit(str(lost))
 
 
 class Conductor(object):
     """One job from its ``start`` record to its ``end`` record."""
 
-    def __init__(self, folder, job, journal, start_s):
+    def __init__(self, folder, job, journal, held, start_s):
         self.job = job
         self.run_s = {}
         """Seconds of one inference by case, from the solo pass."""
@@ -59,10 +69,11 @@ class Conductor(object):
         """The sampler with the job's sensor; ``None`` where there is none (any more)."""
         self._folder = folder
         self._journal = journal
+        self._lease = held
         self._stop_path = os.path.join(folder, wire.STOP_FILE)
         self._stop_requested = False
         blocks = expectation.expected_blocks(job, start_s)
-        self.progress = Progress(folder, job["procedure"], blocks)
+        self.progress = Progress(folder, held, job["procedure"], blocks)
         self._placement = placement.place(job["cases"])
         self._cases = {case["key"]: case for case in job["cases"]}
         self._peak_bytes = []
@@ -77,6 +88,7 @@ class Conductor(object):
         os.sched_setaffinity(0, self._placement["sampler"])
         self.record(
             "start",
+            version=wire.WIRE_VERSION,
             job_id=self.job["job_id"],
             t_ns=now_ns(),
             wall_s=time.time(),
@@ -124,7 +136,11 @@ class Conductor(object):
     def start_worker(self, key):
         """A fresh process for a case."""
         cpus = self._placement["workers"][key]
-        return CaseWorker(self._cases[key], self.job, self._folder, cpus)
+        return CaseWorker(self._cases[key], self.job, self._folder, cpus, self._lease.fd)
+
+    def _start_sampler(self):
+        cpus = self._placement["sampler"]
+        return PowerSampler(self.job, self._folder, cpus, self._lease.fd)
 
     def fail(self, key, failure):
         """Journal why a case got no (further) numbers; its blocks will not be done."""
@@ -178,7 +194,7 @@ class Conductor(object):
         self.progress.replan(left)
         if self.job["sensor"] is not None and groups:
             try:
-                self.sampler = PowerSampler(self.job, self._folder, self._placement["sampler"])
+                self.sampler = self._start_sampler()
             except SensorLost as lost:
                 self.lose_sampler(lost)
         try:

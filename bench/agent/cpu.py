@@ -18,17 +18,18 @@ def read_times(root):
         return None
     lines = text.split("\n")
     # user nice system idle iowait irq softirq steal (guest times are part of user and nice)
-    ticks = [int(word) for word in lines[0].split()[1:9]]
-    ticks += [0] * (8 - len(ticks))
-    if not any(ticks):
+    ticks = sysfs.counts(lines[0].split()[1:9])
+    count = sum(1 for line in lines if line[:3] == "cpu" and line[3:4].isdigit())
+    if not ticks or not any(ticks) or not count:
         return None
+    ticks += [0] * (8 - len(ticks))
     user, nice, system, idle, iowait, irq, softirq, steal = ticks
     busy = user + nice + system + irq + softirq
     return {
         "busy_s": busy / float(TICKS_PER_S),
         "stolen_s": steal / float(TICKS_PER_S),
         "total_s": (busy + idle + iowait + steal) / float(TICKS_PER_S),
-        "count": sum(1 for line in lines if line[:3] == "cpu" and line[3:4].isdigit()),
+        "count": count,
     }
 
 

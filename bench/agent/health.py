@@ -1,6 +1,7 @@
 """What may change under a measurement: temperatures, clocks, governors, throttling, memory."""
 
 import os
+import re
 
 from bench.agent import sysfs
 from bench.agent.clock import now_ns
@@ -38,7 +39,7 @@ def temperatures_c(root):
     found = {}
     for folder in sysfs.find(root, "/sys/class/thermal/thermal_zone*"):
         milli = sysfs.read_int(os.path.join(folder, "temp"))
-        kind = sysfs.read_text(os.path.join(folder, "type")) or os.path.basename(folder)
+        kind = sysfs.read_name(os.path.join(folder, "type")) or os.path.basename(folder)
         if milli is None or milli / 1e3 <= OFFLINE_C:
             continue
         if kind.upper().startswith("PMIC") and milli == 100000:
@@ -76,7 +77,7 @@ def governors(root):
     """``{cpu: governor name}``."""
     found = {}
     for folder in _cpu_folders(root):
-        name = sysfs.read_text(os.path.join(folder, "cpufreq", "scaling_governor"))
+        name = sysfs.read_name(os.path.join(folder, "cpufreq", "scaling_governor"))
         if name:
             found[os.path.basename(folder)] = name
     return found
@@ -92,7 +93,7 @@ def throttle_counts(root):
                 if count is not None:
                     found["oc%d" % number] = count
     for folder in sysfs.find(root, "/sys/class/thermal/cooling_device*"):
-        kind = sysfs.read_text(os.path.join(folder, "type")) or ""
+        kind = sysfs.read_name(os.path.join(folder, "type")) or ""
         state = sysfs.read_int(os.path.join(folder, "cur_state"))
         if kind.endswith("-throttle-alert") and state is not None:
             found[kind] = state
@@ -101,8 +102,9 @@ def throttle_counts(root):
 
 def load1(root):
     """Load average over one minute, or ``None``."""
-    text = sysfs.read_text(sysfs.under(root, "/proc/loadavg"))
-    return float(text.split()[0]) if text else None
+    text = sysfs.read_name(sysfs.under(root, "/proc/loadavg")) or ""
+    number = re.match(r"[0-9]{1,9}\.[0-9]{1,9}(?=\s|$)", text)
+    return float(number.group()) if number else None
 
 
 def memory_bytes(root, field):
@@ -111,7 +113,8 @@ def memory_bytes(root, field):
     for line in text.split("\n"):
         name, _, value = line.partition(":")
         if name == field:
-            return int(value.split()[0]) * 1024
+            kib = sysfs.counts(value.split()[:1])
+            return kib[0] * 1024 if kib else None
     return None
 
 

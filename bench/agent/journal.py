@@ -1,33 +1,50 @@
 """The journal: one record at a time, on the disk before anything else happens."""
 
+import errno
 import os
 
 from bench.agent import wire
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class JournalLost(Exception):
+    """Nothing more can be written down, so nothing more is measured; one line with the fix."""
+
 
 class Journal(object):
-    """Appends records to a file; a record is durable when ``append`` returns."""
+    """Appends records to a new file; a record is durable when ``append`` returns."""
 
     def __init__(self, path):
-        is_new = not os.path.exists(path)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        if is_new:
-            _fsync_folder(os.path.dirname(path))
-        size = os.fstat(self._fd).st_size
-        if size and os.pread(self._fd, 1, size - 1) != b"\n":
-            # A line torn by a power cut must not swallow the next record.
-            os.write(self._fd, b"\n")
+        self._path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        self._fd = os.open(path, flags, 0o600)
+        _fsync_folder(os.path.dirname(path))
 
     def append(self, record):
-        """Write a JSON-able dict; raises OSError (the file is left whole) when that fails."""
+        """Write a JSON-able dict.
+
+        Raises:
+            JournalLost: that failed; the file ends with the record before.
+        """
         line = wire.encode_record(record)
         size = os.fstat(self._fd).st_size
         try:
             _write_all(self._fd, line)
             os.fsync(self._fd)
-        except OSError:
+        except OSError as error:
+            self._cut(size)
+            fix = ": free space on the board" if error.errno in NO_ROOM else ""
+            raise JournalLost(
+                "the journal %s cannot be written (%s); what was measured before is in it%s"
+                % (self._path, error.strerror, fix)
+            )
+
+    def _cut(self, size):
+        try:
             os.ftruncate(self._fd, size)
-            raise
+        except OSError:
+            pass  # a reader leaves a line out that is not whole
 
 
 def _write_all(fd, data):

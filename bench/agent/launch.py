@@ -1,18 +1,15 @@
-"""Starting, watching and stopping the conductor, which outlives whoever started it."""
+"""Starting and stopping the conductor, which outlives whoever started it."""
 
-import fcntl
 import json
 import os
+import shutil
 import time
 
-from bench.agent import expectation, identity, state, wire
+from bench.agent import board, expectation, identity, jobs, lease, notes, state, wire
 from bench.agent.child import AGENT_ROOT, agent_command
-from bench.agent.clock import now_ns
 
-LOCK_FILE = "lock"
-CONDUCTOR_FILE = "conductor.json"
-PROGRESS_FILE = "progress.json"
 CONDUCTOR_LOG = "conductor.log"
+OWN_AGENT = "agent.pyz"
 
 READY_S = 30.0
 STOP_S = 300.0
@@ -20,105 +17,121 @@ POLL_S = 0.05
 
 
 def read_job(folder):
-    """The job of a job folder, checked for its version."""
-    with open(os.path.join(folder, wire.JOB_FILE), encoding="utf-8") as stream:
-        job = json.load(stream)
+    """The job of a job folder, checked for its version, with its paths made absolute.
+
+    Raises:
+        JobProblem: there is none, or it names a file outside the board folder.
+    """
+    path = os.path.join(folder, wire.JOB_FILE)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            job = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise board.JobProblem("%s cannot be read: %s" % (path, error))
     wire.check_version(job, wire.JOB_FILE)
-    return job
+    return board.confined(job, folder)
 
 
-def write_file(path, document):
-    """Replace a small JSON file as a whole (it is read by other processes at any time)."""
-    temporary = path + ".new"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        json.dump(document, stream)
-    os.rename(temporary, path)
-
-
-def start(folder):
+def start(path, wanted):
     """Bring the board into the state that the job asks for and detach a conductor for it, unless
-    another one holds this board's lock."""
+    somebody else has the board's lease."""
     start_s = expectation.worker_start_s()
-    folder = os.path.abspath(folder)
-    job = read_job(folder)
-    work_dir = os.path.dirname(os.path.dirname(folder))
-    lock, holder = _take_lock(work_dir, job["job_id"])
-    if lock is None:
-        return {"busy": holder}
     try:
-        state.establish(job, work_dir)
+        folder = board.job_folder(path)
+        if os.path.lexists(os.path.join(folder, wire.JOURNAL_FILE)):
+            raise board.JobProblem("job %s has been started before" % os.path.basename(folder))
+        job = read_job(folder)
+    except board.JobProblem as problem:
+        return _refused("job", problem)
+    held, busy = lease.take(wanted, board.folder(), job["job_id"], job.get("owner", lease.UNKNOWN))
+    if held is None:
+        return {"busy": busy}
+    # From here on ``status`` says that the job runs, also to a host whose link was lost meanwhile.
+    note = os.path.join(folder, notes.CONDUCTOR_FILE)
+    notes.write(note, identity.of(os.getpid()))
+    try:
+        state.establish(job, board.folder())
     except state.StateProblem as problem:
-        return {"refused": {"kind": "state", "text": problem.text}}
-    for name in (wire.STOP_FILE, PROGRESS_FILE):
-        _remove(os.path.join(folder, name))
-    journal = os.path.join(folder, wire.JOURNAL_FILE)
-    size = os.path.getsize(journal) if os.path.exists(journal) else 0
-    command = ["conduct", folder, str(lock), repr(start_s)]
-    pid = _detach(command, os.path.join(folder, CONDUCTOR_LOG), lock)
-    who = identity.of(pid)
-    holder["pid"] = pid
-    _write_holder(lock, holder)
-    write_file(os.path.join(folder, CONDUCTOR_FILE), who)
-    try:
-        _wait_for_record(journal, size, who, os.path.join(folder, CONDUCTOR_LOG))
-    except RuntimeError:
-        if not identity.is_alive(who):
-            state.restore(work_dir)
-        raise
+        os.remove(note)
+        return _refused("state", problem)
+    pid = _begin(folder, held, start_s)
     blocks = expectation.expected_blocks(job, start_s)
     expected_s = expectation.total_s(blocks, job["procedure"])
     next_s = expectation.until_checkpoint_s(blocks, job["procedure"])
     return {"pid": pid, "expected_s": expected_s, "next_checkpoint_s": next_s}
 
 
-def restore():
+def restore(wanted):
     """Put back a state that a dead job left behind; a board that measures is left alone."""
-    work_dir = os.path.dirname(AGENT_ROOT) if os.path.isfile(AGENT_ROOT) else os.getcwd()
-    locked_before = os.path.exists(os.path.join(work_dir, LOCK_FILE))
-    if not (locked_before or state.is_left_behind(work_dir)):
-        # Nobody has measured here yet: nothing to wait for, nothing to put back.
-        return dict(state.NOTHING)
-    lock, holder = _take_lock(work_dir, "restore")
-    if lock is None:
-        return {"busy": holder}
+    work_dir = board.folder()
+    if not state.is_left_behind(work_dir):
+        busy = lease.holder(wanted, work_dir)
+        return dict(state.NOTHING) if busy is None else {"busy": busy}
+    held, busy = lease.take(wanted, work_dir, "restore", board.user_name(os.getuid()))
+    if held is None:
+        return {"busy": busy}
     try:
         return state.restore(work_dir)
     finally:
-        os.close(lock)
+        held.release()
 
 
-def status(folder):
-    """Whether the job still runs, and for how long by the conductor's own reckoning."""
-    conductor = _read(os.path.join(folder, CONDUCTOR_FILE))
-    answer = {"state": "running", "remaining_s": None, "next_checkpoint_s": None}
-    if conductor is not None and identity.is_alive(conductor):
-        progress = _read(os.path.join(folder, PROGRESS_FILE))
-        if progress is not None:
-            now = now_ns()
-            since_s = (now - progress["t_ns"]) / 1e9
-            answer["remaining_s"] = max(0.0, progress["remaining_s"] - since_s)
-            if progress["checkpoint_ns"] is not None:
-                answer["next_checkpoint_s"] = max(0.0, (progress["checkpoint_ns"] - now) / 1e9)
-        return answer
-    finished = _last_kind(os.path.join(folder, wire.JOURNAL_FILE)) == "end"
-    return dict(answer, state="finished" if finished else "dead")
-
-
-def stop(folder):
+def stop(path):
     """Ask for an end after the present block and wait for it; then the same as ``status``."""
-    with open(os.path.join(folder, wire.STOP_FILE), "w"):
-        pass
+    folder = board.job_folder(path)
+    answer = jobs.state(folder)
+    if answer["state"] == "running":
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+        os.close(os.open(os.path.join(folder, wire.STOP_FILE), flags, 0o600))
     deadline = time.monotonic() + STOP_S
-    answer = status(folder)
     while answer["state"] == "running" and time.monotonic() < deadline:
         time.sleep(POLL_S)
-        answer = status(folder)
+        answer = jobs.state(folder)
     return answer
 
 
-def _detach(arguments, log_path, lock):
-    """Run the agent as a process without terminal, parent or open files but the lock's."""
-    argv, environment = agent_command(arguments)
+def _refused(kind, problem):
+    return {"refused": {"kind": kind, "text": str(problem)}}
+
+
+def _begin(folder, held, start_s):
+    """Detach the conductor and return its process number once its journal has begun.
+
+    Raises:
+        RuntimeError: it ended before; its log says why, and the board's state has been put back.
+    """
+    path = os.path.join(folder, CONDUCTOR_LOG)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    agent = _own_agent(folder)
+    argv, environment = agent_command(["conduct", folder, str(held.fd), repr(start_s)], agent)
+    note = os.path.join(folder, notes.CONDUCTOR_FILE)
+    pid = _detach(argv, environment, note, log, held.fd)
+    who = identity.of(pid)
+    try:
+        _wait_for_record(os.path.join(folder, wire.JOURNAL_FILE), who, path)
+    except RuntimeError:
+        if not identity.is_alive(who):
+            state.restore(board.folder())
+        raise
+    return pid
+
+
+def _own_agent(folder):
+    """The agent that the job runs from its first to its last process, whatever becomes of ours."""
+    if not os.path.isfile(AGENT_ROOT):
+        return AGENT_ROOT
+    own = os.path.join(folder, OWN_AGENT)
+    if os.path.lexists(own):
+        os.remove(own)  # of an attempt that did not come to a journal
+    try:
+        os.link(AGENT_ROOT, own)
+    except OSError:
+        shutil.copyfile(AGENT_ROOT, own)  # not every file system has hard links
+    return own
+
+
+def _detach(argv, environment, note, log, lock):
+    """Run a program without terminal, parent or open files but the log and the lock; its number."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -128,7 +141,7 @@ def _detach(arguments, log_path, lock):
             if grandchild:
                 os.write(write_end, b"%d" % grandchild)
             else:
-                _become(argv, environment, log_path, lock)
+                _become(argv, environment, note, log, lock)
         finally:
             os._exit(127)
     os.close(write_end)
@@ -138,74 +151,21 @@ def _detach(arguments, log_path, lock):
     return pid
 
 
-def _become(argv, environment, log_path, lock):
+def _become(argv, environment, note, log, lock):
+    # The process stays the same when its program changes.
+    notes.write(note, identity.of(os.getpid()))
     null = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for source, target in ((null, 0), (log, 1), (log, 2)):
         os.dup2(source, target)
     os.set_inheritable(lock, True)
     os.execve(argv[0], argv, environment)
 
 
-def _wait_for_record(journal, size, who, log_path):
+def _wait_for_record(journal, who, log_path):
     """Return when the conductor has begun its journal; raise with its log if it died before."""
     deadline = time.monotonic() + READY_S
-    while not (os.path.exists(journal) and os.path.getsize(journal) > size):
+    while not (os.path.exists(journal) and os.path.getsize(journal)):
         if not identity.is_alive(who) or time.monotonic() > deadline:
             with open(log_path, encoding="utf-8", errors="replace") as log:
-                raise RuntimeError("the conductor did not begin: %s" % log.read()[-4000:])
+                raise RuntimeError("the conductor did not begin: %s" % log.read()[-4000:].strip())
         time.sleep(POLL_S)
-
-
-def _take_lock(work_dir, job_id):
-    """``(open file of the board's lock, its holder)``; no file when somebody else has it."""
-    lock = os.open(os.path.join(work_dir, LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = _read_holder(lock)
-        os.close(lock)
-        return None, holder
-    holder = {"job_id": job_id, "pid": os.getpid(), "since_wall_s": time.time()}
-    _write_holder(lock, holder)
-    return lock, holder
-
-
-def _write_holder(lock, holder):
-    """Say in the lock file who holds it; the lock itself is the kernel's."""
-    data = json.dumps(holder).encode("utf-8")
-    # One write of a fixed length: a reader never sees half of it.
-    os.pwrite(lock, data.ljust(512), 0)
-
-
-def _read_holder(lock):
-    """Who holds the lock; a holder that took it just now may not have said so yet."""
-    for _ in range(20):
-        data = os.pread(lock, 512, 0).strip()
-        if data:
-            return json.loads(data.decode("utf-8"))
-        time.sleep(POLL_S)
-    raise RuntimeError("the board is locked by a process that does not say who it is")
-
-
-def _remove(path):
-    if os.path.exists(path):
-        os.remove(path)
-
-
-def _read(path):
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
-    except OSError:
-        return None
-
-
-def _last_kind(journal):
-    """Kind of the last whole record, or ``None``."""
-    try:
-        with open(journal, "rb") as stream:
-            records, _ = wire.decode_records(stream.read())
-    except OSError:
-        return None
-    return records[-1]["kind"] if records else None

@@ -4,15 +4,20 @@ import json
 import sys
 from typing import Any, Dict
 
-from bench.agent import conductor, launch, probe, sampler, worker
+from bench.agent import board, clean, conductor, jobs, launch, probe, sampler, worker
 
-USAGE = "usage: agent probe ROOT OPTIONS | restore | start JOBDIR | status JOBDIR | stop JOBDIR\n"
+USAGE = (
+    "usage: agent probe ROOT OPTIONS LOCK | restore LOCK | start JOBDIR LOCK | jobs LOCK | "
+    "clean LOCK yes|no | status JOBDIR | stop JOBDIR\n"
+)
 
 ANSWERS: Dict[str, Any] = {
-    "probe": (2, probe.probe),
-    "restore": (0, launch.restore),
-    "start": (1, launch.start),
-    "status": (1, launch.status),
+    "probe": (3, probe.probe),
+    "restore": (1, launch.restore),
+    "start": (2, launch.start),
+    "jobs": (1, jobs.listing),
+    "clean": (2, clean.clean),
+    "status": (1, jobs.status),
     "stop": (1, launch.stop),
 }
 """Commands of the host: name -> number of arguments and function that returns the document."""
@@ -27,7 +32,10 @@ def main():
     if command in PROCESSES:
         PROCESSES[command](arguments)
     elif command in ANSWERS and len(arguments) == ANSWERS[command][0]:
-        document = ANSWERS[command][1](*arguments)
+        try:
+            document = ANSWERS[command][1](*arguments)
+        except (board.FolderProblem, board.JobProblem) as problem:
+            sys.exit(str(problem))
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
     else:
         sys.stderr.write(USAGE)

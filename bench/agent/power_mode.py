@@ -13,7 +13,8 @@ STATUS = "/var/lib/nvpmodel/status"
 def modes(root):
     """``{id: name}`` in the order of the board's configuration; empty where there are none."""
     text = sysfs.read_text(sysfs.under(root, CONFIG)) or ""
-    pairs = re.findall(r"^\s*<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=([^\s>]+)", text, re.MULTILINE)
+    pattern = r"^[ \t]*<[ \t]*POWER_MODEL[ \t]+ID=([0-9]{1,9})[ \t]+NAME=([^\s>]{1,80})"
+    pairs = re.findall(pattern, text, re.MULTILINE)
     return {int(number): name for number, name in pairs}
 
 
@@ -23,10 +24,10 @@ def current(root):
     if nvpmodel is None:
         return None
     lines = privilege.query([nvpmodel, "-q"]).strip().split("\n")
-    if lines[-1].strip().isdigit():
+    if re.match(r"\s*[0-9]{1,9}\s*$", lines[-1]):
         return int(lines[-1])
     status = sysfs.read_text(sysfs.under(root, STATUS)) or ""
-    number = re.search(r"pmode:(\d+)", status)
+    number = re.search(r"pmode:([0-9]{1,9})", status)
     return int(number.group(1)) if number else None
 
 

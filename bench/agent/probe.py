@@ -10,29 +10,32 @@ import subprocess
 import sys
 import time
 
-from bench.agent import health, identity, launch, power_mode, sysfs, wire
-from bench.agent.child import AGENT_ROOT, numpy_environment, signal_name
+from bench.agent import board, health, identity, launch, lease, power_mode, sysfs, wire
+from bench.agent.child import numpy_environment, signal_name
 from bench.agent.clock import now_ns
+from bench.agent.failure import one_line
 from bench.agent.runtimes import RUNTIMES
 from bench.agent.sensors import SENSORS
 
 NUMPY_PROBE = "import json, numpy; print(json.dumps({'version': numpy.__version__}))"
 IMPORT_LIMIT_S = 60
 TIMED_READS = 5
+MOST_COMPATIBLE = 20
 
 
-def probe(root, options):
+def probe(root, options, wanted_lock):
     """The document of the ``probe`` command; ``options``: JSON of options by sensor name.
 
     A board that is measuring is left alone: the answer is who it measures for.
     """
+    work_dir = board.folder()
     # What this finds must be the board's own state, not one that a dead job left behind.
-    left_behind = launch.restore()
+    left_behind = launch.restore(wanted_lock)
     if "busy" in left_behind:
         return left_behind
     return {
         "version": wire.WIRE_VERSION,
-        "board": board(root),
+        "board": identify(root),
         "os": operating_system(root),
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "numpy": probe_import(NUMPY_PROBE),
@@ -47,7 +50,7 @@ def probe(root, options):
             "total_bytes": health.memory_bytes(root, "MemTotal"),
             "available_bytes": health.memory_bytes(root, "MemAvailable"),
         },
-        "disk": {"free_bytes": shutil.disk_usage(os.path.dirname(AGENT_ROOT)).free},
+        "disk": {"free_bytes": shutil.disk_usage(work_dir).free},
         "temperature_c": health.temperatures_c(root),
         "state": {
             "power_mode": power_mode.name(root, power_mode.current(root)),
@@ -55,6 +58,7 @@ def probe(root, options):
             "restored": left_behind["restored"],
             "problem": left_behind["problem"],
         },
+        "lock": lease.place(wanted_lock, work_dir),
         "sensors": sensors(root, json.loads(options)),
         "boot_id": identity.boot_id(),
         "monotonic_ns": now_ns(),
@@ -62,13 +66,13 @@ def probe(root, options):
     }
 
 
-def board(root):
+def identify(root):
     """Model and compatible strings of the device tree (``None`` and empty without one)."""
     tree = sysfs.under(root, "/proc/device-tree")
-    compatible = sysfs.read_text(os.path.join(tree, "compatible"))
+    names = (sysfs.read_text(os.path.join(tree, "compatible")) or "").split("\n")
     return {
-        "model": sysfs.read_text(os.path.join(tree, "model")),
-        "compatible": compatible.split("\n") if compatible else [],
+        "model": sysfs.read_name(os.path.join(tree, "model")),
+        "compatible": [name[: sysfs.NAME_CHARACTERS] for name in names[:MOST_COMPATIBLE] if name],
     }
 
 
@@ -76,10 +80,10 @@ def operating_system(root):
     """Name, kernel, machine and, on a Jetson, the L4T release such as ``32.7.1``."""
     release = sysfs.read_text(sysfs.under(root, "/etc/os-release")) or ""
     name = re.search(r'^PRETTY_NAME="?([^"\n]*)', release, re.MULTILINE)
-    tegra = sysfs.read_text(sysfs.under(root, "/etc/nv_tegra_release")) or ""
-    l4t = re.search(r"R(\d+) .*?REVISION: ([\d.]+)", tegra)
+    tegra = sysfs.read_name(sysfs.under(root, "/etc/nv_tegra_release")) or ""
+    l4t = re.search(r"R([0-9]+) .*?REVISION: ([0-9.]+)", tegra)
     return {
-        "pretty_name": name.group(1) if name else None,
+        "pretty_name": name.group(1)[: sysfs.NAME_CHARACTERS] if name else None,
         "kernel": os.uname().release,
         "machine": os.uname().machine,
         "l4t": "%s.%s" % l4t.groups() if l4t else None,
@@ -91,11 +95,10 @@ def cpu_model(root):
     text = sysfs.read_text(sysfs.under(root, "/proc/cpuinfo")) or ""
     lines = [line.partition(":") for line in text.split("\n")]
     fields = {name.strip(): value.strip() for name, _, value in lines}
-    if fields.get("model name") or fields.get("Hardware"):
-        return fields.get("model name") or fields.get("Hardware")
-    if fields.get("CPU part"):
-        return "Arm part %s (implementer %s)" % (fields["CPU part"], fields.get("CPU implementer"))
-    return None
+    name = fields.get("model name") or fields.get("Hardware")
+    if not name and fields.get("CPU part"):
+        name = "Arm part %s (implementer %s)" % (fields["CPU part"], fields.get("CPU implementer"))
+    return name[: sysfs.NAME_CHARACTERS] if name else None
 
 
 def probe_import(code):
@@ -119,9 +122,10 @@ def probe_import(code):
         return _broken("the import died: %s" % signal_name(-done.returncode))
     if done.returncode:
         return None if lines[-1].startswith("ModuleNotFoundError") else _broken(lines[-1])
-    facts = json.loads(done.stdout.decode("utf-8").strip().split("\n")[-1])
-    facts["problem"] = None
-    return facts
+    try:
+        return dict(json.loads(done.stdout.decode("utf-8").strip().split("\n")[-1]), problem=None)
+    except (TypeError, ValueError):
+        return _broken("the import printed something else than its version")
 
 
 def _broken(problem):
@@ -136,7 +140,10 @@ def sensors(root, options):
         for description in SENSORS[name].describe(root, wanted):
             description["read_s"] = None
             if description["problem"] is None:
-                description["read_s"] = read_cost_s(SENSORS[name].open_sensor(root, wanted, []))
+                try:
+                    description["read_s"] = read_cost_s(SENSORS[name].open_sensor(root, wanted, []))
+                except (OSError, ValueError) as error:
+                    description["problem"] = one_line(error)
             found.append(description)
     return found
 

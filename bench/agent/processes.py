@@ -17,7 +17,7 @@ SLOW_RUNS = 20
 class CaseWorker(object):
     """One case loaded (or being loaded) in its own process. All methods raise Failure."""
 
-    def __init__(self, case, job, folder, cpus):
+    def __init__(self, case, job, folder, cpus, lock_fd):
         self.key = case["key"]
         self._case = case
         self._root = job["root"]
@@ -28,8 +28,7 @@ class CaseWorker(object):
         log = os.path.join(folder, "worker-%d.log" % job["cases"].index(case))
         # For people who look at ps. Under a POSIX locale Python 3.6 can start nothing but ASCII.
         name = self.key.encode("ascii", "backslashreplace").decode("ascii")
-        self._child = Child(["work", name], log, cpus)
-        self.pid = self._child.pid
+        self._child = Child(["work", name], log, cpus, lock_fd, job["root"])
 
     def import_runtime(self):
         """Import the runtime and read the reference inputs; see worker.py for the answers."""
@@ -88,8 +87,10 @@ class CaseWorker(object):
 class PowerSampler(object):
     """The sampler with the job's sensor open. All methods raise SensorLost."""
 
-    def __init__(self, job, folder, cpus):
-        self._child = Child(["sample"], os.path.join(folder, "sampler.log"), cpus)
+    def __init__(self, job, folder, cpus, lock_fd):
+        self._limit_s = job.get("limits", {}).get("answer_s", ANSWER_LIMIT_S)
+        log = os.path.join(folder, "sampler.log")
+        self._child = Child(["sample"], log, cpus, lock_fd, job["root"])
         try:
             self._ask({"do": "open", "sensor": job["sensor"], "root": job["root"]})
         except SensorLost:
@@ -111,6 +112,6 @@ class PowerSampler(object):
 
     def _ask(self, request):
         try:
-            return self._child.ask(request, ANSWER_LIMIT_S)
+            return self._child.ask(request, self._limit_s)
         except Failure as failure:
             raise SensorLost(failure)

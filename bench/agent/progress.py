@@ -2,15 +2,19 @@
 
 import os
 
-from bench.agent import expectation, launch
+from bench.agent import expectation, notes
 from bench.agent.clock import now_ns
 
 
 class Progress(object):
-    """Expected seconds of the blocks that are left, and the next checkpoint."""
+    """Expected seconds of the blocks that are left, and the next checkpoint.
 
-    def __init__(self, folder, procedure, blocks):
-        self._path = os.path.join(folder, launch.PROGRESS_FILE)
+    Whoever asks about the job reads it in the job's folder; whoever wants the board, in its lease.
+    """
+
+    def __init__(self, folder, lease, procedure, blocks):
+        self._path = os.path.join(folder, notes.PROGRESS_FILE)
+        self._lease = lease
         self._procedure = procedure
         self.replan(blocks)
         self._checkpoint_ns = self._next_checkpoint_ns(now_ns())
@@ -18,6 +22,7 @@ class Progress(object):
     def replan(self, blocks):
         """Take ``{block: expected seconds}`` for all that is left."""
         self._left = blocks
+        self._lease.announce(self.remaining_s)
 
     @property
     def remaining_s(self):
@@ -61,4 +66,8 @@ class Progress(object):
     def _write(self, from_ns):
         """Write what is left, counted from a moment."""
         document = {"t_ns": from_ns, "remaining_s": self.remaining_s}
-        launch.write_file(self._path, dict(document, checkpoint_ns=self._checkpoint_ns))
+        self._lease.announce(self.remaining_s)
+        try:
+            notes.write(self._path, dict(document, checkpoint_ns=self._checkpoint_ns))
+        except OSError:
+            pass  # a full disk: whether the job can go on is for the journal to decide

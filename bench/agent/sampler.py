@@ -20,8 +20,9 @@ repeat with a multiple of it."""
 
 
 def main(arguments):
-    """Serve until stdin ends."""
-    serve.die_with_parent()
+    """``sample LOCK_FD``: serve until stdin ends."""
+    (lock_fd,) = arguments
+    serve.keep_to_itself(lock_fd)
     requests, answers = serve.private_pipes()
     sampler = Sampler(requests.fileno())
     handlers = {"open": sampler.open, "start": sampler.start, "stop": sampler.stop}

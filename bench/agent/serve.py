@@ -1,14 +1,12 @@
 """The child's side of child.py: answers requests line by line until stdin ends."""
 
-import ctypes
 import json
 import os
-import signal
 import sys
 
 from bench.agent import failure
 
-PR_SET_PDEATHSIG = 1
+OOM_SCORE_ADJ = "/proc/self/oom_score_adj"
 
 
 def private_pipes():
@@ -26,9 +24,18 @@ def private_pipes():
     return requests, answers
 
 
-def die_with_parent():
-    """Have the kernel end this process when the conductor dies, even inside an engine's call."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def keep_to_itself(lock_fd):
+    """Do not pass the lease's open file on to programs that an engine may start."""
+    os.set_inheritable(int(lock_fd), False)
+
+
+def be_first_to_go():
+    """Have the kernel, where memory runs out, end this process and not the conductor."""
+    try:
+        with open(OOM_SCORE_ADJ, "w") as stream:
+            stream.write("1000")
+    except OSError:
+        pass  # not everywhere permitted
 
 
 def reply(answers, document):

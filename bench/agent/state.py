@@ -226,12 +226,15 @@ def _read_note(work_dir):
 def _write_note(work_dir, note):
     """On the disk, whole, before this returns: what follows may cut the board's power."""
     path = os.path.join(work_dir, FILE)
-    with open(path + ".new", "w", encoding="utf-8") as stream:
-        json.dump(note, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(path + ".new", path)
-    _fsync_folder(work_dir)
+    try:
+        with open(path + ".new", "w", encoding="utf-8") as stream:
+            json.dump(note, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.rename(path + ".new", path)
+        _fsync_folder(work_dir)
+    except OSError as error:
+        raise StateProblem("%s cannot be written (%s)" % (path, error.strerror))
 
 
 def _fsync_folder(folder):

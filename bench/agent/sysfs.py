@@ -1,7 +1,17 @@
-"""Small reads of sysfs, procfs and device-tree files; what cannot be read is ``None``."""
+"""Small reads of sysfs, procfs and device-tree files; what cannot be read is ``None``.
+
+Drivers are buggy, fake trees are made by hand, and files can be folders: nothing here raises for
+what it finds, and nothing that it returns is longer or larger than JSON and arithmetic can hold.
+"""
 
 import glob
 import os
+import re
+
+MOST_BYTES = 1 << 20
+NAME_CHARACTERS = 80
+
+_INTEGER = re.compile(rb"\s*([+-]?[0-9]{1,18})\s*\Z")
 
 
 def under(root, path):
@@ -21,7 +31,7 @@ def read_text(path):
     """
     try:
         with open(path, "rb") as stream:
-            data = stream.read()
+            data = stream.read(MOST_BYTES)
     except OSError:
         return None
     return data.replace(b"\0", b"\n").decode("utf-8", "replace").strip()
@@ -37,9 +47,28 @@ def read_cell(path):
     return int.from_bytes(data, "big") if len(data) == 4 else None
 
 
+def read_name(path):
+    """The first line of a small file, cut to what a name needs, or ``None``."""
+    lines = (read_text(path) or "").split("\n")
+    return lines[0][:NAME_CHARACTERS].strip() or None
+
+
 def read_int(path):
     """The integer that a small file holds, or ``None``."""
     try:
-        return int(read_text(path) or "")
-    except ValueError:
+        with open(path, "rb") as stream:
+            return to_int(stream.read(64))
+    except OSError:
         return None
+
+
+def to_int(data):
+    """The integer that bytes spell, ``None`` if they spell none or one beyond 18 digits."""
+    found = _INTEGER.match(data.rstrip(b"\0"))
+    return int(found.group(1)) if found else None
+
+
+def counts(words):
+    """The integers that words spell, ``None`` unless all do and none is negative."""
+    found = [to_int(word.encode("utf-8", "replace")) for word in words]
+    return None if any(value is None or value < 0 for value in found) else found

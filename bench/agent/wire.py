@@ -2,44 +2,73 @@
 
 This is the one module that both sides import. Python 3.6 syntax, standard library only.
 
-**Board folder** (``work_dir``, mode 0700)::
+**Board folder** (``work_dir``; a folder of the user's own, no link, mode 0700)::
 
     agent-<sha256[:16]>.pyz        the agent, named by its hash
     artifacts/<files named by hash>
     jobs/<job id>/job.json         what is asked (host writes it)
     jobs/<job id>/journal.jsonl    what has been done (conductor appends, fsync per record)
+    jobs/<job id>/collected        exists once a host has the whole journal safe on its own disk
     jobs/<job id>/stop             exists once an early end is asked for
     jobs/<job id>/*.log            stderr of conductor, workers, sampler
     jobs/<job id>/*.json           the conductor's own notes for ``status``
+    jobs/<job id>/agent.pyz        the agent that the job runs, whatever becomes of the one above
     state.json, clocks.conf        what the board was like before a job changed its state
-    lock                           locked (flock) by the conductor that measures; says who it is
+
+**Lease.** One file for all users of a board is locked (flock) by the conductor that measures and
+its workers, for their lives; it says who that is. LOCK below is its path; a relative one lies in
+the board folder, which also takes the file where the wanted one cannot be used (``/run/lock``
+missing or not writable); ``probe`` tells. The kernel drops the lock with the last of these
+processes, so a dead holder or a reboot leaves nothing to break. ``restore`` and ``clean`` hold it,
+too, while they change something, as the jobs "restore" and "clean".
 
 **Agent commands** (``python agent-….pyz COMMAND``); each prints one JSON document on stdout:
 
-``probe ROOT OPTIONS``   facts of the board; sysfs and procfs are read below ROOT (normally ``/``);
+``probe ROOT OPTIONS LOCK``
+                         facts of the board; sysfs and procfs are read below ROOT (normally ``/``);
                          OPTIONS is a JSON object of options by sensor name, for sensors that
                          cannot be described without (``{"estimate": {"idle_w", "busy_w"},
                          "replay": {"path"}}``)
-``restore``              restores a board state that a dead job left behind, if there is one:
+``restore LOCK``         restores a board state that a dead job left behind, if there is one:
                          ``{"restored": {job_id, ... as in a state record}|null, "problem":
                          str|null}``; ``probe`` and ``start`` do the same first. While a job holds
                          the lock nothing is touched.
+``start JOBDIR LOCK``    detaches the conductor; ``{"pid", "expected_s", "next_checkpoint_s"}`` or
+                         ``{"refused": {"kind": "state"|"job", "text": str}}``: the state asked for
+                         cannot be had (nothing was changed, or it has been put back), or the job
+                         names a file outside the board folder, or there is none. A job that has
+                         been started is never started again: ``{"refused": {"kind": "job", ...}}``
+``clean LOCK APPLY``     what the board folder need not keep: ``{"removable": [{"what":
+                         "agent"|"job"|"artifact"|"leftover", "path", "bytes"}], "kept": [{"job_id",
+                         "why"}]}``; removed as well if APPLY is ``yes``, else it is ``no``. Jobs
+                         that were begun and not collected are kept, and so are this agent and
+                         files that kept jobs use
 
-                         A board that measures answers ``probe``, ``restore`` and ``start`` with
-                         ``{"busy": {"job_id", "pid", "since_wall_s"}}`` instead
-``start JOBDIR``         detaches the conductor; ``{"pid", "expected_s", "next_checkpoint_s"}`` or
-                         ``{"refused": {"kind": "state", "text": str}}``: the state asked for
-                         cannot be had; nothing was changed, or it has been put back
-``status JOBDIR``        ``{"state": "running"|"finished"|"dead", "remaining_s": float|null,
-                         "next_checkpoint_s": float|null}``
+                         A board that measures answers these with ``{"busy": {"job_id", "pid",
+                         "owner", "user", "since_wall_s", "left_s": float|null}}`` instead.
+                         All users of the board may write what it says: it is data, and
+                         "unknown" (pid: 0) where it says nothing
+
+``jobs LOCK``            every job of this board folder, oldest first, and who measures:
+                         ``{"jobs": [{"job_id", "run_id", "owner", "state", "collected": bool,
+                         "created_wall_s", "remaining_s", "journal_bytes", "cases": number of
+                         them}], "busy": null | {... as above}}``. Reads small files only; what a
+                         damaged ``job.json`` does not tell is null
+``status JOBDIR``        ``{"state": "running"|"finished"|"dead"|"new"|"absent", "remaining_s":
+                         float|null, "next_checkpoint_s": float|null, "rebooted": bool}``; new:
+                         never begun; absent: no such job here; dead: it ended without an ``end``
+                         record (the last line of conductor.log says why, where it could);
+                         rebooted: because the board did. A job is ``running`` from the moment
+                         that ``start`` has the lease for it
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
 ``conduct|work|sample``  internal: the three processes of a measurement
 
-An unexpected failure exits non-zero with the traceback on stderr.
+A board folder or JOBDIR that is not in order exits non-zero with one line on stderr, an unexpected
+failure with the traceback.
 
 **Job** (``job.json``)::
 
-    {"version": 1, "job_id": str, "root": "/",
+    {"version": 1, "job_id": str, "run_id": str, "owner": "user@host", "root": "/",
      "procedure": {... fields of records.Procedure ...},
      "cases": [{"key": str, "runtime": str, "graph": path, "reference": path,
                 "options": {"threads": int, ...}, "classifier": bool,
@@ -49,8 +78,10 @@ An unexpected failure exits non-zero with the traceback on stderr.
      "state": {"power_mode": str|null, "clocks": "max"|null, "governor": str|null},
      "limits": {"load_s": 600, "answer_s": 60}}
 
-Paths may be relative to the folder that ``start`` was run in. ``limits`` (optional) are the
-seconds after which a worker that loads, or that should have answered, counts as hung. The option
+The paths of cases may be relative to the board folder and must not lead out of it (nor must
+``optimized_model_path``, which ends in ``.onnx``, lead out of the job folder), also not through
+links. ``job_id`` is the name of the job folder. ``limits`` (optional) are the seconds after which a
+worker that loads, or that should have answered, counts as hung. The option
 ``optimized_model_path`` (optional) makes a worker write the graph that its engine really runs.
 
 **Probe**::
@@ -61,7 +92,7 @@ seconds after which a worker that loads, or that should have answered, counts as
      "runtimes": {name: null | {"version", "providers", "problem"}},
      "cpu": {"model", "count", "governor": {cpu: name}, "frequency_khz": {cpu: kHz}},
      "memory": {"total_bytes", "available_bytes"}, "disk": {"free_bytes"},
-     "temperature_c": {zone: °C},
+     "temperature_c": {zone: °C}, "lock": {"path", "problem"},
      "state": {"power_mode": name, "power_modes": {id: name}, "restored", "problem"},
      "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
                   "channels": [{"name", "resolution_w", "problem"}], "lag_s", "scope", "samples",
@@ -72,7 +103,7 @@ What is not there or cannot be told is null. ``problem`` is null or one line wit
 **Journal records**, one a line, each a JSON object with ``kind``; times are integer nanoseconds
 of the board's CLOCK_MONOTONIC:
 
-``start``    job_id, t_ns, wall_s, boot_id, pid, expected_s,
+``start``    version, job_id, t_ns, wall_s, boot_id, pid, expected_s,
              placement {cpus, sampler, workers {case: [cpu]}}
 ``health``   where ("before"|"after"), t_ns, temperature_c {zone: °C}, frequency_khz,
              frequency_min_khz and frequency_max_khz {cpu: kHz}, governor {cpu: name}, load1,
@@ -128,13 +159,18 @@ A ``trace`` is ``{"channels": [...], "unit": "W"|"J", "t_before_ns": [...], "t_a
 """
 
 import json
+import re
 import zlib
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 WIRE_VERSION = 1
 JOB_FILE = "job.json"
 JOURNAL_FILE = "journal.jsonl"
 STOP_FILE = "stop"
+COLLECTED_FILE = "collected"
+
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How JSON spells one; whole pairs look the same and come through unchanged."""
 
 
 class WireError(ValueError):
@@ -151,13 +187,15 @@ def encode_record(record: Dict[str, Any]) -> bytes:
 
 
 def decode_records(data: bytes) -> Tuple[List[Dict[str, Any]], List[str]]:
-    """Return ``(records, problems)`` of a journal's bytes.
+    """Return ``(records, problems)`` of a journal's bytes, whatever they are.
 
-    Lines that are torn or damaged are left out and described in ``problems`` (list of str);
-    everything else is used.
+    Lines that are torn or damaged, repeat an earlier one, or hold something else than an object
+    are left out and described in ``problems`` (list of str); everything else is used. What a
+    record's fields hold is not looked at.
     """
     records: List[Dict[str, Any]] = []
     problems: List[str] = []
+    seen = set()
     lines = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not line:
@@ -167,8 +205,41 @@ def decode_records(data: bytes) -> Tuple[List[Dict[str, Any]], List[str]]:
             torn = number == len(lines)
             problems.append("journal line %d is %s" % (number, "cut short" if torn else "damaged"))
             continue
-        records.append(json.loads(text.decode("utf-8")))
+        record = _decoded(text)
+        if record is None:
+            problems.append("journal line %d holds no record" % number)
+        elif text in seen:
+            problems.append("journal line %d repeats an earlier one" % number)
+        else:
+            seen.add(text)
+            records.append(record)
     return records, problems
+
+
+def _decoded(text: bytes) -> Optional[Dict[str, Any]]:
+    """The object of a line, ``None`` if it is something else or no JSON (``NaN`` is none)."""
+    try:
+        record = json.loads(text.decode("utf-8"), parse_constant=_refuse)
+        if _LONE_SURROGATE.search(text):
+            record = _encodable(record)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _encodable(value: Any) -> Any:
+    """``value`` without halves of characters (names that are no UTF-8), which nobody can store."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(item) for name, item in value.items()}
+    return value
 
 
 def check_version(document: Dict[str, Any], what: str) -> None:

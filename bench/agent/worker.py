@@ -5,6 +5,7 @@ Requests (see serve.py): ``import`` {runtime, reference, root}, ``load`` {graph,
 inputs is part of ``import``, so that memory rises hold only what the model costs.
 """
 
+import faulthandler
 import functools
 import json
 import os
@@ -20,8 +21,11 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def main(arguments):
-    """Serve until stdin ends. ``arguments`` only name the case, for people who look at ps."""
-    serve.die_with_parent()
+    """``work NAME LOCK_FD``: serve until stdin ends. NAME is for people who look at ps."""
+    _, lock_fd = arguments
+    serve.keep_to_itself(lock_fd)
+    serve.be_first_to_go()
+    faulthandler.enable()  # an engine that crashes leaves in the log where that was
     requests, answers = serve.private_pipes()
     worker = Worker()
     handlers = {

@@ -143,6 +143,7 @@ def side_by_side(a: Subject, b: Subject) -> bool:
     one, two = a.trial, b.trial
     same_job = (
         one.run_id == two.run_id
+        and one.attempt == two.attempt
         and one.trial_id != two.trial_id
         and one.case.device == two.case.device
         and one.case.power_mode == two.case.power_mode

@@ -40,7 +40,8 @@ def common_findings(recording: Recording) -> list[Finding]:
     """Return what speaks against latency and energy alike."""
     found: list[Finding] = []
     if not recording.finished:
-        found.append((Reason.INTERRUPTED, "the job on the device did not reach its end"))
+        why = f": {recording.cut_by}" if recording.cut_by else ""
+        found.append((Reason.INTERRUPTED, f"the job on the device did not reach its end{why}"))
     if recording.warmup is not None and not recording.warmup.get("steady", True):
         took_s = recording.warmup.get("took_s")
         after = "" if took_s is None else f" after {took_s:.1f} s"

@@ -2,20 +2,27 @@
 
 The format is that of :mod:`bench.agent.wire`. A journal that was cut short, or that holds a record
 this code does not understand, still gives everything else: what could not be used is listed in
-:attr:`Recording.lost` in words.
+:attr:`Recording.lost` in words. Nothing of a record is believed before it has been checked
+(:mod:`bench.analysis.journal_shapes`, :mod:`bench.analysis.journal_blocks`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.analysis.journal_blocks import read_idle, read_round, read_step
-from bench.analysis.solo import load_stats, memory_stats, parity
+from bench.agent import wire
+from bench.analysis.journal_blocks import describe, read_idle, read_round, read_step
+from bench.analysis.journal_shapes import KINDS, shaped
 from bench.analysis.throttling import throttle_rise
 from bench.analysis.times import load_end_ns
-from bench.recordings import IdleLine, LoadStep, Recording, Round
+from bench.errors import StoreError
+from bench.recordings import IdleLine, LoadStep, PowerTrace, Recording, Round
+
+MOST_PROBLEMS = 20
+"""Problems that are told one by one; a disk full of garbage must not fill every trial."""
 
 
 @dataclass(slots=True)
@@ -54,71 +61,122 @@ def recordings(
     """Return a recording for each of ``case_keys``, in that order, also where nothing was done.
 
     ``records`` and ``problems`` are the result of :func:`bench.agent.wire.decode_records`.
-    Records of an unknown kind are ignored (a newer agent may say more). Never raises for what a
-    record holds.
+    Whatever a record holds, it costs no more than itself.
+
+    Raises:
+        StoreError: a newer version of the agent wrote the journal.
     """
     job = _Job({key: _Case() for key in case_keys}, list(problems))
     for number, record in enumerate(records, 1):
         kind = record.get("kind")
-        case = job.cases.get(str(record.get("case")))
+        if not isinstance(kind, str) or kind not in KINDS:
+            job.lost.append(f"journal record {number} is of an unknown kind: {str(kind)[:40]!r}")
+            continue
+        key = record.get("case")
+        case = job.cases.get(key) if isinstance(key, str) else None
+        if kind in _OF_A_CASE and case is None:
+            job.lost.append(f"journal record {number} names an unknown case")
+            continue
+        lost = job.lost if case is None else case.lost
+        name = f"journal record {number} ({kind})"
         try:
-            if kind in _OF_A_CASE:
-                if case is None:
-                    job.lost.append(f"journal record {number} names an unknown case")
-                    continue
-                _add_to_case(job, case, kind, record)
+            if case is not None and kind in _OF_A_CASE:
+                partly: list[str] = []
+                _add_to_case(job, case, kind, record, partly)
+                lost += [f"{name} has {problem}" for problem in partly]
             else:
                 _add_to_job(job, kind, record)
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            words = f"journal record {number} ({kind}) is malformed: {_describe(error)}"
-            (case.lost if case is not None else job.lost).append(words)
+        except (KeyError, ValueError) as error:
+            lost.append(f"{name} is malformed: {describe(error)}")
+    _drop_other_channels(job)
     return {key: _recording(job, key, case) for key, case in job.cases.items()}
 
 
 _OF_A_CASE = ("solo", "warmup", "failure", "round", "step")
 
 
-def _add_to_case(job: _Job, case: _Case, kind: str, record: dict[str, Any]) -> None:
+def _add_to_case(
+    job: _Job, case: _Case, kind: str, record: dict[str, Any], partly: list[str]
+) -> None:
+    """Add a record; what is lost of it alone is described in ``partly``."""
     if kind == "round":
-        rise = None
-        throttle = (record.get("health") or {}).get("throttle")
-        if throttle is not None:
-            rise = throttle_rise(job.throttle, throttle)
-            job.throttle = throttle
-        case.rounds.append(read_round(record, rise))
+        case.rounds.append(_round(job, case, record, partly))
     elif kind == "step":
         job.steps.append(read_step(record))
     elif kind == "solo":
-        for check in (memory_stats, load_stats, parity):
-            check(record)
-        case.solo = record
+        case.solo = shaped(kind, record)
     elif kind == "warmup":
-        case.warmup = _warmup(case.warmup, record)
+        case.warmup = _warmup(case.warmup, shaped(kind, record))
     else:
-        case.failure = record
+        case.failure = shaped(kind, record)
 
 
-def _add_to_job(job: _Job, kind: Any, record: dict[str, Any]) -> None:
+def _round(job: _Job, case: _Case, record: dict[str, Any], partly: list[str]) -> Round:
+    item = read_round(record, partly)
+    # Raw power is kept by the index of its round, whatever the kind.
+    place = item.kind == "latency", item.index
+    if any((other.kind == "latency", other.index) == place for other in case.rounds):
+        raise ValueError(f"there is a round {item.index} already")
+    if not item.health or "throttle" not in item.health:
+        return item
+    rise = throttle_rise(job.throttle, item.health["throttle"])
+    job.throttle = item.health["throttle"]
+    return replace(item, throttled=rise)
+
+
+def _add_to_job(job: _Job, kind: str, record: dict[str, Any]) -> None:
     if kind == "idle":
         job.idle.append(read_idle(record))
-    elif kind == "health":
-        job.health.append(record)
-        job.throttle = record.get("throttle", job.throttle)
+        return
+    known = shaped(kind, record)
+    if kind == "start" and known.get("version", 1) > wire.WIRE_VERSION:
+        raise StoreError(
+            f"the journal has version {known['version']}, this version of bench reads up to "
+            f"{wire.WIRE_VERSION}: update bench"
+        )
+    if kind == "health":
+        job.health.append(known)
+        job.throttle = known.get("throttle", job.throttle)
     elif kind == "state":
-        job.states.append(record)
+        job.states.append(known)
     elif kind == "cooldown":
-        job.cooldown = record
+        job.cooldown = known
     elif kind == "stopping":
         # A group of cases stops together; its record names them.
-        named = [job.cases[key] for key in record["half_widths"] if key in job.cases]
+        named = [job.cases[key] for key in known["half_widths"] if key in job.cases]
         for case in named or job.cases.values():
-            case.stopping = record
+            case.stopping = known
     elif kind == "groups":
-        job.groups += [tuple(str(key) for key in group) for group in record["groups"]]
+        job.groups += [tuple(group) for group in known["groups"]]
     elif kind == "sensor":
-        job.sensor_lost = str(record["text"])
+        job.sensor_lost = known["text"] or "it did not say why"
     elif kind == "end":
-        job.finished = record["reason"] == "finished"
+        job.finished = known["reason"] == "finished"
+
+
+def _drop_other_channels(job: _Job) -> None:
+    """Leave out power that was not read from the channels that most traces of the job have."""
+
+    def channels(trace: PowerTrace) -> tuple[tuple[str, ...], str]:
+        return trace.channels, trace.unit
+
+    def fits(trace: PowerTrace) -> bool:
+        return channels(trace) == usual
+
+    rounds = [item for case in job.cases.values() for item in case.rounds]
+    traces = [line.trace for line in job.idle] + [step.trace for step in job.steps]
+    traces += [item.trace for item in rounds if item.trace is not None]
+    if len({channels(trace) for trace in traces}) < 2:
+        return
+    usual = Counter(map(channels, traces)).most_common(1)[0][0]
+    job.idle = [line for line in job.idle if fits(line.trace)]
+    job.steps = [step for step in job.steps if fits(step.trace)]
+    for case in job.cases.values():
+        case.rounds = [
+            item if item.trace is None or fits(item.trace) else replace(item, trace=None)
+            for item in case.rounds
+        ]
+    job.lost.append("power that was read from other channels than most is left out")
 
 
 def _warmup(before: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +200,7 @@ def _recording(job: _Job, key: str, case: _Case) -> Recording:
         idle=_idle_around(key, case.rounds, job.idle),
         health=tuple(job.health),
         finished=job.finished,
-        lost=(*job.lost, *case.lost),
+        lost=_listed([*job.lost, *case.lost]),
         steps=tuple(job.steps),
         states=tuple(job.states),
         stopping=case.stopping,
@@ -173,7 +231,7 @@ def _idle_around(
     return (*before[-1:], *between, *after[:1])
 
 
-def _describe(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"{error.args[0]!r} is missing"
-    return str(error)
+def _listed(problems: Sequence[str]) -> tuple[str, ...]:
+    left = len(problems) - MOST_PROBLEMS
+    more = (f"and {left} more problems",) if left > 0 else ()
+    return (*problems[:MOST_PROBLEMS], *more)

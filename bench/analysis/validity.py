@@ -40,6 +40,7 @@ def blank_trial(
     *,
     run_id: str,
     trial_id: str,
+    attempt: int = 0,
     artifact: ArtifactFacts | None = None,
 ) -> Trial:
     """Return the trial of a case that was never measured: one verdict for all quantities."""
@@ -47,6 +48,7 @@ def blank_trial(
         trial_id=trial_id,
         run_id=run_id,
         case=case,
+        attempt=attempt,
         latency_status=verdict,
         energy_status=verdict,
         memory_status=verdict,
@@ -62,6 +64,7 @@ def evaluate(
     *,
     run_id: str,
     trial_id: str,
+    attempt: int = 0,
     artifact: ArtifactFacts | None = None,
     energy_reason: Verdict = NO_SENSOR,
 ) -> Trial:
@@ -102,6 +105,7 @@ def evaluate(
         trial_id=trial_id,
         run_id=run_id,
         case=case,
+        attempt=attempt,
         latency_status=latency_status,
         energy_status=energy_status,
         memory_status=memory_status,

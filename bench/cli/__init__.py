@@ -16,10 +16,13 @@ from collections.abc import Sequence
 
 import click
 
+from bench.cli.printable import printable
 from bench.errors import BenchError, ConfigError, DeviceError, StoreError, suggest
 
 COMMANDS = {
     "run": ("bench.cli.run:run", "Measure models on one or more devices."),
+    "attach": ("bench.cli.attach:attach", "Collect what boards still have of a run."),
+    "status": ("bench.cli.status:status", "Show the jobs that are on the boards."),
     "plan": ("bench.cli.plan:plan", "Show what a plan file would measure and how long it takes."),
     "compare": (
         "bench.cli.compare:compare_command",
@@ -87,8 +90,8 @@ def main(args: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except BenchError as error:
         if error.detail:
-            click.echo(error.detail.rstrip(), err=True)
-        click.echo(f"bench: {error}", err=True)
+            click.echo(printable(error.detail.rstrip()), err=True)
+        click.echo(printable(f"bench: {error}"), err=True)
         return exit_code(error)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone; nothing is left to say to it.
@@ -97,7 +100,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        click.echo(f"bench: {error.filename}: {error.strerror}", err=True)
+        click.echo(printable(f"bench: {error.filename}: {error.strerror}"), err=True)
         return EXIT_USAGE
     return result if isinstance(result, int) else 0
 

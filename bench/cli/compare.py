@@ -171,11 +171,9 @@ def _subjects(name: str, results_dir: Path) -> list[Subject]:
     """Return the trials that a run or a single case names."""
     run_name, separator, wanted = name.rpartition("#")
     run = completed(open_run(run_name if separator else name, results_dir))
-    # A case that was measured more than once counts with its last trial.
-    latest = {trial.case: trial for trial in run.trials}
-    if not latest:
+    if not run.trials:
         raise ConfigError(f"{run.manifest.run_id} has no trials to compare")
-    subjects = [subject(trial, run.manifest) for trial in latest.values()]
+    subjects = [subject(trial, run.manifest) for trial in run.trials]
     if not separator:
         return subjects
     chosen = next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bench.cli import options
 from bench.cli.output import emit_json, people, tables
 from bench.config import find_device, load_devices
 from bench.power import choose_power
-from bench.session import probe_device, restore_device
+from bench.upkeep import clean_device, probe_device, restore_device
 
 
 @click.group()
@@ -45,7 +46,7 @@ def list_devices(devices_path: Path | None, as_json: bool) -> None:
 def probe(name: str, devices_path: Path | None, as_json: bool) -> None:
     """Connect to a device and show its board, runtimes, sensors, clocks and memory."""
     device = find_device(load_devices(devices_path), name)
-    facts = probe_device(device)
+    facts = probe_device(name, device)
     board = recognise(facts["board"]["compatible"])
     power, verdict = choose_power(board, facts["sensors"], device.power, estimates=True)
     if as_json:
@@ -64,6 +65,8 @@ def probe(name: str, devices_path: Path | None, as_json: bool) -> None:
     tables().print(table)
     if power is not None and power.note:
         people().print(power.note, markup=False)
+    if facts["lock"]["problem"] is not None:
+        people().print(facts["lock"]["problem"], markup=False)
     _tell_restored(facts["state"])
 
 
@@ -76,7 +79,7 @@ def restore(name: str, devices_path: Path | None, as_json: bool) -> None:
 
     Any other command that talks to the device does this as well.
     """
-    restored = restore_device(find_device(load_devices(devices_path), name))
+    restored = restore_device(name, find_device(load_devices(devices_path), name))
     if as_json:
         emit_json({"restored": restored})
     elif restored is None:
@@ -87,6 +90,48 @@ def restore(name: str, devices_path: Path | None, as_json: bool) -> None:
             f"{_state_text(restored)}",
             markup=False,
         )
+
+
+@devices.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+@options.devices_file
+@options.as_json
+def clean(name: str, yes: bool, devices_path: Path | None, as_json: bool) -> None:
+    """Free a device of old agents, models and collected jobs.
+
+    What was measured there and is not collected yet is kept. Nothing is removed without --yes, or
+    a yes at the terminal.
+    """
+    device = find_device(load_devices(devices_path), name)
+    found = clean_device(name, device, apply=yes and as_json)
+    if as_json:
+        emit_json({**found, "removed": yes})
+        return
+    _show_removable(name, found)
+    removable = found["removable"]
+    if removable and not yes and sys.stdin.isatty():
+        yes = click.confirm("remove this?", err=True)
+    if removable and yes:
+        removed = clean_device(name, device, apply=True)["removable"]
+        size = sum(item["bytes"] for item in removed)
+        people().print(f"{name}: removed {len(removed)}, {_mib(size)} freed", markup=False)
+    elif removable:
+        people().print(f"{name}: nothing removed; --yes removes it", markup=False)
+
+
+def _show_removable(name: str, found: dict[str, Any]) -> None:
+    """Show what can be removed, and say what is kept and why."""
+    table = Table("what", "path", "size")
+    table.columns[2].justify = "right"
+    for item in found["removable"]:
+        table.add_row(*map(Text, (item["what"], item["path"], _mib(item["bytes"]))))
+    if found["removable"]:
+        tables().print(table)
+    else:
+        people().print(f"{name}: nothing to remove", markup=False)
+    for kept in found["kept"]:
+        people().print(f"{name}: job {kept['job_id']} is kept: {kept['why']}", markup=False)
 
 
 def _tell_restored(state: dict[str, Any]) -> None:
@@ -113,7 +158,10 @@ def _state_text(state: dict[str, Any]) -> str:
 
 
 def _mib(size_bytes: int | None) -> str:
-    return "unknown" if size_bytes is None else f"{size_bytes / 2**20:.0f} MiB"
+    if size_bytes is None:
+        return "unknown"
+    size = size_bytes / 2**20
+    return f"{size:.0f} MiB" if size >= 10 else f"{size:.2g} MiB"
 
 
 def _power_mode(state: dict[str, Any]) -> str:

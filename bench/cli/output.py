@@ -5,20 +5,34 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from bench.cli.printable import escaped_json, printable
 
 
 def emit_json(document: Any) -> None:
     """Print one JSON document; not-a-number never gets here, since it is not JSON."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    click.echo(escaped_json(text))
 
 
 class _Patient(Console):
     """A console whose reader may go away: what it would have said is lost, what it is about is
-    not (a run goes on without a terminal)."""
+    not (a run goes on without a terminal). Only its own styles reach the terminal as escapes."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Make visible what would command the terminal in the texts to show."""
+        for segment in super().render(renderable, options):
+            if segment.control is None:
+                segment = Segment(printable(segment.text), segment.style)
+            yield segment
 
     def on_broken_pipe(self) -> None:
         """Say no more."""

@@ -12,7 +12,9 @@ from bench.cli import options
 from bench.cli.output import emit_json, people, tables
 from bench.evaluation import completed
 from bench.report.table import summary_table
-from bench.store.reader import RunListing, list_runs, open_run
+from bench.store.hold import is_held
+from bench.store.jobs import Job
+from bench.store.reader import Run, RunListing, list_runs, open_run
 
 
 @click.group()
@@ -61,7 +63,9 @@ def show(run_id: str, results_dir: Path, as_json: bool) -> None:
             {
                 "manifest": run.manifest.model_dump(mode="json"),
                 "trials": [trial.model_dump(mode="json") for trial in run.trials],
+                "superseded": [trial.model_dump(mode="json") for trial in run.superseded],
                 "missing": [case.model_dump(mode="json") for case in run.missing],
+                "to_collect": [job.facts.job_id for job in run.to_collect],
                 "problems": list(run.problems),
             }
         )
@@ -72,11 +76,44 @@ def show(run_id: str, results_dir: Path, as_json: bool) -> None:
         console.print(problem, markup=False)
     for device, error in run.manifest.device_errors.items():
         console.print(f"{device}: {error}", markup=False, soft_wrap=True)
+    jobs = run.jobs
     for case in run.missing:
-        console.print(f"{case.device}: {case.label}: no trial was stored", markup=False)
+        # The newest attempt at a case says best why it has no trial.
+        job = next((job for job in reversed(jobs) if job.covers(case)), None)
+        text = f"{case.device}: {case.label}: {_why_missing(job)}"
+        console.print(text, markup=False, soft_wrap=True)
+    if run.superseded:
+        names = ", ".join(trial.trial_id for trial in run.superseded)
+        console.print(f"measured again since, and kept: {names}", markup=False, soft_wrap=True)
+    if is_held(run.path):
+        console.print("a bench process is at work on this run", markup=False)
+    elif run.unfinished:
+        for text in _ways_on(run):
+            console.print(text, markup=False, soft_wrap=True)
+
+
+def _why_missing(job: Job | None) -> str:
+    if job is None:
+        return "no trial was stored"
+    if job.facts.end is not None:
+        return f"no trial was stored: {job.facts.end.text}"
+    return f"job {job.facts.job_id} is not collected from the board"
+
+
+def _ways_on(run: Run) -> list[str]:
+    """Return the commands that get what a run lacks."""
+    run_id = run.manifest.run_id
+    found = [f"bench run --resume {run_id}: measures what is missing, failed or interrupted"]
+    if run.to_collect:
+        found.insert(0, f"bench attach {run_id}: collects what is still on the boards")
+    return found
 
 
 def _state(listing: RunListing) -> str:
+    if listing.running:
+        return "being measured"
+    if listing.to_collect:
+        return f"to collect: bench attach {listing.run_id}"
     if listing.failed:
         return f"{listing.failed} failed"
     return "complete" if listing.complete else "cut short"
@@ -93,5 +130,7 @@ def _facts(listing: RunListing) -> dict[str, object]:
         "trials": listing.trials,
         "failed": listing.failed,
         "complete": listing.complete,
+        "running": listing.running,
+        "to_collect": listing.to_collect,
         "problem": listing.problem,
     }

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, EXIT_INTERRUPTED, options
-from bench.cli.output import emit_json, people, tables
+from bench.cli import options
+from bench.cli.outcome import tell
+from bench.cli.output import people
 from bench.cli.progress import progress
 from bench.config import LocalDevice, SshDevice, find_device, load_devices
 from bench.errors import ConfigError
@@ -18,11 +20,11 @@ from bench.export.cache import default_cache
 from bench.plan import Plan, expand, loose_ends, make_plan
 from bench.plan_file import PlanFile, choose_procedure, load_plan
 from bench.procedures import doubts
-from bench.report.page import write_report
-from bench.report.table import summary_table
-from bench.session import Outcome
+from bench.session import resume as resume_session
 from bench.session import run as run_session
-from bench.status import Status
+from bench.store.reader import open_run
+
+_WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
 
 
 @click.command()
@@ -52,11 +54,20 @@ from bench.status import Status
 )
 @options.procedure
 @click.option("--no-estimate", is_flag=True, help="No energy rather than an estimated one.")
+@click.option(
+    "--resume",
+    "resumed",
+    metavar="RUN",
+    help="Go on with a run: measure only what is missing, failed or interrupted.",
+)
+@click.option("--wait", is_flag=True, help="Wait for a board on which somebody else measures.")
 @options.results_dir
 @options.devices_file
 @options.as_json
 def run(
     plan_path: Path | None,
+    resumed: str | None,
+    wait: bool,
     names: tuple[str, ...] | None,
     results_dir: Path,
     devices_path: Path | None,
@@ -67,12 +78,21 @@ def run(
 
     Without options: ShuffleNetV2 1.0x, dense and template-shared, on this machine.
     """
-    file = load_plan(plan_path) if plan_path is not None else None
+    console = people()
     known = load_devices(devices_path)
+    cache, command = default_cache(), ["bench", *sys.argv[1:]]
+    if resumed is not None:
+        _require_nothing_else()
+        stored = open_run(resumed, results_dir)
+        with progress(console) as display:
+            outcome = resume_session(
+                stored, known, cache=cache, command=command, observer=display, wait=wait
+            )
+        return tell(outcome, console, as_json=as_json)
+    file = load_plan(plan_path) if plan_path is not None else None
     wanted = names or (file and file.devices) or ("local",)
     devices = {name: find_device(known, name) for name in wanted}
     plan = _plan(file, given)
-    console = people()
     for text in _warnings(plan, devices):
         console.print(f"bench: warning: {text}", markup=False)
     with progress(console) as display:
@@ -80,27 +100,25 @@ def run(
             plan,
             devices,
             results_dir=results_dir,
-            cache=default_cache(),
-            command=["bench", *sys.argv[1:]],
+            cache=cache,
+            command=command,
             observer=display,
+            wait=wait,
         )
-    if as_json:
-        emit_json(_document(outcome))
-    elif outcome.run.trials:
-        tables().print(summary_table(outcome.run))
-    for trial in outcome.run.trials:
-        if trial.latency_status.status in (Status.SKIPPED, Status.FAILED):
-            verdict = trial.latency_status
-            text = f"{trial.case.device}: {trial.case.label}: {verdict.status}: {verdict.detail}"
-            console.print(text, markup=False, soft_wrap=True)
-    for name, error in outcome.device_errors.items():
-        if error.detail:
-            console.print(error.detail.rstrip(), markup=False, soft_wrap=True)
-        console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
-    # Last, since a report that cannot be written must not hide what was measured.
-    for path in write_report(outcome.run).files if outcome.run.trials else ():
-        console.print(str(path), markup=False, soft_wrap=True)
-    return _exit_code(outcome)
+    return tell(outcome, console, as_json=as_json)
+
+
+def _require_nothing_else() -> None:
+    """Refuse options that would change the plan of a run that is resumed."""
+    context = click.get_current_context()
+    asked = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in _WITH_RESUME
+        and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    ]
+    if asked:
+        raise ConfigError(f"--resume goes on with the run as planned; leave out {', '.join(asked)}")
 
 
 def _plan(file: PlanFile | None, given: Mapping[str, Any]) -> Plan:
@@ -133,22 +151,3 @@ def _warnings(plan: Plan, devices: Mapping[str, LocalDevice | SshDevice]) -> lis
     for name, count in threads.items():
         found += doubts(plan.procedure, expand(plan, name, count))
     return list(dict.fromkeys(found))
-
-
-def _document(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "run_id": outcome.run.manifest.run_id,
-        "path": str(outcome.run.path),
-        "interrupted": outcome.run.manifest.interrupted,
-        "device_errors": {name: str(error) for name, error in outcome.device_errors.items()},
-        "trials": [trial.model_dump(mode="json") for trial in outcome.run.trials],
-    }
-
-
-def _exit_code(outcome: Outcome) -> int:
-    if outcome.run.manifest.interrupted:
-        return EXIT_INTERRUPTED
-    if outcome.device_errors:
-        return EXIT_DEVICE
-    failed = outcome.run.missing or any(trial.failed for trial in outcome.run.trials)
-    return EXIT_FAILED_CASE if failed else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +13,14 @@ from typing import Any
 
 from bench.agent import wire
 from bench.device.transport import Completed, Transport
-from bench.errors import AgentError, LeaseError, StateError
+from bench.errors import AgentError, LeaseError, StateError, TransportError, TrustError
 
 ANSWER_S = 120.0
 # The agent itself waits 300 s for the end of the round.
 STOP_S = 330.0
+# How long the start of a job may take on the board once the host has lost sight of it.
+SETTLE_S = 120.0
+SETTLE_POLL_S = 1.0
 NOT_FOUND = 127
 NOT_RUNNABLE = 126
 SHOWN_CHARACTERS = 200
@@ -30,23 +34,31 @@ done"""
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A job that the board has begun: its process there, how long it will take, and after how
-    long nothing is measured for a moment (``None``: not before the end)."""
+    """A job that the board has begun: how long it will take, and after how long nothing is
+    measured for a moment (``None``: not before the end)."""
 
-    pid: int
     expected_s: float
     next_checkpoint_s: float | None
 
 
 class AgentClient:
-    """Asks the agent on a board. Methods raise TransportError when the link fails."""
+    """Asks the agent on a board.
 
-    def __init__(self, transport: Transport, python: str, agent_path: str, work_dir: str) -> None:
-        """Args: ``python`` is the board's interpreter, the paths are paths on the board."""
+    Whatever may be asked twice is asked again when the link is lost (see
+    :class:`~bench.device.transport.Transport`). Methods raise TransportError when it stays lost,
+    and AgentError when the agent failed or the board's Python cannot run it.
+    """
+
+    def __init__(
+        self, transport: Transport, python: str, agent_path: str, work_dir: str, lock: str
+    ) -> None:
+        """Args: ``python`` is the board's interpreter, the paths are paths on the board; ``lock``
+        is the file that whoever measures there holds."""
         self._transport = transport
         self._python = python
         self._agent = agent_path
         self._work_dir = work_dir
+        self._lock = lock
 
     def probe(
         self, root: str = "/", sensor_options: Mapping[str, Any] | None = None
@@ -59,25 +71,27 @@ class AgentClient:
 
         Raises:
             LeaseError: a job is running on the board, which is not to be disturbed.
-            AgentError: the agent failed, or the board's Python cannot run it.
         """
-        return self._ask("probe", root, json.dumps(dict(sensor_options or {})))
+        return self._ask("probe", root, json.dumps(dict(sensor_options or {})), self._lock)
 
     def start(self, job_id: str, job: Mapping[str, Any]) -> Started:
-        """Put a job on the board and start it detached.
+        """Put a job on the board and start it detached; it is never started twice.
 
         Raises:
             LeaseError: another job is running on the board.
             StateError: the board cannot be brought into the state that the job asks for, or an
                 earlier job's change cannot be put back.
-            AgentError: the agent failed.
+            AgentError: the agent failed or refuses the job.
         """
         document = json.dumps(job, allow_nan=False).encode()
         self._transport.write(posixpath.join(self._job(job_id), wire.JOB_FILE), document)
-        answer = self._ask("start", self._job(job_id))
-        if "refused" in answer:
-            raise StateError(str(answer["refused"]["text"]))
-        return Started(int(answer["pid"]), float(answer["expected_s"]), answer["next_checkpoint_s"])
+        try:
+            return self._begin(job_id)
+        except TrustError:
+            raise
+        except TransportError as lost:
+            # The job may have begun, be about to, or never have been asked for.
+            return self._begun_unseen(job_id, lost)
 
     def restore(self) -> dict[str, Any] | None:
         """Put back the board's state if a dead job left a changed one; return what it is now.
@@ -87,9 +101,8 @@ class AgentClient:
         Raises:
             LeaseError: the job that changed it is still running.
             StateError: it cannot be put back; the board keeps the note of what it was.
-            AgentError: the agent failed.
         """
-        answer = self._ask("restore")
+        answer = self._ask("restore", self._lock)
         if answer["problem"] is not None:
             raise StateError(str(answer["problem"]))
         restored: dict[str, Any] | None = answer["restored"]
@@ -103,6 +116,20 @@ class AgentClient:
         """Let a job finish the round it is in and end; return its status after that."""
         return self._ask("stop", self._job(job_id), timeout_s=STOP_S)
 
+    def jobs(self) -> dict[str, Any]:
+        """Return the answer to ``jobs``: all jobs of the board folder, and who measures now."""
+        return self._ask("jobs", self._lock)
+
+    def clean(self, apply: bool) -> dict[str, Any]:
+        """Return the answer to ``clean``: what the board need not keep, and what it must.
+
+        With ``apply`` the former is removed.
+
+        Raises:
+            LeaseError: a job is running on the board.
+        """
+        return self._ask("clean", self._lock, "yes" if apply else "no")
+
     def journal(self, job_id: str) -> bytes:
         """Return what the job has written down so far.
 
@@ -111,17 +138,57 @@ class AgentClient:
         """
         return self._transport.read(posixpath.join(self._job(job_id), wire.JOURNAL_FILE))
 
+    def mark_collected(self, job_id: str) -> None:
+        """Tell the board that it need not keep the job: its whole journal is safe elsewhere."""
+        self._transport.write(posixpath.join(self._job(job_id), wire.COLLECTED_FILE), b"")
+
     def log_tail(self, job_id: str) -> str:
         """Return the last lines of the job's logs, ``""`` when there are none."""
         argv = ["sh", "-c", _TAIL, "sh", self._job(job_id), str(LOG_LINES)]
-        return self._transport.run(argv, timeout_s=ANSWER_S).stdout.decode("utf-8", "replace")
+        completed = self._transport.run(argv, timeout_s=ANSWER_S, repeatable=True)
+        return completed.stdout.decode("utf-8", "replace")
 
     def _job(self, job_id: str) -> str:
         return posixpath.join(self._work_dir, "jobs", job_id)
 
-    def _ask(self, command: str, *arguments: str, timeout_s: float = ANSWER_S) -> dict[str, Any]:
+    def _begin(self, job_id: str) -> Started:
+        answer = self._ask("start", self._job(job_id), self._lock, repeatable=False)
+        if "refused" in answer:
+            text = str(answer["refused"]["text"])
+            raise StateError(text) if answer["refused"]["kind"] == "state" else AgentError(text)
+        return Started(float(answer["expected_s"]), answer["next_checkpoint_s"])
+
+    def _begun_unseen(self, job_id: str, lost: TransportError) -> Started:
+        """Find out what became of a ``start`` whose answer was lost.
+
+        Asking once more is safe: the board starts no job twice, and no two at the same time.
+        """
+        deadline_s = time.monotonic() + SETTLE_S
+        while time.monotonic() < deadline_s:
+            status = self.status(job_id)
+            if status["state"] != "new":
+                # One that has just begun cannot tell yet, one that has ended needs no more time.
+                return Started(float(status["remaining_s"] or 0.0), status["next_checkpoint_s"])
+            try:
+                return self._begin(job_id)
+            except LeaseError as busy:
+                if busy.job_id != job_id:
+                    raise
+            except TrustError:
+                raise
+            except TransportError as again:
+                lost = again
+            except AgentError:
+                if self.status(job_id)["state"] == "new":
+                    raise
+            time.sleep(SETTLE_POLL_S)
+        raise lost
+
+    def _ask(
+        self, command: str, *arguments: str, timeout_s: float = ANSWER_S, repeatable: bool = True
+    ) -> dict[str, Any]:
         argv = [self._python, self._agent, command, *arguments]
-        completed = self._transport.run(argv, timeout_s=timeout_s)
+        completed = self._transport.run(argv, timeout_s=timeout_s, repeatable=repeatable)
         if completed.status != 0:
             raise self._failure(command, completed)
         answer = _last_object(completed.stdout)
@@ -131,8 +198,8 @@ class AgentClient:
                 f"the agent's {command} gave no JSON answer but {said[:SHOWN_CHARACTERS]!r}",
                 detail=said,
             )
-        if "busy" in answer:
-            raise LeaseError(_holder(answer["busy"]))
+        if set(answer) == {"busy"}:
+            raise _lease_error(answer["busy"])
         return answer
 
     def _failure(self, command: str, completed: Completed) -> AgentError:
@@ -168,12 +235,24 @@ def _last_object(output: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _holder(busy: Mapping[str, Any]) -> str:
+def _lease_error(busy: Mapping[str, Any]) -> LeaseError:
+    """Say who measures, which job, since when, for how long still, and what one can do."""
     since = datetime.fromtimestamp(busy["since_wall_s"]).astimezone().isoformat(" ", "seconds")
-    return (
-        f"the board is busy with job {busy['job_id']} (process {busy['pid']}) since {since}; "
-        f"wait for its end"
+    left_s = busy["left_s"]
+    left = "" if left_s is None else f", for about {_duration(left_s)} more"
+    return LeaseError(
+        f"the board is busy: {busy['owner']} (there: user {busy['user']}) runs job "
+        f"{busy['job_id']} since {since}{left}; wait with `--wait`, or, if it is yours, "
+        f"`bench attach RUN`",
+        job_id=str(busy["job_id"]),
+        left_s=left_s,
     )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _signal(number: int) -> str:

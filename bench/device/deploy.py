@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import posixpath
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from bench.recordings import Artifact
 # The oldest time that a zip file can hold; equal sources must give equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 HASH_DIGITS = 16
+ARTIFACTS = "artifacts"
 
 # This text runs on whatever Python the board has, so it says what is wrong in any of them.
 _MAIN = b"""\
@@ -35,13 +35,13 @@ sys.exit(main())
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """Where artifacts lie on the board, and how many files had to be sent for that."""
+    """Where artifacts lie in the board folder, and how many files had to be sent for that."""
 
     folder: str
     sent: int
 
     def of(self, artifact: Artifact) -> tuple[str, str]:
-        """Return the paths on the board of an artifact's graph and of its reference."""
+        """Return the paths in the board folder of an artifact's graph and of its reference."""
         return self._path(artifact.graph), self._path(artifact.reference)
 
     def _path(self, local: Path) -> str:
@@ -77,10 +77,7 @@ def push_agent(transport: Transport, work_dir: str) -> str:
     """
     content, sha256 = build_agent()
     remote = posixpath.join(work_dir, f"agent-{sha256[:HASH_DIGITS]}.pyz")
-    with tempfile.NamedTemporaryFile(suffix=".pyz") as local:
-        local.write(content)
-        local.flush()
-        transport.push([Push(Path(local.name), remote, sha256)])
+    transport.push([Push(content, remote, sha256)])
     return remote
 
 
@@ -90,7 +87,7 @@ def push_artifacts(transport: Transport, work_dir: str, artifacts: Sequence[Arti
     Raises:
         DeviceError: the board cannot be reached or written to.
     """
-    folder = posixpath.join(work_dir, "artifacts")
+    folder = posixpath.join(work_dir, ARTIFACTS)
     hashes: dict[Path, str] = {}
     for artifact in artifacts:
         hashes[artifact.graph] = artifact.facts.graph_sha256
@@ -101,4 +98,4 @@ def push_artifacts(transport: Transport, work_dir: str, artifacts: Sequence[Arti
     files = [
         Push(local, posixpath.join(folder, local.name), sha256) for local, sha256 in hashes.items()
     ]
-    return Pushed(folder, transport.push(files))
+    return Pushed(ARTIFACTS, transport.push(files))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from bench.device.client import AgentClient, Started
+from bench.device.retry import Interrupted
 from bench.device.transport import Transport
 from bench.errors import AgentError
 
@@ -30,12 +31,14 @@ def follow(
     """Wait until a job has ended and return how: ``finished``, ``dead`` or ``stopped``.
 
     The link is silent until the announced checkpoint, when nothing is measured, or where there is
-    none until the announced end. A job that is not done by then tells how much longer it takes
-    (``late`` is called with it) and is left alone again. When ``cancel`` is set, the board is asked
-    to stop after the round it is in.
+    none until the announced end; whether it holds until then makes no difference. A job that is
+    not done by then tells how much longer it takes (``late`` is called with it) and is left alone
+    again. When ``cancel`` is set, also while the link is down, the board is asked to stop after the
+    round it is in.
 
     Raises:
-        TransportError: the link failed and could not be made again.
+        TransportError: the link is down and did not come back. The job goes on by itself, and its
+            results wait on the board.
         AgentError: the job did not end for so long that it never will.
     """
     wait_s = _until_look_s(started.expected_s, started.next_checkpoint_s)
@@ -44,19 +47,22 @@ def follow(
         transport.quiet(True)
         cancelled = cancel.wait(wait_s)
         transport.quiet(False)
+        try:
+            status = client.stop(job_id) if cancelled else client.status(job_id)
+        except Interrupted:
+            cancelled, status = True, client.stop(job_id)
         if cancelled:
-            client.stop(job_id)
             return "stopped"
-        status = client.status(job_id)
         if status["state"] != "running":
             return str(status["state"])
+        remaining_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
         if time.monotonic() > give_up_s:
             raise AgentError(f"job {job_id} hangs: it was to take {started.expected_s:.0f} s")
-        remaining_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
         late(remaining_s)
         checkpoint_s = status["next_checkpoint_s"] or None
-        if checkpoint_s is not None:
-            # Only a job that lives announces a time to come, and it may go on for longer.
+        if checkpoint_s is not None or not started.expected_s:
+            # Only a job that lives announces a time to come, and it may go on for longer; one whose
+            # start was lost sight of did not announce anything until now.
             give_up_s = max(give_up_s, _give_up_s(remaining_s))
         wait_s = _until_look_s(remaining_s, checkpoint_s)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.device.ssh_config import Hop
-from bench.errors import TransportError
+from bench.errors import TrustError
 
 RSA_ALGORITHMS = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -87,12 +87,12 @@ def check_host_key(hop: Hop, known: Sequence[KnownKey], kind: str, blob: bytes) 
     """Accept the key that ``hop`` shows, or raise.
 
     Raises:
-        TransportError: the key is unknown, changed or revoked; the message has its fingerprint
+        TrustError: the key is unknown, changed or revoked; the message has its fingerprint
             and, where trusting it can be right, the command that does it.
     """
     for entry in known:
         if entry.marker == "@revoked" and entry.blob == blob and _names_any(entry, hop):
-            raise TransportError(
+            raise TrustError(
                 f"{hop.address} shows a host key that {entry.path} line {entry.line} marks as "
                 f"revoked ({fingerprint(blob)}); do not connect until the board has a new key"
             )
@@ -104,15 +104,23 @@ def check_host_key(hop: Hop, known: Sequence[KnownKey], kind: str, blob: bytes) 
     compare = f"compare it with the board's own (on it: `ssh-keygen -lf {own}`)"
     # A plain entry that serves another port is only a hint, so it can't make a key "changed".
     if entries and entries[0].names(hop.key_names[0]):
-        raise TransportError(
+        raise TrustError(
             f"{shown}, but {_listing(entries)} has another one: the board was set up anew, or "
             f"somebody is in between; {compare}, and only if they are equal forget the old one "
             f"with `{_forget(hop, entries)}` and trust this one with `{hop.command}` (answer yes)"
         )
-    raise TransportError(
-        f"{shown}, which is not in {hop.known_hosts[0]}; {compare}, "
+    raise TrustError(
+        f"{shown}, which is not in {hop.known_hosts[0]}{_authorities(hop, known)}; {compare}, "
         f"then trust it with `{hop.command}` (answer yes)"
     )
+
+
+def _authorities(hop: Hop, known: Sequence[KnownKey]) -> str:
+    """Name the certificate authorities that ssh itself would use for this server."""
+    own = [entry for entry in known if entry.marker == "@cert-authority" and _names_any(entry, hop)]
+    if not own:
+        return ""
+    return f" (certificates are not understood, so {_listing(own)} does not count)"
 
 
 def _names_any(entry: KnownKey, hop: Hop) -> bool:

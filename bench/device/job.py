@@ -30,12 +30,18 @@ def build_job(
     power: PowerSource | None,
     period_s: float,
     state: BoardState,
+    *,
+    run_id: str,
+    owner: str,
 ) -> dict[str, Any]:
     """Return the job document. ``root`` prefixes what the agent reads of sysfs and procfs;
-    ``period_s`` is the time between two power readings, ``state`` what the board is to be like."""
+    ``period_s`` is the time between two power readings, ``state`` what the board is to be like,
+    ``owner`` who measures (user@host), told to others who want the board."""
     return {
         "version": wire.WIRE_VERSION,
         "job_id": job_id,
+        "run_id": run_id,
+        "owner": owner,
         "root": root,
         "procedure": procedure.model_dump(),
         "cases": [_case(deployed) for deployed in cases],

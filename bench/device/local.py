@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.device.transport import Completed, Push
-from bench.errors import DeviceError, TransportError
+from bench.errors import DeviceError
 
 NOT_FOUND = 127
 NOT_RUNNABLE = 126
@@ -25,7 +25,14 @@ END_S = 1.0
 class LocalTransport:
     """The :class:`~bench.device.transport.Transport` to the machine that runs bench."""
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: bytes = b"",
+        repeatable: bool = False,
+    ) -> Completed:
         """Run a program (see :class:`~bench.device.transport.Transport`)."""
         try:
             process = subprocess.Popen(
@@ -45,7 +52,7 @@ class LocalTransport:
         except BaseException as error:
             _end(process)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise TransportError(
+                raise DeviceError(
                     f"{argv[0]} took longer than {timeout_s:g} s and was ended"
                 ) from error
             raise
@@ -85,7 +92,7 @@ def _path(remote: str) -> Path:
 
 def _is_there(file: Push) -> bool:
     path = _path(file.remote)
-    return path.is_file() and path.stat().st_size == file.local.stat().st_size
+    return path.is_file() and path.stat().st_size == file.size_bytes()
 
 
 def _place(remote: str, fill: Callable[[Path], object]) -> None:
@@ -105,10 +112,11 @@ def _place(remote: str, fill: Callable[[Path], object]) -> None:
 
 
 def _copy_verified(file: Push, part: Path) -> None:
-    shutil.copyfile(file.local, part)
-    with part.open("rb") as copy:
-        if hashlib.file_digest(copy, "sha256").hexdigest() != file.sha256:
-            raise TransportError(f"{file.remote} arrived damaged and was removed")
+    with file.open() as source, part.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
+    with part.open("rb") as written:
+        if hashlib.file_digest(written, "sha256").hexdigest() != file.sha256:
+            raise DeviceError(f"{file.remote} arrived damaged and was removed")
 
 
 def _make_folder(folder: Path) -> None:

@@ -18,7 +18,8 @@ from paramiko.ssh_exception import (
 )
 
 from bench.device.ssh_config import Hop
-from bench.errors import TransportError
+from bench.device.ssh_connection import Connection
+from bench.errors import TransportError, TrustError
 
 
 @dataclass(slots=True)
@@ -30,17 +31,18 @@ class _Attempts:
     unusable: list[str] = field(default_factory=list)
 
 
-def authenticate(transport: paramiko.Transport, hop: Hop, deadline: float) -> None:
+def authenticate(transport: Connection, hop: Hop, deadline: float) -> None:
     """Log in as ``hop.user``; ``deadline`` is on ``time.monotonic``.
 
     Raises:
-        TransportError: no key was accepted before the deadline.
+        TrustError: no key was accepted, or there is none that can be used.
+        TransportError: the link was lost, or the server did not answer before the deadline.
     """
     attempts = _Attempts()
     try:
         agent = paramiko.Agent()
     except (SSHException, OSError) as error:
-        raise TransportError(
+        raise TrustError(
             f"the ssh agent does not answer ({error}); unset SSH_AUTH_SOCK or restart it"
         ) from error
     try:
@@ -53,23 +55,26 @@ def authenticate(transport: paramiko.Transport, hop: Hop, deadline: float) -> No
                 break
     finally:
         agent.close()
-    raise TransportError(_explanation(hop, attempts, transport.is_active()))
+    raise TrustError(_explanation(hop, attempts, transport.is_active()))
 
 
-def _accepted(transport: paramiko.Transport, hop: Hop, key: paramiko.PKey, deadline: float) -> bool:
+def _accepted(transport: Connection, hop: Hop, key: paramiko.PKey, deadline: float) -> bool:
     try:
         missing = transport.auth_publickey(hop.user, key)
     except BadAuthenticationType as error:
         ways = ", ".join(error.allowed_types)
-        raise TransportError(
+        raise TrustError(
             f"{hop.address} takes no keys for user {hop.user}, only {ways}; allow publickey there"
         ) from error
     except (AuthenticationException, SSHException, EOFError, OSError) as error:
         if time.monotonic() >= deadline:
             raise TransportError(f"{hop.address} did not answer the login in time") from error
+        if not transport.is_active() and transport.farewell is None:
+            # A server that has had enough of wrong keys says so before it hangs up.
+            raise TransportError(f"the link to {hop.address} was lost during the login") from error
         return False
     if missing:
-        raise TransportError(
+        raise TrustError(
             f"{hop.address} wants more than a key from user {hop.user} ({', '.join(missing)}); "
             f"allow the key alone there"
         )

@@ -37,7 +37,7 @@ class SshSettings:
 
     ``host`` may be a name from the configuration file. ``connect_timeout_s`` covers everything up
     to the accepted key, over all hops; ``command_timeout_s`` is how long a file transfer may stand
-    still.
+    still; ``retry_s`` is how long a lost connection is tried again.
     """
 
     host: str
@@ -48,6 +48,7 @@ class SshSettings:
     config_file: Path | None = None
     connect_timeout_s: float = 10.0
     command_timeout_s: float = 60.0
+    retry_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import queue
-import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_REQUEST
-from paramiko.message import Message
 from paramiko.ssh_exception import IncompatiblePeer, SSHException
 
 from bench.device.host_keys import (
@@ -26,43 +23,30 @@ from bench.device.host_keys import (
 )
 from bench.device.ssh_auth import authenticate
 from bench.device.ssh_config import Hop
+from bench.device.ssh_connection import Connection
 from bench.errors import TransportError
 
 # AES-GCM needs no separate MAC and runs on the CPU's AES instructions on both sides.
 FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 FAST_KEX = ("curve25519-sha256@libssh.org",)
-RECEIVE_WINDOW_BYTES = 64 * 2**20
 SHORTEST_WAIT_S = 0.05
-SIGNALLED = -1000
-DEAD_AFTER_MS = 30_000
+# A server that is asked this often and has said nothing for so long is lost. TCP alone would need
+# minutes to notice, and would never notice a server that hangs or what is behind a jump host.
+KEEP_ALIVE_S = 10.0
+DEAD_AFTER_S = 30.0
+WATCH_S = 0.5
 
 # Everything that goes wrong becomes one TransportError; paramiko's own tracebacks would only
 # repeat it on the terminal.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
-class Connection(paramiko.Transport):
-    """paramiko's transport, which also remembers the signal that ended a program.
-
-    A channel whose program was ended by signal n has the exit status ``SIGNALLED - n``, which
-    cannot be mistaken for paramiko's -1: no status came at all. Signals that the ssh protocol has
-    no name for look like ``SIGHUP``.
-    """
-
-    _channel_handler_table: ClassVar[dict[int, Callable[..., Any]]] = {
-        **paramiko.Transport._channel_handler_table,  # type: ignore[attr-defined]
-        MSG_CHANNEL_REQUEST: lambda channel, message: _handle_request(channel, message),
-    }
-
-    def run(self) -> None:
-        """Read messages until the connection ends; runs in a thread of its own."""
-        # Closing a tunnel whose jump host is lost fails, and nobody can do anything about it.
-        with suppress(SSHException, EOFError, OSError):
-            super().run()
-
-
 class Link:
-    """The chain of connections to one board; the last of them is the board's own."""
+    """The chain of connections to one board; the last of them is the board's own.
+
+    A link that is not silent notices within ``DEAD_AFTER_S`` when nothing comes back any more, and
+    closes itself: whatever waits for it then fails.
+    """
 
     def __init__(self, hops: Sequence[Hop], timeout_s: float) -> None:
         """Connect and log in to each hop in turn.
@@ -74,6 +58,7 @@ class Link:
         self._chain: list[Connection] = []
         self._socket: socket.socket | None = None
         self._proxy: subprocess.Popen[bytes] | None = None
+        self._closed = threading.Event()
         deadline = time.monotonic() + timeout_s
         try:
             for hop in hops:
@@ -82,6 +67,7 @@ class Link:
         except BaseException:
             self.close()
             raise
+        threading.Thread(target=self._watch, daemon=True).start()
 
     @property
     def board(self) -> Connection:
@@ -92,25 +78,31 @@ class Link:
         """Say whether no end of the chain is known to be lost."""
         return all(connection.is_active() for connection in self._chain)
 
-    def keep_alive(self, interval_s: int) -> None:
-        """Send something after each ``interval_s`` of silence; 0 sends nothing."""
+    def quiet(self, silent: bool) -> None:
+        """Send nothing unasked (``True``), or ask for signs of life (``False``)."""
         for connection in self._chain:
-            connection.set_keepalive(interval_s)
+            connection.set_keepalive(0.0 if silent else KEEP_ALIVE_S)
 
     def close(self) -> None:
         """End all connections of the chain."""
-        for connection in reversed(self._chain[1:]):
-            connection.close()
+        self._closed.set()
         if self._socket is not None:
-            # Wakes paramiko's reading thread, which would otherwise notice at its next poll.
+            # First of all, since it wakes whoever is blocked in reading or writing.
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
             self._socket.close()
-        for connection in self._chain[:1]:
-            connection.close()
+        for connection in reversed(self._chain):
+            # One inside a tunnel cannot end in order any more.
+            with suppress(SSHException, EOFError, OSError):
+                connection.close()
         if self._proxy is not None:
             self._proxy.kill()
             self._proxy.wait()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_S):
+            if any(connection.silence_s() > DEAD_AFTER_S for connection in self._chain):
+                self.close()
 
     def _reach(self, hop: Hop, deadline: float) -> socket.socket | paramiko.Channel:
         if self._chain:
@@ -139,9 +131,6 @@ def _connect(hop: Hop, deadline: float) -> socket.socket:
             trouble = error.strerror or str(error)
             continue
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            # Data that nobody acknowledges ends the connection; a silent link sends nothing.
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
         return connection
     raise TransportError(
         f"cannot reach {hop.address}: {trouble}; is the board on, and is its ssh server running?"
@@ -197,7 +186,7 @@ def _tunnel(through: Connection, hop: Hop, deadline: float) -> paramiko.Channel:
 def _negotiate(link: socket.socket | paramiko.Channel, hop: Hop, deadline: float) -> Connection:
     """Agree on keys with the server and check that it is the one we know."""
     known = read_known_hosts(hop.known_hosts)
-    connection = Connection(link, default_window_size=RECEIVE_WINDOW_BYTES)
+    connection = Connection(link)
     connection.banner_timeout = connection.handshake_timeout = _remaining(deadline)
     options = connection.get_security_options()
     options.ciphers = _first(FAST_CIPHERS, options.ciphers)
@@ -233,16 +222,3 @@ def _why_not_negotiated(hop: Hop, connection: Connection, deadline: float, error
         source = "its ProxyCommand" if hop.proxy_command else "it"
         return f"{hop.address} is no ssh server: {source} closed the connection or sent no banner"
     return f"{hop.address} ended the connection while agreeing on keys: {error}"
-
-
-def _handle_request(channel: paramiko.Channel, message: Message) -> None:
-    if message.get_text() == "exit-signal":
-        message.get_boolean()
-        name = "SIG" + message.get_text()
-        known = signal.Signals.__members__
-        channel.exit_status = SIGNALLED - known.get(name, signal.SIGHUP)
-        channel.status_event.set()
-        return
-    message.rewind()
-    message.get_int()
-    paramiko.Channel._handle_request(channel, message)  # type: ignore[attr-defined]

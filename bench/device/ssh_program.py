@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 import paramiko
 from paramiko.ssh_exception import SSHException
 
-from bench.device.ssh_link import SIGNALLED
+from bench.device.ssh_connection import SIGNALLED
 from bench.device.transport import Completed
-from bench.errors import TransportError
+from bench.errors import DeviceError, TransportError
 
 READ_BYTES = 2**20
 POLL_S = 0.5
@@ -63,6 +63,12 @@ class RemoteProgram:
         found = re.search(rb"\n%s (\d+)\n" % self._mark.encode(), self._out)
         return int(found[1]) if found else None
 
+    @property
+    def output(self) -> bytes:
+        """What the program has written to its stdout so far."""
+        mark = b"\n" + self._mark.encode()
+        return bytes(self._out.partition(mark)[2].partition(b"\n")[2])
+
     def feed(self, data: bytes) -> None:
         """Send all of the input, beside the reading of output, and then its end."""
 
@@ -78,7 +84,7 @@ class RemoteProgram:
         """Send input block by block, and then its end; stops early when the program ends.
 
         Raises:
-            TransportError: nothing moved for ``stall_s``.
+            DeviceError: nothing moved for ``stall_s``.
         """
         self._channel.settimeout(stall_s)
         try:
@@ -86,7 +92,7 @@ class RemoteProgram:
                 self._channel.sendall(block)
             self._channel.shutdown_write()
         except TimeoutError as error:
-            raise TransportError(f"{self._where} took no data for {stall_s:g} s") from error
+            raise DeviceError(f"{self._where} took no data for {stall_s:g} s") from error
         except (OSError, EOFError, SSHException):
             # The program or the link ended; which of them, finish() can tell.
             return
@@ -100,7 +106,8 @@ class RemoteProgram:
 
         Raises:
             TimeoutError: it took too long; the program is still running.
-            TransportError: the link was lost, or the login shell did not start the program.
+            TransportError: the link was lost.
+            DeviceError: the login shell did not start the program.
         """
         deadline = time.monotonic() + timeout_s
         while True:
@@ -137,14 +144,12 @@ class RemoteProgram:
         if self.pid is None:
             said = (self._out + self._err).decode("utf-8", "replace").split("\n")
             first = next((line.strip() for line in said if line.strip()), "nothing")
-            raise TransportError(
+            raise DeviceError(
                 f"the login shell of {self._where} did not start {self._name}; it said: {first}",
                 detail="\n".join(said),
             )
-        mark = b"\n" + self._mark.encode()
-        out = bytes(self._out.partition(mark)[2].partition(b"\n")[2])
-        err = bytes(self._err.partition(mark + b"\n")[2])
-        return Completed(status, out, err)
+        err = bytes(self._err.partition(b"\n%s\n" % self._mark.encode())[2])
+        return Completed(status, self.output, err)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,28 +20,50 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One file to put on the board: where it is here, where it goes there, and its hash.
+    """One file to put on the board: where it is here (or its bytes), where it goes there, its hash.
 
     ``remote`` contains the hash in its name, so an existing file of that name and size is the
     same file and is not sent again.
     """
 
-    local: Path
+    local: Path | bytes
     remote: str
     sha256: str
 
+    def size_bytes(self) -> int:
+        """Return how large it is here."""
+        return len(self.local) if isinstance(self.local, bytes) else self.local.stat().st_size
+
+    def open(self) -> io.BytesIO | io.FileIO:
+        """Open it for reading, from its beginning."""
+        return io.BytesIO(self.local) if isinstance(self.local, bytes) else io.FileIO(self.local)
+
 
 class Transport(Protocol):
-    """A connection to a board. Methods raise TransportError when the link fails."""
+    """A connection to a board.
 
-    def run(self, argv: Sequence[str], *, timeout_s: float, stdin: bytes = b"") -> Completed:
+    A lost link is made again, and what does no harm when done twice is done again: all methods,
+    except that :meth:`run` has to be told so. They raise TransportError when the link does not
+    come back, and DeviceError when it holds but the board cannot do what it is asked.
+    """
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout_s: float,
+        stdin: bytes = b"",
+        repeatable: bool = False,
+    ) -> Completed:
         """Run a program on the board and wait for it.
 
         ``argv`` reaches the program exactly as given, whatever characters it holds. Relative
-        paths are relative to the login's home folder.
+        paths are relative to the login's home folder. Only a ``repeatable`` program is started
+        again when the link is lost before its end is known; any other may have run or not.
 
         Raises:
-            TransportError: the link failed, or ``timeout_s`` passed (the program is ended).
+            TransportError: the link failed.
+            DeviceError: ``timeout_s`` passed (the program is ended).
         """
 
     def push(self, files: Sequence[Push]) -> int:
@@ -54,7 +77,12 @@ class Transport(Protocol):
         """Write a small file (temporary name, then rename)."""
 
     def read(self, remote: str, offset: int = 0) -> bytes:
-        """Return the bytes of a file on the board from ``offset`` on."""
+        """Return the bytes of a file on the board from ``offset`` on.
+
+        Raises:
+            TransportError: the link failed.
+            DeviceError: the file does not exist or cannot be read.
+        """
 
     def quiet(self, silent: bool) -> None:
         """Stop (``True``) or resume (``False``) everything the link does by itself."""

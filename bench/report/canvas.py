@@ -27,6 +27,7 @@ _MARGIN_IN = 1.25
 _LABEL_CHARS = 28
 _REMARK_CHARS = 42
 _LABEL_LINES = 3
+_SUBTITLE_CHARS = 200
 
 
 def style() -> AbstractContextManager[None]:
@@ -74,7 +75,8 @@ def head(figure: Figure, title: str, subtitle: str) -> None:
     """Write a chart's title and the line below it."""
     height_in = figure.get_figheight()
     figure.text(0.012, 1 - 0.1 / height_in, title, va="top", fontsize=12.5, fontweight="bold")
-    figure.text(0.012, 1 - 0.36 / height_in, subtitle, va="top", fontsize=9, color=MUTED)
+    below = shortened(subtitle, _SUBTITLE_CHARS)
+    figure.text(0.012, 1 - 0.36 / height_in, below, va="top", fontsize=9, color=MUTED)
 
 
 def label_x(axes: Axes, label: str, *, empty: bool) -> None:
@@ -90,7 +92,7 @@ def annotate(axes: Axes, position: float, text: str, *small: str) -> None:
     where = axes.get_yaxis_transform()
     lines = [shortened(line, _REMARK_CHARS) for line in small if line]
     shift = 0.1 + 0.1 * len(lines) if lines else 0.0
-    axes.text(1.03, position - shift, text, transform=where, va="center", fontsize=9)
+    axes.text(1.03, position - shift, fmt.plain(text), transform=where, va="center", fontsize=9)
     for number, line in enumerate(lines):
         axes.text(
             1.03,

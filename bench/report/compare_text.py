@@ -98,11 +98,13 @@ def as_junit(comparison: Comparison) -> str:
     for case in comparison.cases:
         for item in case.quantities:
             tests += 1
-            test = ET.SubElement(suite, "testcase", classname=case.label, name=item.quantity)
+            test = ET.SubElement(
+                suite, "testcase", classname=fmt.plain(case.label), name=item.quantity
+            )
             kind = _junit_kind(item, comparison.decisive)
             if kind:
                 counts[kind] += 1
-                ET.SubElement(test, kind, message=f"{item.word}: {item.why}")
+                ET.SubElement(test, kind, message=fmt.plain(f"{item.word}: {item.why}"))
             ET.SubElement(test, "system-out").text = " · ".join(_cells(item)[1:])
     suite.set("tests", str(tests))
     suite.set("failures", str(counts["failure"]))

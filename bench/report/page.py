@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -191,6 +192,13 @@ def flattened(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield key, str(value)
 
 
+def _visible(value: object) -> object:
+    """Return what stands in a ``{{ }}`` without characters that turn or hide the text around."""
+    if isinstance(value, Markup):
+        return Markup(fmt.plain(value))
+    return fmt.plain(value) if isinstance(value, str) else value
+
+
 def _html(run: Run, sections: list[_Section], problems: list[str]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report"),
@@ -198,12 +206,15 @@ def _html(run: Run, sections: list[_Section], problems: list[str]) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
     manifest = run.manifest
     return environment.get_template("report.html.j2").render(
         manifest=manifest,
         sections=sections,
         missing=len(run.missing),
+        superseded=len(run.superseded),
+        waiting=len(run.to_collect),
         problems=problems,
         procedure=[
             (name, value)

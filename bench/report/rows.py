@@ -42,20 +42,19 @@ class Row:
 
 
 def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
-    """Return the rows of each device in the order of the manifest.
-
-    A case that was measured more than once shows its last trial.
-    """
+    """Return the rows of each device in the order of the manifest."""
     cases = list(run.manifest.cases)
     trials = {trial.case: trial for trial in run.trials}
     cases += [case for case in trials if case not in cases]
     labels = _labels(cases)
     keys = list(dict.fromkeys(case.key for case in cases))
     colours = {key: _COLOURS[i % len(_COLOURS)] for i, key in enumerate(keys)}
-    broken = run.manifest.device_errors
+    broken, waiting = run.manifest.device_errors, run.to_collect
     grouped: dict[str, list[Row]] = {}
     for case in cases:
         missing = "device could not be used" if case.device in broken else "interrupted"
+        if any(job.covers(case) for job in waiting):
+            missing = "not collected from the board"
         row = Row(case, trials.get(case), labels[case], labels[case], colours[case.key], missing)
         grouped.setdefault(case.device, []).append(row)
     return {device: _shortened(rows) for device, rows in grouped.items()}

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.agent import lease
 from bench.agent.clock import now_ns
 from bench.agent.processes import PowerSampler
 from bench.analysis.journal_blocks import read_round, read_step
@@ -82,11 +83,14 @@ def real_time_row(kind: Kind, layout: Layout, sensor: Sensor, seed: int) -> Row:
             "period_s": PERIOD_S,
         }
         job = {"root": folder, "sensor": wanted}
-        sampler = PowerSampler(job, folder, sorted(os.sched_getaffinity(0))[-1:])
+        held, _ = lease.take("lock", folder, "selftest", "")
+        cpus = sorted(os.sched_getaffinity(0))[-1:]
+        sampler = PowerSampler(job, folder, cpus, held.fd)
         try:
             played = [_in_time(i, board, sampler, kind, sensor, draw) for i in range(ROUNDS)]
         finally:
             sampler.close()
+            held.release()
     recording = make_recording([item.round for item in played], [played[0].step])
     trial = measure(recording, power, WINDOW_S)
     filtered = f"τ {sensor.lag_s:g} s" if sensor.lag_s else "raw"
@@ -150,4 +154,4 @@ def _played(
     onset = {"onset_ns": onset_ns, "window_ns": edges_ns, "trace": trace}
     inferences = WINDOW_S / latency_s
     true_j = wave.energy_j(opens_s, closes_s) / inferences
-    return _Played(read_round(record, None), read_step(onset), true_j)
+    return _Played(read_round(record, []), read_step(onset), true_j)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from bench.errors import StoreError, suggest
-from bench.records import SCHEMA_VERSION, Case, JobFacts, Manifest, Trial
+from bench.records import Case, Manifest, Trial
 from bench.store import raw
+from bench.store.documents import checked, first_line
 from bench.store.files import explained
+from bench.store.hold import is_held
+from bench.store.jobs import Job, read_jobs
 from bench.store.writer import MANIFEST_FILE, TRIALS_FILE
 
 
@@ -20,13 +20,17 @@ from bench.store.writer import MANIFEST_FILE, TRIALS_FILE
 class Run:
     """A run as it lies on the disk.
 
-    ``problems``: what could not be read, in words. Raw samples are read when asked for.
+    ``trials``: those that count, one per case; ``superseded``: earlier ones of the same cases,
+    from before the run was resumed. ``problems``: what could not be read, in words. ``jobs``: what
+    boards were asked to do, oldest attempt first. Raw samples are read when asked for.
     """
 
     path: Path
     manifest: Manifest
     trials: tuple[Trial, ...]
     problems: tuple[str, ...]
+    superseded: tuple[Trial, ...] = ()
+    jobs: tuple[Job, ...] = ()
 
     @property
     def missing(self) -> tuple[Case, ...]:
@@ -34,25 +38,20 @@ class Run:
         done = {trial.case for trial in self.trials}
         return tuple(case for case in self.manifest.cases if case not in done)
 
-    def jobs(self) -> list[tuple[JobFacts, bytes]]:
-        """Return each job whose journal has come back, with that journal.
+    @property
+    def unfinished(self) -> tuple[Case, ...]:
+        """Cases of the manifest without a trial, or with one that failed or was interrupted."""
+        done = {trial.case for trial in self.trials if not (trial.failed or trial.interrupted)}
+        return tuple(case for case in self.manifest.cases if case not in done)
+
+    @property
+    def to_collect(self) -> tuple[Job, ...]:
+        """Jobs of which a board may still have something that is not here.
 
         Raises:
-            StoreError: a file cannot be read.
+            StoreError: a journal cannot be read.
         """
-        found = []
-        for path in sorted((self.path / "jobs").glob("*.json")):
-            journal = self.path / "journals" / f"{path.stem}.jsonl"
-            if not journal.exists():
-                continue
-            with explained("read", path):
-                text, data = path.read_bytes(), journal.read_bytes()
-            try:
-                facts = JobFacts.model_validate(_checked(json.loads(text), path))
-            except ValueError as error:
-                raise StoreError(f"{path} is damaged: {_first_line(error)}") from error
-            found.append((facts, data))
-        return found
+        return tuple(job for job in self.jobs if not job.is_settled)
 
     def latency(self, trial_id: str) -> raw.LatencySamples | None:
         """Return every inference of a trial, ``None`` when it has none.
@@ -73,7 +72,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunListing:
-    """One line of a list of runs; ``problem`` says why it cannot be opened (else empty)."""
+    """One line of a list of runs; ``problem`` says why it cannot be opened (else empty).
+
+    ``running``: a process is at work on it. ``to_collect``: jobs that boards may still have.
+    """
 
     run_id: str
     path: Path
@@ -85,6 +87,8 @@ class RunListing:
     failed: int
     complete: bool
     problem: str
+    running: bool = False
+    to_collect: int = 0
 
 
 def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
@@ -103,11 +107,18 @@ def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
     with explained("read", manifest_file):
         text = manifest_file.read_bytes()
     try:
-        manifest = Manifest.model_validate(_checked(json.loads(text), manifest_file))
+        manifest = Manifest.model_validate(checked(json.loads(text), manifest_file))
     except ValueError as error:
-        raise StoreError(f"{manifest_file} is damaged: {_first_line(error)}") from error
-    trials, problems = _read_trials(path / TRIALS_FILE)
-    return Run(path, manifest, tuple(trials), tuple(problems))
+        raise StoreError(f"{manifest_file} is damaged: {first_line(error)}") from error
+    found, problems = _read_trials(path / TRIALS_FILE)
+    newest: dict[Case, Trial] = {}
+    for trial in found:
+        if trial.case not in newest or trial.attempt >= newest[trial.case].attempt:
+            newest[trial.case] = trial
+    counting = tuple(trial for trial in found if newest[trial.case] is trial)
+    superseded = tuple(trial for trial in found if newest[trial.case] is not trial)
+    jobs, unreadable = read_jobs(path)
+    return Run(path, manifest, counting, (*problems, *unreadable), superseded, tuple(jobs))
 
 
 def list_runs(results_dir: Path) -> list[RunListing]:
@@ -123,6 +134,7 @@ def list_runs(results_dir: Path) -> list[RunListing]:
 def _listing(path: Path, results_dir: Path) -> RunListing:
     try:
         run = open_run(path, results_dir)
+        to_collect = len(run.to_collect)
     except StoreError as error:
         return RunListing(path.name, path, None, (), None, 0, 0, 0, False, str(error))
     manifest = run.manifest
@@ -138,6 +150,8 @@ def _listing(path: Path, results_dir: Path) -> RunListing:
         complete=manifest.finished_at is not None
         and not (manifest.interrupted or manifest.device_errors or run.missing),
         problem="; ".join(run.problems),
+        running=is_held(path),
+        to_collect=to_collect,
     )
 
 
@@ -158,17 +172,6 @@ def _find(path_or_id: str | Path, results_dir: Path) -> Path:
     raise StoreError(f"no run {path_or_id} in {results_dir}; {suggest(str(path_or_id), names)}")
 
 
-def _checked(document: Any, source: Path) -> Any:
-    """Refuse what a newer version of this program wrote."""
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{source} has schema version {version}, this version of bench reads up to "
-            f"{SCHEMA_VERSION}: update bench"
-        )
-    return document
-
-
 def _read_trials(path: Path) -> tuple[list[Trial], list[str]]:
     if not path.exists():
         return [], []
@@ -179,16 +182,9 @@ def _read_trials(path: Path) -> tuple[list[Trial], list[str]]:
         if not line:
             continue
         try:
-            trials.append(Trial.model_validate(_checked(json.loads(line), path)))
+            trials.append(Trial.model_validate(checked(json.loads(line), path)))
         except ValueError as error:
             torn = number == len(lines)
-            what = "cut short" if torn else f"damaged: {_first_line(error)}"
+            what = "cut short" if torn else f"damaged: {first_line(error)}"
             problems.append(f"{path.name} line {number} is {what}")
     return trials, problems
-
-
-def _first_line(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error).splitlines()[0]

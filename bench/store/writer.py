@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,10 +14,12 @@ from bench.recordings import Recording
 from bench.records import JobFacts, Manifest, Trial
 from bench.store import raw
 from bench.store.files import append_line, explained, safe_name, sync_folder, write_atomic
+from bench.store.hold import hold
+from bench.store.jobs import job_path, journal_path
 
-LOCK_FILE = ".lock"
 MANIFEST_FILE = "manifest.json"
 TRIALS_FILE = "trials.jsonl"
+FOLDERS = ("jobs", "journals", "raw")
 
 
 def new_run_id(devices: Sequence[str], now: datetime) -> str:
@@ -40,8 +41,7 @@ class RunWriter:
         Raises:
             BlockingIOError: another process holds it.
         """
-        self._held = (path / LOCK_FILE).open("wb")
-        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._held = hold(path)
         self.path = path
         self.manifest = manifest
         """As it is on the disk."""
@@ -61,7 +61,7 @@ class RunWriter:
             writer = cls(path, manifest)
         writer.update()
         with explained("make a folder in", path):
-            for name in ("jobs", "journals", "raw"):
+            for name in FOLDERS:
                 (path / name).mkdir()
             sync_folder(path)
             sync_folder(results_dir)
@@ -83,13 +83,13 @@ class RunWriter:
 
     def save_job(self, facts: JobFacts) -> None:
         """Keep what it takes to evaluate a job's journal, also after this process is gone."""
-        path = self.path / "jobs" / f"{safe_name(facts.job_id)}.json"
+        path = job_path(self.path, facts.job_id)
         with self._lock, explained("write", path):
             write_atomic(path, facts.model_dump_json(indent=1).encode() + b"\n")
 
     def save_journal(self, job_id: str, data: bytes) -> Path:
         """Keep a job's journal as it came, replacing an earlier, shorter copy."""
-        path = self.path / "journals" / f"{safe_name(job_id)}.jsonl"
+        path = journal_path(self.path, job_id)
         with self._lock, explained("write", path):
             write_atomic(path, data)
         return path

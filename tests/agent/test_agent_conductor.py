@@ -199,7 +199,7 @@ def test_a_worker_lost_in_a_round_fails_only_its_case(
     cases = [board.case("lost"), board.case("kept")]
     limits = {"load_s": 60, "answer_s": 1.0}
     job = board.job(cases, latency_rounds=12, latency_round_s=0.1, limits=limits)
-    board.ask("start", job)
+    board.start(job)
     board.wait_for(job, "round")
     os.kill(board.worker_pid("lost"), sent)
     board.wait_for_end(job)
@@ -207,9 +207,23 @@ def test_a_worker_lost_in_a_round_fails_only_its_case(
     (failure,) = of_kind(records, "failure")
     assert (failure["case"], failure["reason"]) == ("lost", reason)
     assert said in failure["text"]
+    assert ("Fatal Python error" in failure["detail"]) is (sent == signal.SIGSEGV)
     assert len(of_kind(records, "round", case="kept")) == 12
     assert len(of_kind(records, "round", case="lost")) < 12
     assert records[-1]["reason"] == "finished"
+
+
+def test_processes_that_cannot_be_started_cost_their_case_or_the_power(board: BoardFolder) -> None:
+    cases = [board.case("lost"), board.case("kept")]
+    job = board.job(cases, sensor=board.replay_sensor())
+    for name in ("worker-0.log", "sampler.log"):
+        (job / name).mkdir()
+    records = board.measure(job)
+    (failure,) = of_kind(records, "failure")
+    assert (failure["case"], failure["reason"]) == ("lost", "load")
+    assert "cannot start a process" in failure["text"]
+    assert "cannot start a process" in of_kind(records, "sensor")[0]["text"]
+    assert len(of_kind(records, "round", case="kept")) == PROCEDURE["latency_rounds"]
 
 
 def test_a_worker_with_threads_tells_whether_they_spin(any_board: BoardFolder) -> None:
@@ -220,8 +234,9 @@ def test_a_worker_with_threads_tells_whether_they_spin(any_board: BoardFolder) -
     assert solo["spins_when_parked"] is old
 
 
-def test_the_worker_writes_the_graph_that_it_runs(board: BoardFolder, tmp_path: Path) -> None:
-    options = {"threads": 1, "optimized_model_path": str(tmp_path / "optimised.onnx")}
-    board.measure(board.job([board.case("a", options=options)]))
-    nodes = onnx.load(tmp_path / "optimised.onnx").graph.node
+def test_the_worker_writes_the_graph_that_it_runs(board: BoardFolder) -> None:
+    options = {"threads": 1, "optimized_model_path": "jobs/job-1/optimised.onnx"}
+    job = board.job([board.case("a", options=options)])
+    board.measure(job)
+    nodes = onnx.load(job / "optimised.onnx").graph.node
     assert nodes

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from board_folder import BoardFolder
+from board_folder import LOCK, BoardFolder
 
 from bench.agent import probe
 
@@ -36,7 +36,7 @@ NANO = {
 
 
 def test_a_jetson_nano_is_recognisable(any_board: BoardFolder, tree: Tree) -> None:
-    facts = any_board.ask("probe", tree(NANO), "{}")
+    facts = any_board.ask("probe", tree(NANO), "{}", LOCK)
     assert facts["board"] == {
         "model": "NVIDIA Jetson Nano Developer Kit",
         "compatible": ["nvidia,p3450-0000", "nvidia,jetson-nano", "nvidia,tegra210"],
@@ -56,7 +56,7 @@ def test_a_jetson_nano_is_recognisable(any_board: BoardFolder, tree: Tree) -> No
 
 def test_this_machine(any_board: BoardFolder) -> None:
     options = {"estimate": {"idle_w": 1.0, "busy_w": 2.0}}
-    facts = any_board.ask("probe", "/", json.dumps(options))
+    facts = any_board.ask("probe", "/", json.dumps(options), LOCK)
     runtime = facts["runtimes"]["onnxruntime"]
     assert "CPUExecutionProvider" in runtime["providers"]
     assert runtime["problem"] is None
@@ -67,7 +67,7 @@ def test_this_machine(any_board: BoardFolder) -> None:
 
 
 def test_a_bare_tree_leaves_facts_unknown(board: BoardFolder, tree: Tree) -> None:
-    facts = board.ask("probe", tree({}), "{}")
+    facts = board.ask("probe", tree({}), "{}", LOCK)
     assert facts["board"] == {"model": None, "compatible": []}
     assert facts["os"]["l4t"] is None
     assert facts["memory"] == {"total_bytes": None, "available_bytes": None}

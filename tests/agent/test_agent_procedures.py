@@ -53,7 +53,7 @@ def test_rounds_end_when_the_time_is_up(board: BoardFolder) -> None:
 
 def test_stop_works_between_further_laps(board: BoardFolder) -> None:
     job = board.job([board.case("a")], **SHORT, latency_rounds_max=5000, target_ci=1e-6)
-    board.ask("start", job)
+    board.start(job)
     board.wait_for(job, "round")
     assert board.ask("stop", job)["state"] == "finished"
     assert board.records(job)[-1]["reason"] == "stopped"
@@ -163,7 +163,7 @@ def test_a_hot_board_is_waited_for(board: BoardFolder, tree: Tree) -> None:
     files = {f"{zones[0]}/temp": "30000\n", f"{zones[1]}/temp": "60000\n"}
     root = tree(files)
     job = board.job([board.case("a")], root=str(root), cooldown_to_c=45.0, cooldown_max_s=60.0)
-    assert board.ask("start", job)["expected_s"] > 50
+    assert board.start(job)["expected_s"] > 50
     board.wait_for(job, "start")
     tree({f"{zones[1]}/temp": "44000\n"})
     board.wait_for_end(job)
@@ -227,7 +227,7 @@ def test_a_sustained_load_without_a_sensor_has_no_power(board: BoardFolder) -> N
 
 def test_a_long_job_pauses_when_it_said_it_would(board: BoardFolder) -> None:
     job = board.job([board.case("a")], latency_rounds=60, checkpoint_every_s=4.0)
-    started = board.ask("start", job)
+    started = board.start(job)
     assert started["expected_s"] > 7.0
     assert started["next_checkpoint_s"] == 4.0
     running = board.ask("status", job)
@@ -252,7 +252,7 @@ def test_a_job_that_may_go_on_pauses_where_it_was_to_end(board: BoardFolder) -> 
     """
     changes = {"latency_round_s": 0.5, "latency_rounds_max": 500, "max_time_s": 9.0}
     job = board.job([slow_case(board, "a")], **changes, target_ci=1e-6)
-    started = board.ask("start", job)
+    started = board.start(job)
     assert started["next_checkpoint_s"] == max(5.0, started["expected_s"])
     checkpoint = board.wait_for(job, "checkpoint")
     status = board.ask("status", job)
@@ -269,6 +269,6 @@ def test_a_job_that_may_go_on_pauses_where_it_was_to_end(board: BoardFolder) -> 
 
 def test_a_short_job_announces_no_pause(board: BoardFolder) -> None:
     job = board.job([board.case("a")])
-    assert board.ask("start", job)["next_checkpoint_s"] is None
+    assert board.start(job)["next_checkpoint_s"] is None
     board.wait_for_end(job)
     assert not of_kind(board.records(job), "checkpoint")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_folder import PROJECT, BoardFolder
+from board_folder import LOCK, PROJECT, BoardFolder
 from stateful_board import (
     ASKED_ALL,
     LIMITS_KHZ,
@@ -114,7 +114,7 @@ def test_what_the_board_does_not_have_is_refused_with_what_it_has(
     board: BoardFolder, tmp_path: Path, asked: dict[str, str], parts: dict[str, Any], said: str
 ) -> None:
     jetson = StatefulBoard(tmp_path / "root", **parts)
-    answer = board.ask("start", stateful_job(board, jetson, state=asked))
+    answer = board.start(stateful_job(board, jetson, state=asked))
     assert answer["refused"]["kind"] == "state"
     assert said in answer["refused"]["text"]
     assert jetson.calls == []
@@ -127,14 +127,14 @@ def test_a_board_without_clock_control_is_refused(
 ) -> None:
     (tmp_path / "empty").mkdir()
     job = board.job([board.case("a")], root=str(tmp_path / "empty"), state=asked)
-    assert "no cpufreq" in board.ask("start", job)["refused"]["text"]
+    assert "no cpufreq" in board.start(job)["refused"]["text"]
 
 
 def start_as_user(board: BoardFolder, job: Path) -> dict[str, Any]:
     """Answer of ``start`` to somebody who is not root, also where the tests run as root."""
     code = "import os; os.geteuid = lambda: 65534\nfrom bench.agent.main import main\nmain()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "start", str(job)],
+        [sys.executable, "-c", code, "start", str(job), LOCK],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
@@ -196,7 +196,7 @@ def test_a_state_that_is_not_taken_is_refused_and_put_back(
     board: BoardFolder, jetson: StatefulBoard, fault: str, said: str
 ) -> None:
     jetson.touch(fault)
-    answer = board.ask("start", stateful_job(board, jetson, state=ASKED_ALL))
+    answer = board.start(stateful_job(board, jetson, state=ASKED_ALL))
     assert said in answer["refused"]["text"]
     assert_untouched(jetson)
     assert not (board.folder / state.FILE).exists()
@@ -206,7 +206,7 @@ def test_a_state_that_changes_during_the_job_is_journaled(
     board: BoardFolder, jetson: StatefulBoard
 ) -> None:
     job = stateful_job(board, jetson, state={"power_mode": "15W", "clocks": "max"}, warmup_min_s=1)
-    board.ask("start", job)
+    board.start(job)
     board.wait_for(job, "solo")
     subprocess.run([jetson.root / "usr/sbin/nvpmodel", "-m", "2"], check=True)
     board.wait_for_end(job)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_folder import BoardFolder
+from board_folder import LOCK, BoardFolder
 from stateful_board import (
     ASKED_ALL,
     LIMITS_KHZ,
@@ -34,7 +34,7 @@ def jetson(tmp_path: Path) -> StatefulBoard:
 def long_job(board: BoardFolder, jetson: StatefulBoard) -> Path:
     changes = {"latency_rounds": 400, "latency_round_s": 0.05, "state": ASKED_ALL}
     job = stateful_job(board, jetson, **changes)
-    board.ask("start", job)
+    board.start(job)
     board.wait_for(job, "round")
     assert jetson.power_mode == "15W"
     return job
@@ -55,20 +55,20 @@ def test_what_a_killed_job_left_is_put_back_by_the_next_contact(
     board = any_board
     job = long_job(board, jetson)
     # While it runs, nobody else touches anything.
-    assert board.ask("restore")["busy"]["job_id"] == "job-1"
-    assert board.ask("probe", jetson.root, "{}").keys() == {"busy"}
+    assert board.ask("restore", LOCK)["busy"]["job_id"] == "job-1"
+    assert board.ask("probe", jetson.root, "{}", LOCK).keys() == {"busy"}
     assert jetson.power_mode == "15W"
     os.kill(board.conductors[-1], signal.SIGKILL)
     board.wait_for_end(job)
     assert jetson.power_mode == "15W"
     if contact == "probe":
-        found = board.ask("probe", jetson.root, "{}")["state"]
+        found = board.ask("probe", jetson.root, "{}", LOCK)["state"]
         assert found["restored"]["job_id"] == "job-1"
         assert found["power_mode"] == "MAXN"
         assert found["power_modes"] == {"0": "MAXN", "1": "15W", "2": "10W"}
     elif contact == "restore":
-        assert board.ask("restore")["restored"]["power_mode"] == "MAXN"
-        assert board.ask("restore") == {"restored": None, "problem": None}
+        assert board.ask("restore", LOCK)["restored"]["power_mode"] == "MAXN"
+        assert board.ask("restore", LOCK) == {"restored": None, "problem": None}
     else:
         following = stateful_job(board, jetson, job_id="following")
         board.measure(following)
@@ -91,7 +91,7 @@ def test_after_a_reboot_only_the_power_mode_is_put_back(
     (board.folder / state.FILE).write_text(json.dumps({**note, "boot_id": "an earlier boot"}))
     # nvpmodel keeps its mode over a reboot; clocks and governor start from their defaults.
     jetson.write("scaling_governor", "powersave")
-    assert board.ask("restore")["problem"] is None
+    assert board.ask("restore", LOCK)["problem"] is None
     assert jetson.power_mode == "MAXN"
     assert jetson.read("scaling_governor") == "powersave"
     assert "jetson_clocks --restore" not in jetson.calls
@@ -102,22 +102,22 @@ def test_a_failed_restore_is_told_keeps_its_file_and_blocks_the_next_job(
     board: BoardFolder, jetson: StatefulBoard
 ) -> None:
     job = stateful_job(board, jetson, state={"power_mode": "15W"}, warmup_min_s=0.5)
-    board.ask("start", job)
+    board.start(job)
     jetson.touch("broken")
     board.wait_for_end(job)
     problem = states(board, job)["restored"]["problem"]
     assert "is not restored" in problem and "NVPM ERROR" in problem
-    assert board.ask("probe", jetson.root, "{}")["state"]["problem"] == problem
-    refused = board.ask("start", stateful_job(board, jetson, job_id="next"))["refused"]
+    assert board.ask("probe", jetson.root, "{}", LOCK)["state"]["problem"] == problem
+    refused = board.start(stateful_job(board, jetson, job_id="next"))["refused"]
     assert refused == {"kind": "state", "text": problem}
     (jetson.root / "broken").unlink()
-    assert board.ask("restore")["restored"]["power_mode"] == "MAXN"
+    assert board.ask("restore", LOCK)["restored"]["power_mode"] == "MAXN"
     assert_untouched(jetson)
 
 
 def test_a_damaged_note_is_told_and_kept(board: BoardFolder) -> None:
     (board.folder / state.FILE).write_text("{")
-    assert "by hand" in board.ask("restore")["problem"]
+    assert "by hand" in board.ask("restore", LOCK)["problem"]
     assert (board.folder / state.FILE).exists()
 
 

@@ -110,11 +110,11 @@ def test_a_malformed_record_is_listed_and_costs_only_itself():
     assert len(case.rounds) == 2
     assert case.solo["peak_bytes"] == 4
     text = "\n".join(case.lost)
-    assert len(case.lost) == 8
+    assert len(case.lost) == 9
     assert "journal line 9 is damaged" in text
     assert "'start_ns' is missing" in text
     assert "names an unknown case" in text
-    assert "from-the-future" not in text
+    assert "of an unknown kind: 'from-the-future'" in text
 
 
 def test_a_stopped_job_is_not_finished():

@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tiny_model(tmp_path / "tiny.onnx")
     (tmp_path / "plan.yaml").write_text(PLAN)
     (tmp_path / "devices.yaml").write_text(
-        f"devices: {{local: {{transport: local, work_dir: {tmp_path}/board}}}}\n"
+        f"devices: {{local: {{transport: local, work_dir: {tmp_path}/board, lock: lock}}}}\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))

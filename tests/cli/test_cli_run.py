@@ -27,6 +27,7 @@ devices:
   local:
     transport: local
     work_dir: {tmp_path}/board
+    lock: lock
     power: {{estimate: {{idle_w: 2, busy_w: 6}}}}
   gone:
     transport: ssh

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cable import Cable
 from sshd import Sshd
 
 from bench.device.local import LocalTransport
@@ -23,6 +25,13 @@ def no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(sshd: Sshd, no_agent: None, tmp_path: Path) -> SshSettings:
     """Settings that lead to the shared server and read no file of the user's."""
     return settings_for(sshd, tmp_path)
+
+
+@pytest.fixture
+def cabled(sshd: Sshd, settings: SshSettings, cable: Cable, tmp_path: Path) -> SshSettings:
+    """Settings that lead to the shared server through the cable."""
+    known = cable.known_hosts(sshd, tmp_path / "cabled")
+    return replace(settings, port=cable.port, known_hosts=known)
 
 
 @pytest.fixture(params=["local", "ssh"])

@@ -10,11 +10,19 @@ from pathlib import Path
 import pytest
 
 from bench.agent import wire
-from bench.device.client import AgentClient
+from bench.device.client import AgentClient, Started
 from bench.device.transport import Transport
-from bench.errors import AgentError, DeviceError, LeaseError
+from bench.errors import AgentError, DeviceError, LeaseError, StateError
 
 Make = Callable[[str], AgentClient]
+HOLDER = {
+    "job_id": "theirs-7",
+    "pid": 12,
+    "owner": "ann@host",
+    "user": "pi",
+    "since_wall_s": 1.7e9,
+    "left_s": 150.0,
+}
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def agent(transport: Transport, tmp_path: Path) -> Make:
     def make(text: str) -> AgentClient:
         path = tmp_path / "agent.py"
         path.write_text(text, encoding="utf-8")
-        return AgentClient(transport, sys.executable, str(path), f"{tmp_path}/board")
+        return AgentClient(transport, sys.executable, str(path), f"{tmp_path}/board", "lock")
 
     return make
 
@@ -32,7 +40,7 @@ def agent(transport: Transport, tmp_path: Path) -> Make:
 def test_probe_passes_root_and_sensor_options(agent: Make) -> None:
     client = agent("import json, sys; print(json.dumps({'arguments': sys.argv[1:]}))")
     arguments = client.probe("/fake root", {"replay": {"path": "a'b"}})["arguments"]
-    assert arguments[:2] == ["probe", "/fake root"]
+    assert arguments[:2] == ["probe", "/fake root"] and arguments[3:] == ["lock"]
     assert json.loads(arguments[2]) == {"replay": {"path": "a'b"}}
 
 
@@ -40,19 +48,50 @@ def test_start_puts_the_job_where_the_agent_looks(agent: Make, tmp_path: Path) -
     client = agent(
         "import json, os, sys\n"
         "job = json.load(open(os.path.join(sys.argv[2], 'job.json')))\n"
-        "print(json.dumps({'pid': job['n'], 'expected_s': 2, 'next_checkpoint_s': None}))\n"
+        "assert sys.argv[3:] == ['lock']\n"
+        "print(json.dumps({'pid': 1, 'expected_s': job['n'], 'next_checkpoint_s': None}))\n"
     )
     started = client.start("run-1", {"n": 42, "text": "é"})
-    assert (started.pid, started.expected_s) == (42, 2.0)
+    assert started == Started(42.0, None)
     job = tmp_path / "board/jobs/run-1" / wire.JOB_FILE
     assert json.loads(job.read_text(encoding="utf-8")) == {"n": 42, "text": "é"}
 
 
 def test_a_busy_board_says_who_and_since_when(agent: Make) -> None:
-    holder = {"job_id": "theirs-7", "pid": 12, "since_wall_s": 1.7e9}
-    client = agent(f"print({json.dumps(json.dumps({'busy': holder}))})")
-    with pytest.raises(LeaseError, match=r"job theirs-7 \(process 12\) since 2023-11-1\d "):
+    client = agent(f"print({json.dumps(json.dumps({'busy': HOLDER}))})")
+    with pytest.raises(LeaseError) as caught:
         client.start("mine", {})
+    assert (caught.value.job_id, caught.value.left_s) == ("theirs-7", 150.0)
+    said = str(caught.value)
+    assert "ann@host (there: user pi) runs job theirs-7 since 2023-11-1" in said
+    assert "for about 2 min more" in said and "--wait" in said and "bench attach RUN" in said
+
+
+def test_a_busy_board_still_lists_its_jobs(agent: Make) -> None:
+    answer = {"jobs": [], "busy": HOLDER}
+    client = agent(f"print({json.dumps(json.dumps(answer))})")
+    assert client.jobs() == answer
+
+
+@pytest.mark.parametrize(("kind", "error"), [("state", StateError), ("job", AgentError)])
+def test_a_job_that_is_refused_is_the_agent_s_own_words(
+    agent: Make, kind: str, error: type[DeviceError]
+) -> None:
+    answer = {"refused": {"kind": kind, "text": "not this one"}}
+    client = agent(f"print({json.dumps(json.dumps(answer))})")
+    with pytest.raises(error, match=r"^not this one$"):
+        client.start("mine", {})
+
+
+def test_cleaning_asks_before_it_removes(agent: Make) -> None:
+    client = agent("import json, sys; print(json.dumps({'arguments': sys.argv[1:]}))")
+    assert client.clean(False)["arguments"] == ["clean", "lock", "no"]
+    assert client.clean(True)["arguments"] == ["clean", "lock", "yes"]
+
+
+def test_a_collected_job_is_marked_on_the_board(agent: Make, tmp_path: Path) -> None:
+    agent("").mark_collected("j")
+    assert (tmp_path / "board/jobs/j" / wire.COLLECTED_FILE).exists()
 
 
 def test_status_and_stop_give_the_state(agent: Make) -> None:
@@ -95,7 +134,7 @@ def test_an_agent_that_was_killed_names_the_signal(agent: Make) -> None:
 
 
 def test_a_board_without_that_python(transport: Transport, tmp_path: Path) -> None:
-    client = AgentClient(transport, "python3-absent", "agent.pyz", str(tmp_path))
+    client = AgentClient(transport, "python3-absent", "agent.pyz", str(tmp_path), "lock")
     with pytest.raises(AgentError, match=r"cannot run python3-absent on the board: .*`python`"):
         client.probe()
 

@@ -24,7 +24,7 @@ def answering(tmp_path: Path) -> Make:
     def make(answer: dict[str, Any]) -> AgentClient:
         path = tmp_path / "agent.py"
         path.write_text(f"print({json.dumps(answer)!r})")
-        return AgentClient(LocalTransport(), sys.executable, str(path), f"{tmp_path}/board")
+        return AgentClient(LocalTransport(), sys.executable, str(path), f"{tmp_path}/board", "lock")
 
     return make
 
@@ -47,6 +47,13 @@ def test_what_cannot_be_put_back_is_an_error(answering: Make) -> None:
 
 
 def test_a_board_that_measures_is_not_restored(answering: Make) -> None:
-    holder = {"job_id": "theirs-7", "pid": 12, "since_wall_s": 1.7e9}
+    holder = {
+        "job_id": "theirs-7",
+        "pid": 12,
+        "owner": "ann@host",
+        "user": "pi",
+        "since_wall_s": 1.7e9,
+        "left_s": None,
+    }
     with pytest.raises(LeaseError, match="theirs-7"):
         answering({"busy": holder}).restore()

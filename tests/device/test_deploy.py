@@ -70,7 +70,9 @@ def test_the_agent_is_pushed_once_and_answers_there(transport: Transport, tmp_pa
     written = Path(remote).stat().st_mtime_ns
     assert push_agent(transport, work_dir) == remote
     assert Path(remote).stat().st_mtime_ns == written
-    facts = AgentClient(transport, sys.executable, remote, work_dir).probe("/", {})
+    facts = AgentClient(transport, sys.executable, remote, work_dir, f"{tmp_path}/lock").probe(
+        "/", {}
+    )
     assert "python" in facts and "runtimes" in facts
     assert {path.name for path in Path(work_dir).iterdir()} == {Path(remote).name}
 
@@ -99,13 +101,14 @@ def test_artifacts_lie_in_one_folder_and_are_sent_once(
     pushed = push_artifacts(transport, work_dir, both)
     # Two graphs, their common weights and their common reference's two names.
     assert pushed.sent == 5
-    assert pushed.folder == f"{work_dir}/artifacts"
+    # Within the board folder, as a job names its files wherever that folder is.
+    assert pushed.folder == "artifacts"
     for one in both:
-        graph, reference = pushed.of(one)
-        assert Path(graph).read_bytes() == one.graph.read_bytes()
-        assert Path(reference).read_bytes() == one.reference.read_bytes()
+        graph, reference = (Path(work_dir, path) for path in pushed.of(one))
+        assert graph.read_bytes() == one.graph.read_bytes()
+        assert reference.read_bytes() == one.reference.read_bytes()
         assert one.weights is not None
-        assert (Path(graph).parent / one.weights.name).read_bytes() == shared
+        assert (graph.parent / one.weights.name).read_bytes() == shared
     more = artifact(tmp_path, "dense", None)
     assert push_artifacts(transport, work_dir, [*both, more]).sent == 2
     assert push_artifacts(transport, work_dir, [*both, more]).sent == 0
@@ -122,7 +125,7 @@ def test_a_python_that_is_too_old_says_so(transport: Transport, tmp_path: Path) 
         python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{old}{run}" "$@"\n')
         python.chmod(0o700)
     remote = push_agent(transport, f"{tmp_path}/board")
-    client = AgentClient(transport, str(python), remote, f"{tmp_path}/board")
+    client = AgentClient(transport, str(python), remote, f"{tmp_path}/board", "lock")
     with pytest.raises(AgentError, match=r"needs Python 3\.6 or newer, .* is 2\.7") as e:
         client.probe()
     assert "\n" not in str(e.value)

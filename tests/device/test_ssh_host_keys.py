@@ -12,7 +12,7 @@ import pytest
 from sshd import Sshd, key_words, known_hosts_lines, make_key, public
 
 from bench.device.ssh import SshSettings, connect
-from bench.errors import TransportError
+from bench.errors import TrustError
 
 Start = Callable[..., Sshd]
 
@@ -33,7 +33,7 @@ def says_hello(settings: SshSettings) -> bool:
 
 
 def refusal(settings: SshSettings) -> str:
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(TrustError) as caught:
         connect(settings)
     message = str(caught.value)
     assert "\n" not in message
@@ -95,6 +95,24 @@ def test_a_revoked_key_is_refused_even_where_it_is_also_trusted(
     assert fingerprint(sshd.host_keys[0]) in message
 
 
+def test_a_revoked_key_is_refused_through_a_hashed_name(
+    sshd: Sshd, settings: SshSettings, tmp_path: Path
+) -> None:
+    settings = trusting(settings, tmp_path, known_hosts_lines(sshd))
+    known = settings.known_hosts
+    assert known is not None
+    subprocess.run(["ssh-keygen", "-H", "-f", str(known)], check=True, capture_output=True)
+    known.write_text(f"{known_hosts_lines(sshd)}@revoked {known.read_text()}")
+    assert "revoked" in refusal(settings)
+
+
+def test_an_authority_of_other_hosts_is_not_mentioned(
+    sshd: Sshd, settings: SshSettings, tmp_path: Path
+) -> None:
+    text = f"@cert-authority *.example {key_words(sshd.host_keys[0])}\n"
+    assert "certificates" not in refusal(trusting(settings, tmp_path, text))
+
+
 def test_marker_and_broken_lines_do_not_hide_the_rest(
     sshd: Sshd, settings: SshSettings, tmp_path: Path
 ) -> None:
@@ -108,7 +126,10 @@ def test_marker_and_broken_lines_do_not_hide_the_rest(
 
 def test_an_authority_is_not_a_host_key(sshd: Sshd, settings: SshSettings, tmp_path: Path) -> None:
     text = f"@cert-authority * {key_words(sshd.host_keys[0])}\n"
-    assert "is not in" in refusal(trusting(settings, tmp_path, text))
+    settings = trusting(settings, tmp_path, text)
+    message = refusal(settings)
+    assert "is not in" in message
+    assert f"certificates are not understood, so {settings.known_hosts} line 1 does not" in message
 
 
 def test_hashed_entries_are_understood(sshd: Sshd, settings: SshSettings, tmp_path: Path) -> None:

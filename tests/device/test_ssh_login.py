@@ -17,13 +17,23 @@ import pytest
 from sshd import HOST, Sshd, make_key, public
 
 from bench.device.ssh import SshSettings, connect
-from bench.errors import TransportError
+from bench.errors import TransportError, TrustError
 
 Start = Callable[..., Sshd]
 
 
 def failure(settings: SshSettings) -> str:
     with pytest.raises(TransportError) as caught:
+        connect(settings)
+    assert not isinstance(caught.value, TrustError)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def refusal(settings: SshSettings) -> str:
+    """A failure that a person must do something about."""
+    with pytest.raises(TrustError) as caught:
         connect(settings)
     message = str(caught.value)
     assert "\n" not in message
@@ -149,19 +159,19 @@ def test_something_that_is_no_ssh_server(settings: SshSettings) -> None:
 
 def test_a_key_that_is_not_authorized(settings: SshSettings, tmp_path: Path) -> None:
     key = make_key(tmp_path / "stranger")
-    message = failure(replace(settings, identity_file=key))
+    message = refusal(replace(settings, identity_file=key))
     assert f"refused {key}" in message and "authorized_keys" in message
 
 
 def test_a_key_file_that_does_not_exist(settings: SshSettings, tmp_path: Path) -> None:
-    message = failure(replace(settings, identity_file=tmp_path / "absent"))
+    message = refusal(replace(settings, identity_file=tmp_path / "absent"))
     assert f"{tmp_path / 'absent'} does not exist" in message
 
 
 def test_a_key_file_that_is_none(settings: SshSettings, tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_text("no key\n")
-    assert f"{path} is no private key" in failure(replace(settings, identity_file=path))
+    assert f"{path} is no private key" in refusal(replace(settings, identity_file=path))
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
@@ -170,7 +180,7 @@ def test_an_encrypted_key_without_agent_says_how_to_unlock_it(
 ) -> None:
     key = make_key(tmp_path / "locked", kind, passphrase="secret")
     authorize(sshd, key)
-    message = failure(replace(settings, identity_file=key))
+    message = refusal(replace(settings, identity_file=key))
     assert f"{key} is encrypted" in message and f"ssh-add {key}" in message
 
 
@@ -197,6 +207,17 @@ def test_the_chosen_key_comes_before_the_agents_many(
     )
 
 
+def test_a_server_that_hangs_up_after_too_many_keys_is_a_refusal(
+    sshd_with: Start, settings: SshSettings, tmp_path: Path, agent: None
+) -> None:
+    server = sshd_with(lines=["MaxAuthTries 2"])
+    for number in range(4):
+        add_to_agent(make_key(tmp_path / f"other{number}"), tmp_path, "")
+    key = make_key(tmp_path / "stranger")
+    settings = replace(settings, port=server.port, known_hosts=server.known_hosts)
+    assert "and hung up" in refusal(replace(settings, identity_file=key))
+
+
 def test_an_agent_that_is_gone_does_no_harm(
     settings: SshSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +227,7 @@ def test_an_agent_that_is_gone_does_no_harm(
 
 def test_a_server_that_only_takes_passwords(sshd_with: Start, settings: SshSettings) -> None:
     server = sshd_with(lines=["PubkeyAuthentication no", "PasswordAuthentication yes"])
-    message = failure(replace(settings, port=server.port, known_hosts=server.known_hosts))
+    message = refusal(replace(settings, port=server.port, known_hosts=server.known_hosts))
     assert "takes no keys" in message and "password" in message
 
 
@@ -215,7 +236,7 @@ def test_a_server_that_wants_two_factors(sshd_with: Start, settings: SshSettings
         lines=["AuthenticationMethods publickey,password", "PasswordAuthentication yes"]
     )
     settings = replace(settings, identity_file=server.key, known_hosts=server.known_hosts)
-    message = failure(replace(settings, port=server.port))
+    message = refusal(replace(settings, port=server.port))
     assert "wants more than a key" in message
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from bench.config import EstimateModel, LocalDevice, PowerSettings
-from bench.measure import DeviceSettings
+from bench.contact import DeviceSettings
+from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.records import Procedure, Trial
-from bench.session import Outcome, run
+from bench.session import run
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 TINY = Procedure(
@@ -61,7 +62,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def local(tmp_path: Path) -> LocalDevice:
     """This machine with a work folder of the test's own."""
-    return LocalDevice(transport="local", work_dir=str(tmp_path / "board"), power=ESTIMATE)
+    return LocalDevice(
+        transport="local", work_dir=str(tmp_path / "board"), lock="lock", power=ESTIMATE
+    )
 
 
 @pytest.fixture

@@ -18,10 +18,11 @@ from bench.cli import EXIT_DEVICE, main
 from bench.config import LocalDevice
 from bench.errors import AgentError, StateError
 from bench.evaluation import completed
+from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.records import BoardState
-from bench.session import Outcome, probe_device, restore_device
 from bench.store.reader import open_run
+from bench.upkeep import probe_device, restore_device
 
 from .conftest import TINY, Witness
 
@@ -37,7 +38,9 @@ def jetson(tmp_path: Path) -> StatefulBoard:
 def device(tmp_path: Path, jetson: StatefulBoard) -> LocalDevice:
     work_dir = tmp_path / "board"
     work_dir.mkdir()
-    return LocalDevice(transport="local", work_dir=str(work_dir), root=str(jetson.root))
+    return LocalDevice(
+        transport="local", work_dir=str(work_dir), lock="lock", root=str(jetson.root)
+    )
 
 
 @pytest.fixture
@@ -60,12 +63,14 @@ def test_a_sweep_over_power_modes_is_one_job_per_mode(
     assert outcome.device_errors == {}
     assert [trial.case.power_mode for trial in outcome.run.trials] == ["15W", "maxn"]
     assert all(trial.latency is not None for trial in outcome.run.trials)
-    jobs = {facts.state.power_mode: (facts, journal) for facts, journal in outcome.run.jobs()}
+    jobs = {job.facts.state.power_mode: job for job in outcome.run.jobs}
     assert jobs.keys() == {"15W", "maxn"}
     for wanted, khz in (("15W", LIMITS_KHZ[1]), ("maxn", LIMITS_KHZ[0])):
-        facts, journal = jobs[wanted]
-        assert facts.state == BoardState(power_mode=wanted, clocks="max", governor="performance")
-        records, _ = wire.decode_records(journal)
+        job = jobs[wanted]
+        assert job.facts.state == BoardState(
+            power_mode=wanted, clocks="max", governor="performance"
+        )
+        records, _ = wire.decode_records(job.journal())
         states = {record["where"]: record for record in records if record["kind"] == "state"}
         assert states["set"]["frequency_min_khz"] == {"cpu0": khz}
         assert states["restored"]["frequency_min_khz"] == {"cpu0": LOWEST_KHZ}
@@ -162,10 +167,10 @@ def test_any_contact_puts_back_what_a_killed_job_left(
     device: LocalDevice, jetson: StatefulBoard
 ) -> None:
     leave_behind(device, {"power_mode": "10W"})
-    facts = probe_device(device)
+    facts = probe_device("orin", device)
     assert facts["state"]["restored"]["job_id"] == "killed"
     assert facts["state"]["power_mode"] == jetson.power_mode == "MAXN"
-    assert restore_device(device) is None
+    assert restore_device("orin", device) is None
 
 
 @pytest.fixture
@@ -174,7 +179,7 @@ def bench(
 ) -> Callable[..., tuple[int, str, str]]:
     """Call ``bench devices``; exit code, stdout and stderr."""
     file = tmp_path / "devices.yaml"
-    entry = {"transport": "local", "work_dir": device.work_dir, "root": device.root}
+    entry = {"transport": "local", "work_dir": device.work_dir, "lock": "lock", "root": device.root}
     file.write_text(json.dumps({"devices": {"orin": entry}}))
 
     def call(*arguments: str) -> tuple[int, str, str]:

@@ -21,8 +21,8 @@ from bench.agent import wire
 from bench.config import LocalDevice, PowerSettings, ReplayFile, SshDevice
 from bench.errors import AgentError, StoreError, TransportError
 from bench.evaluation import completed
+from bench.outcome import Outcome
 from bench.plan import Plan
-from bench.session import Outcome
 from bench.status import Reason, Source, Status
 from bench.store.reader import list_runs, open_run
 
@@ -47,6 +47,7 @@ def over_ssh(sshd: Sshd, folder: Path, **changes: Any) -> SshDevice:
         "identity_file": sshd.key,
         "known_hosts": sshd.known_hosts,
         "work_dir": str(folder / "ssh-board"),
+        "lock": "lock",
         "power": ESTIMATE,
         **changes,
     }
@@ -101,7 +102,10 @@ def test_the_raw_samples_of_every_trial_are_on_the_disk(
 
 
 def test_over_ssh(measure: Measure, sshd: Sshd, tmp_path: Path) -> None:
-    outcome, _ = measure({"board": over_ssh(sshd, tmp_path, python=local_python())})
+    # As by default, the board folder is named from the login's home.
+    work_dir = os.path.relpath(tmp_path / "ssh-board", Path.home())
+    board = over_ssh(sshd, tmp_path, python=local_python(), work_dir=work_dir)
+    outcome, _ = measure({"board": board})
     assert_four_good_trials(outcome)
     assert (tmp_path / "ssh-board").stat().st_mode & 0o777 == 0o700
 
@@ -133,7 +137,9 @@ def test_measured_power_comes_from_the_board_s_rails_and_counts_none_twice(
     measure: Measure, tmp_path: Path
 ) -> None:
     root = nano_tree(tmp_path / "root", total_mw=5000, gpu_mw=1500, cpu_mw=2000)
-    device = LocalDevice(transport="local", work_dir=str(tmp_path / "board"), root=str(root))
+    device = LocalDevice(
+        transport="local", work_dir=str(tmp_path / "board"), lock="lock", root=str(root)
+    )
     outcome, _ = measure({"nano": device}, replace(PLAN, schemes=("dense",)))
     (trial,) = outcome.run.trials
     assert trial.energy is not None
@@ -150,7 +156,9 @@ def test_a_replayed_trace_is_said_to_be_one(measure: Measure, tmp_path: Path) ->
     trace = tmp_path / "trace.csv"
     trace.write_text("t_s,TOTAL\n0,4.0\n")
     power = PowerSettings(sensor="replay", replay=ReplayFile(path=str(trace)))
-    device = LocalDevice(transport="local", work_dir=str(tmp_path / "board"), power=power)
+    device = LocalDevice(
+        transport="local", work_dir=str(tmp_path / "board"), lock="lock", power=power
+    )
     outcome, witness = measure({"local": device}, replace(PLAN, schemes=("dense",)))
     (trial,) = outcome.run.trials
     assert trial.energy is not None

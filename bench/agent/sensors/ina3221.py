@@ -17,6 +17,9 @@ HWMON_CHIPS = "/sys/bus/i2c/drivers/ina3221/*-*/hwmon/hwmon*"
 SHUNT_STEP_UV = 40.0
 CONVERSION_US = (140, 204, 332, 588, 1100, 2116, 4156, 8244)
 """Data sheet: what one conversion of one quantity can take; a sweep takes two per channel."""
+MOST_SAMPLES = 1024
+LONGEST_INTERVAL_MS = 60000
+"""A little more than averaging the most samples of three channels can take."""
 
 
 def describe(root, options):
@@ -136,12 +139,13 @@ class Attribute(object):
         try:
             if self._fd is None:
                 self._fd = os.open(self._path, os.O_RDONLY)
-            return int(os.pread(self._fd, 32, 0))
-        except (OSError, ValueError):
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
-            return None
+            value = sysfs.to_int(os.pread(self._fd, 32, 0))
+        except OSError:
+            value = None
+        if value is None and self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        return value
 
 
 def filter_lag_s(samples, update_interval_ms, channels):
@@ -155,6 +159,8 @@ def filter_lag_s(samples, update_interval_ms, channels):
     """
     if not samples or not update_interval_ms or not channels:
         return None
+    if not 0 < samples <= MOST_SAMPLES or not 0 < update_interval_ms <= LONGEST_INTERVAL_MS:
+        return None  # The driver talks nonsense.
     shortest_ms = 2 * channels * CONVERSION_US[0] / 1e3
     longest_ms = 2 * channels * CONVERSION_US[-1] / 1e3
     if samples == 1:
@@ -173,7 +179,7 @@ def filter_lag_s(samples, update_interval_ms, channels):
 
 def _step_w(shunt_uohm, voltage_mv):
     """Watts of one step across a shunt, ``None`` when shunt or voltage is not known."""
-    if not shunt_uohm or voltage_mv is None:
+    if not shunt_uohm or shunt_uohm < 0 or not voltage_mv or voltage_mv < 0:
         return None
     return SHUNT_STEP_UV / shunt_uohm * voltage_mv / 1e3
 
@@ -184,22 +190,23 @@ def _rails(root):
     for chip in sysfs.find(root, IIO_CHIPS):
         for number in range(3):
             if os.path.exists(os.path.join(chip, "in_power%d_input" % number)):
-                label = sysfs.read_text(os.path.join(chip, "rail_name_%d" % number))
-                address = _address(os.path.dirname(chip))
-                found.append((label, address, number, IioRail(chip, number)))
+                label = sysfs.read_name(os.path.join(chip, "rail_name_%d" % number))
+                found.append((label, os.path.dirname(chip), number, IioRail(chip, number)))
     for chip in sysfs.find(root, HWMON_CHIPS):
         for number in _hwmon_channels(chip):
-            label = sysfs.read_text(os.path.join(chip, "in%d_label" % number))
-            address = _address(os.path.dirname(os.path.dirname(chip)))
-            found.append((label, address, number, HwmonRail(chip, number)))
+            label = sysfs.read_name(os.path.join(chip, "in%d_label" % number))
+            device = os.path.dirname(os.path.dirname(chip))
+            found.append((label, device, number, HwmonRail(chip, number)))
     labels = [label for label, _, _, _ in found]
     rails = {}
-    for label, address, number, rail in found:
+    for label, device, number, rail in found:
         if label == "NC":
             continue  # NVIDIA's device trees mark unconnected channels so
         name = label or "ch%d" % number
         if not label or labels.count(label) > 1:
-            name = "chip-%s %s" % (address, name)
+            name = "chip-%s %s" % (_address(device), name)
+        if name in rails:  # another bus has a chip of the same address
+            name = "%s (%s)" % (name, os.path.basename(device))
         rails[name] = rail
     return rails
 

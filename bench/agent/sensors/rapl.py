@@ -73,20 +73,22 @@ class Counter(object):
     def __init__(self, folder):
         self._path = os.path.join(folder, "energy_uj")
         self._range_uj = sysfs.read_int(os.path.join(folder, "max_energy_range_uj"))
-        if not self._range_uj:
+        if not self._range_uj or self._range_uj < 0:
             raise OSError("%s/max_energy_range_uj cannot be read: no wrap handling" % folder)
         try:
             self._fd = os.open(self._path, os.O_RDONLY)
-            self._last_uj = int(os.pread(self._fd, 32, 0))
         except OSError as error:
             raise OSError("cannot read %s: %s" % (self._path, error.strerror))
+        self._last_uj = self._now_uj()
+        if self._last_uj is None:
+            os.close(self._fd)
+            raise OSError("cannot read %s: it does not count" % self._path)
         self._total_uj = 0
 
     def read(self):
         """Joules since the opening, or ``None`` when this read failed."""
-        try:
-            now_uj = int(os.pread(self._fd, 32, 0))
-        except (OSError, ValueError):
+        now_uj = self._now_uj()
+        if now_uj is None:
             return None
         step_uj = now_uj - self._last_uj
         if step_uj < 0:
@@ -95,18 +97,26 @@ class Counter(object):
         self._total_uj += step_uj
         return self._total_uj / 1e6
 
+    def _now_uj(self):
+        """The counter, ``None`` when it cannot be read or holds what it cannot count to."""
+        try:
+            now_uj = sysfs.to_int(os.pread(self._fd, 32, 0))
+        except OSError:
+            return None
+        return now_uj if now_uj is not None and 0 <= now_uj <= self._range_uj else None
+
 
 def _zones(root):
     """``{channel name: folder}`` of the zones that may be added up."""
     zones = {}
     packages = {}
     for folder in sysfs.find(root, ZONES):
-        name = sysfs.read_text(os.path.join(folder, "name")) or ""
+        name = sysfs.read_name(os.path.join(folder, "name")) or ""
         if name.startswith("package"):
             packages[os.path.basename(folder)] = name
             zones[name] = folder
     for folder in sysfs.find(root, ZONES):
-        if sysfs.read_text(os.path.join(folder, "name")) == "dram":
+        if sysfs.read_name(os.path.join(folder, "name")) == "dram":
             parent = os.path.basename(folder).rpartition(":")[0]
             if parent in packages:
                 zones["%s dram" % packages[parent]] = folder

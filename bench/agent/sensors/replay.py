@@ -12,6 +12,11 @@ import json
 import os
 import time
 
+from bench.agent.failure import one_line
+
+LARGEST = 1e15
+"""Beyond any watts or seconds, and exact as a float."""
+
 
 def describe(root, options):
     """The trace named by ``options["path"]``; nothing when none is named."""
@@ -21,7 +26,7 @@ def describe(root, options):
     try:
         names = sorted(_load(options["path"])[1])
     except (OSError, ValueError) as error:
-        problem = "cannot replay %s: %s" % (options["path"], error)
+        problem = "cannot replay %s: %s" % (options["path"], one_line(error))
     return [
         {
             "name": "replay",
@@ -62,7 +67,7 @@ class Replay(object):
 
     def read(self):
         now_s = time.monotonic() - self._opened_s
-        if self._loops:
+        if self._loops and self._times_s[-1] > 0:
             now_s %= self._times_s[-1]
         row = bisect.bisect_right(self._times_s, now_s) - 1
         return [column[row] for column in self._columns]
@@ -75,21 +80,30 @@ def _load(path):
     with open(path, newline="", encoding="utf-8") as stream:
         text = stream.read()
     if text.lstrip().startswith("{"):
-        columns = json.loads(text)
+        try:
+            columns = json.loads(text)
+        except RecursionError:
+            raise ValueError("its JSON is nested too deeply")
     else:
-        rows = [row for row in csv.reader(text.splitlines()) if row]
+        try:
+            rows = [row for row in csv.reader(text.splitlines()) if row]
+        except csv.Error as error:
+            raise ValueError("it is no CSV: %s" % error)
         if any(len(row) != len(rows[0]) for row in rows):
             raise ValueError("its lines differ in the number of fields")
+        names = [name.strip() for name in (rows[0] if rows else [])]
+        if len(set(names)) < len(names):
+            raise ValueError("two of its columns have the same name")
         columns = {
-            name.strip(): [float(row[i]) if row[i].strip() else None for row in rows[1:]]
-            for i, name in enumerate(rows[0] if rows else [])
+            name: [float(row[i]) if row[i].strip() else None for row in rows[1:]]
+            for i, name in enumerate(names)
         }
     if any(not isinstance(values, list) for values in columns.values()):
         raise ValueError("each column must be a list of numbers")
     for value in (value for values in columns.values() for value in values):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value is not None and not (number and 0 <= value < float("inf")):
-            raise ValueError("%r is no number of watts or seconds" % (value,))
+        if value is not None and not (number and 0 <= value <= LARGEST):
+            raise ValueError("%.40r is no number of watts or seconds" % (value,))
     times = columns.pop("t_s", None)
     if not times or None in times or times[0] != 0 or any(b <= a for a, b in zip(times, times[1:])):
         raise ValueError("needs a column t_s that starts at 0 and rises")

@@ -1,0 +1,203 @@
+"""What the journal records without raw samples must look like before anything believes them.
+
+A journal comes from a board: a record that has another shape than :mod:`bench.agent.wire` says is
+refused as a whole, and fields that it does not know are left out. Numbers are finite and of a size
+that arithmetic and JSON can hold, names are short.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from bench.figures import Parity
+
+LATEST_NS = 1 << 60
+"""36 years after the start of a clock."""
+
+_LARGEST = 1e15
+
+
+def _cut(limit: int) -> AfterValidator:
+    return AfterValidator(lambda text: text[:limit])
+
+
+Nanoseconds = Annotated[int, Field(ge=0, le=LATEST_NS)]
+Whole = Annotated[int, Field(ge=-LATEST_NS, le=LATEST_NS)]
+Real = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
+Number = Whole | Real
+Seconds = Annotated[float, Field(ge=0, le=_LARGEST, allow_inf_nan=False)]
+Name = Annotated[str, _cut(200)]
+Line = Annotated[str, _cut(1000)]
+Evidence = Annotated[str, _cut(50_000)]
+Key = Annotated[str, Field(max_length=1000)]
+Numbers = Annotated[dict[Name, Number], Field(max_length=5000)]
+Names = Annotated[dict[Name, Name], Field(max_length=5000)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    kind: str = ""
+
+
+class _ParityShape(Parity):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    max_abs_error: Real | None = None
+    max_rel_error: Real | None = None
+    cosine: Real | None = None
+    top1_agreement: Real | None = None
+    detail: Line = ""
+
+
+class _Start(_Shape):
+    version: int = 1
+
+
+class _Moment(_Shape):
+    """What is read of a board at once."""
+
+    t_ns: Nanoseconds = 0
+    governor: Names = {}
+    frequency_min_khz: Numbers = {}
+    frequency_max_khz: Numbers = {}
+
+
+class RoundHealth(_Shape):
+    """Field ``health`` of a round."""
+
+    temperature_c: Numbers = {}
+    frequency_khz: Numbers = {}
+    throttle: Numbers = {}
+
+
+class _Health(_Moment, RoundHealth):
+    where: Literal["before", "after"]
+    load1: Number | None = None
+    available_bytes: Whole | None = None
+
+
+class _State(_Moment):
+    where: Literal["before", "set", "after", "restored"]
+    power_mode: Name | None = None
+    clocks: Name | None = None
+    problem: Line | None = None
+
+
+class _Cooldown(_Shape):
+    t_ns: Nanoseconds = 0
+    reached: bool
+    took_s: Seconds
+    wanted_c: Number | None = None
+    temperature_c: Number | None = None
+
+
+class _Solo(_Shape):
+    case: Key
+    t_ns: Nanoseconds = 0
+    runtime_version: Name = ""
+    providers: list[Name] = []
+    threads: Whole | None = None
+    spins_when_parked: bool | None = None
+    import_s: Seconds | None = None
+    load_s: Seconds | None = None
+    first_s: Seconds | None = None
+    steady_run_s: Seconds | None = None
+    imported_bytes: Whole | None = None
+    load_rise_bytes: Whole | None = None
+    steady_rise_bytes: Whole | None = None
+    peak_bytes: Whole | None = None
+    parity: _ParityShape | None = None
+
+
+class _Failure(_Shape):
+    case: Key
+    reason: Name
+    text: Line = ""
+    detail: Evidence = ""
+    parity: _ParityShape | None = None
+
+
+class _Warmup(_Shape):
+    case: Key
+    load: Whole = 0
+    steady: bool
+    took_s: Seconds
+    runs: Whole = 0
+
+
+class _Stopping(_Shape):
+    t_ns: Nanoseconds = 0
+    reason: Name
+    rounds: Whole = 0
+    half_widths: dict[Key, Number | None]
+
+
+class _Groups(_Shape):
+    t_ns: Nanoseconds = 0
+    groups: list[list[Key]]
+    available_bytes: Whole | None = None
+
+
+class _Sensor(_Shape):
+    t_ns: Nanoseconds = 0
+    text: Line
+    detail: Evidence = ""
+
+
+class _Checkpoint(_Shape):
+    t_ns: Nanoseconds = 0
+    until_ns: Nanoseconds = 0
+
+
+class _End(_Shape):
+    t_ns: Nanoseconds = 0
+    reason: Name
+
+
+_SHAPES: dict[str, type[_Shape]] = {
+    "start": _Start,
+    "health": _Health,
+    "state": _State,
+    "cooldown": _Cooldown,
+    "solo": _Solo,
+    "failure": _Failure,
+    "warmup": _Warmup,
+    "stopping": _Stopping,
+    "groups": _Groups,
+    "sensor": _Sensor,
+    "checkpoint": _Checkpoint,
+    "end": _End,
+}
+KINDS = frozenset({*_SHAPES, "idle", "round", "step"})
+"""Every kind of record that this version understands."""
+
+
+def shaped(kind: str, record: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a record that has no raw samples.
+
+    Raises:
+        ValueError: it does not have the shape of its kind; the message is one short line.
+    """
+    return _validated(_SHAPES[kind], record)
+
+
+def round_health(value: Any) -> dict[str, Any] | None:
+    """Return the field ``health`` of a round.
+
+    Raises:
+        ValueError: as :func:`shaped`.
+    """
+    return None if value is None else _validated(RoundHealth, value)
+
+
+def _validated(shape: type[_Shape], value: Any) -> dict[str, Any]:
+    try:
+        return shape.model_validate(value).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        # The input itself may be anything, so it is not repeated.
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(step)[:40] for step in first["loc"][:3])
+        raise ValueError(f"{place}: {first['msg'].lower()}" if place else first["msg"]) from None

@@ -1,0 +1,98 @@
+"""``bench attach``: the jobs of a run whose host was lost, or whose link was, are collected."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from bench.collect import Collector
+from bench.config import find_device
+from bench.contact import DeviceSettings, contact
+from bench.errors import ConfigError, StoreError
+from bench.evaluation import evaluate_job
+from bench.observer import Observer
+from bench.outcome import Outcome, closing, conclude
+from bench.parallel import on_devices
+from bench.records import JobFacts
+from bench.store.reader import Run, list_runs
+from bench.store.reopen import reopen
+from bench.store.writer import RunWriter
+
+
+def run_to_attach(results_dir: Path) -> str | None:
+    """Return the id of the newest run that has something to collect and that nobody is at work
+    on, ``None`` when there is none."""
+    waiting = [run.run_id for run in list_runs(results_dir) if run.to_collect and not run.running]
+    return waiting[-1] if waiting else None
+
+
+def attach(run: Run, devices: dict[str, DeviceSettings], observer: Observer) -> Outcome:
+    """Collect all jobs of a run that boards still have, waiting for those that run.
+
+    ``devices`` is how boards are reached now. Ctrl-C asks the boards to stop, as in a run.
+
+    Raises:
+        ConfigError: a board that has a job is not among ``devices``.
+        StoreError: another process is at work on the run, or its folder cannot be written.
+    """
+    writer = held(run)
+    cancel = threading.Event()
+    jobs = _by_device(run)
+    with closing(writer, jobs):
+        for job in run.jobs:
+            for trial in evaluate_job(writer, job):
+                observer.trial(trial)
+        tried = {name: settings_of(devices, name, run) for name in jobs}
+
+        def collect(name: str) -> None:
+            _collect(name, tried[name], jobs[name], Collector(writer, observer, cancel))
+
+        failures = on_devices(tried, collect, cancel, observer)
+        return conclude(writer, jobs, failures, interrupted=cancel.is_set())
+
+
+def held(run: Run) -> RunWriter:
+    """Hold a run's folder.
+
+    Raises:
+        StoreError: another process is at work on it, or it cannot be written to.
+    """
+    try:
+        return reopen(run.path)
+    except BlockingIOError:
+        raise StoreError(
+            f"another process is at work on {run.manifest.run_id}; it collects everything itself"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"cannot write to {run.path}: {error.strerror}") from error
+
+
+def _by_device(run: Run) -> dict[str, list[JobFacts]]:
+    """Return what is to be asked for; jobs that a board did not know may be on it after all."""
+    found: dict[str, list[JobFacts]] = {}
+    for job in run.jobs:
+        if job.facts.end is None or job.facts.end.state == "lost":
+            found.setdefault(job.facts.device, []).append(job.facts)
+    return found
+
+
+def settings_of(devices: dict[str, DeviceSettings], name: str, run: Run) -> DeviceSettings:
+    """Return how a board of a stored run is reached now.
+
+    Raises:
+        ConfigError: it is not among ``devices`` any more.
+    """
+    try:
+        return find_device(devices, name)
+    except ConfigError as error:
+        raise ConfigError(f"{run.manifest.run_id} was measured on {name!r}: {error}") from None
+
+
+def _collect(name: str, device: DeviceSettings, jobs: list[JobFacts], collector: Collector) -> None:
+    collector.observer.phase(name, "connecting")
+    with contact(name, device, collector.cancel) as board:
+        collected = [
+            collector.collect(board, facts) for facts in jobs if not collector.cancel.is_set()
+        ]
+    for item in collected:
+        collector.require_own_end(item)

@@ -1,0 +1,60 @@
+"""What ``bench run`` and ``bench attach`` say in the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, EXIT_INTERRUPTED
+from bench.cli.output import emit_json, tables
+from bench.outcome import Outcome
+from bench.report.page import write_report
+from bench.report.table import summary_table
+from bench.status import Status
+
+
+def tell(outcome: Outcome, console: Console, *, as_json: bool) -> int:
+    """Show the table (or the document), what went wrong, and the report; return the exit code.
+
+    Raises:
+        StoreError: the report cannot be written.
+    """
+    if as_json:
+        emit_json(_document(outcome))
+    elif outcome.run.trials:
+        tables().print(summary_table(outcome.run))
+    for trial in outcome.run.trials:
+        if trial.latency_status.status in (Status.SKIPPED, Status.FAILED):
+            verdict = trial.latency_status
+            text = f"{trial.case.device}: {trial.case.label}: {verdict.status}: {verdict.detail}"
+            console.print(text, markup=False, soft_wrap=True)
+    for name, error in outcome.device_errors.items():
+        if error.detail:
+            console.print(error.detail.rstrip(), markup=False, soft_wrap=True)
+        console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
+    # Last, since a report that cannot be written must not hide what was measured.
+    for run in (*outcome.earlier, outcome.run):
+        for path in write_report(run).files if run.trials else ():
+            console.print(str(path), markup=False, soft_wrap=True)
+    return _exit_code(outcome)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "run_id": outcome.run.manifest.run_id,
+        "path": str(outcome.run.path),
+        "interrupted": outcome.interrupted,
+        "device_errors": {name: str(error) for name, error in outcome.device_errors.items()},
+        "earlier": [run.manifest.run_id for run in outcome.earlier],
+        "trials": [trial.model_dump(mode="json") for trial in outcome.run.trials],
+    }
+
+
+def _exit_code(outcome: Outcome) -> int:
+    if outcome.interrupted:
+        return EXIT_INTERRUPTED
+    if outcome.device_errors:
+        return EXIT_DEVICE
+    failed = outcome.run.missing or any(trial.failed for trial in outcome.run.trials)
+    return EXIT_FAILED_CASE if failed else 0

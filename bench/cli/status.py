@@ -1,0 +1,82 @@
+"""``bench status``: the jobs on the boards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from bench.board_jobs import BoardJob, survey
+from bench.cli import EXIT_DEVICE, options
+from bench.cli.output import emit_json, people, tables
+from bench.cli.progress import progress
+from bench.config import find_device, load_devices
+
+
+@click.command()
+@options.names("--device", "names", text="Devices of devices.yaml (default: all).")
+@options.results_dir
+@options.devices_file
+@options.as_json
+def status(
+    names: tuple[str, ...] | None, results_dir: Path, devices_path: Path | None, as_json: bool
+) -> int:
+    """Show the jobs on the boards: running, finished and not collected, orphaned.
+
+    Asking a board that measures costs it a moment. Exit code 4 if a board cannot be reached.
+    """
+    known = load_devices(devices_path)
+    devices = {name: find_device(known, name) for name in names or known}
+    console = people()
+    with progress(console) as display:
+        found = survey(devices, results_dir, display)
+    jobs = [job for job in found.jobs if not job.collected]
+    if as_json:
+        emit_json(
+            {
+                "jobs": [{**asdict(job), "orphan": job.is_orphan} for job in found.jobs],
+                "unreachable": {name: str(error) for name, error in found.errors.items()},
+            }
+        )
+    elif jobs:
+        tables().print(_table(jobs))
+    for device, count in Counter(job.device for job in found.jobs if job.collected).items():
+        text = f"{device}: {count} collected jobs; `bench devices clean {device}` frees them"
+        console.print(text, markup=False, soft_wrap=True)
+    for name in devices:
+        if name not in found.errors and not any(job.device == name for job in found.jobs):
+            console.print(f"{name}: no jobs", markup=False)
+    for name, error in found.errors.items():
+        console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
+    return EXIT_DEVICE if found.errors else 0
+
+
+def _table(jobs: list[BoardJob]) -> Table:
+    table = Table()
+    for name in ("device", "job", "whose", "since", "state"):
+        table.add_column(name, overflow="fold")
+    for job in jobs:
+        since = datetime.fromtimestamp(job.since_wall_s).astimezone().isoformat(" ", "seconds")
+        cells = (job.device, job.job_id, job.owner or "unknown", since, _state(job))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _state(job: BoardJob) -> str:
+    if job.state == "new":
+        return "never started"
+    words = {"running": "running", "finished": "finished", "dead": "died"}[job.state]
+    if job.state == "running" and job.left_s is not None:
+        words += f", about {job.left_s:.0f} s left"
+    if job.foreign:
+        return f"{words}; of another user of this board"
+    if job.attended:
+        return f"{words}; its bench is at work here"
+    if job.known:
+        return f"{words}, not collected: bench attach {job.run_id}"
+    return f"{words}, not collected; orphaned: of no run in this results folder"

@@ -1,0 +1,47 @@
+"""A device that is connected and has the agent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bench.config import LocalDevice, SshDevice
+from bench.connection import interpreter, open_transport
+from bench.device.client import AgentClient
+from bench.device.deploy import push_agent
+from bench.device.transport import Transport
+
+DeviceSettings = LocalDevice | SshDevice
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """``client`` talks over ``transport`` to the agent on the device called ``name``."""
+
+    name: str
+    settings: DeviceSettings
+    transport: Transport
+    client: AgentClient
+
+
+@contextmanager
+def contact(
+    name: str, device: DeviceSettings, cancel: threading.Event | None = None
+) -> Iterator[Contact]:
+    """Connect to a device and put the agent there, unless it is; disconnect in the end.
+
+    When ``cancel`` is set, a link that is down is not waited for.
+
+    Raises:
+        DeviceError: it cannot be reached or written to.
+    """
+    transport = open_transport(device, cancel)
+    try:
+        agent = push_agent(transport, device.work_dir)
+        python = interpreter(device)
+        client = AgentClient(transport, python, agent, device.work_dir, device.lock)
+        yield Contact(name, device, transport, client)
+    finally:
+        transport.close()

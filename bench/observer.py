@@ -1,0 +1,20 @@
+"""Who wants to know how the work on the devices goes on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bench.records import Trial
+
+
+class Observer(Protocol):
+    """Told what happens. Called from several threads."""
+
+    def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
+        """A device has begun something that is expected to take ``expected_s``."""
+
+    def note(self, device: str, text: str) -> None:
+        """Something a person should know; ``device`` is empty when it concerns all."""
+
+    def trial(self, trial: Trial) -> None:
+        """A trial has been stored."""

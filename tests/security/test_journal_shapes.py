@@ -1,0 +1,35 @@
+"""The checks on journal records let through everything that a real agent writes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from board_folder import BoardFolder
+from stateful_board import StatefulBoard, stateful_job
+
+from bench.analysis.journal import recordings
+from bench.analysis.journal_shapes import KINDS, round_health, shaped
+
+
+def test_nothing_that_a_real_agent_writes_is_refused_or_left_out(tmp_path: Path) -> None:
+    board = BoardFolder(tmp_path / "board", Path(sys.executable))
+    jetson = StatefulBoard(tmp_path / "root")
+    changes = {
+        "sensor": board.replay_sensor(),
+        "cooldown_to_c": 90.0,
+        "loads": 2,
+        "energy_rounds": 2,
+    }
+    job = stateful_job(board, jetson, state={"clocks": "max"}, **changes)
+    board.measure(job)
+    records = board.records(job)
+    assert {record["kind"] for record in records} >= KINDS - {"failure", "sensor", "checkpoint"}
+    (recording,) = recordings(records, [], ["a"]).values()
+    assert recording.lost == () and recording.finished
+    assert len(recording.rounds) == sum(record["kind"] == "round" for record in records)
+    for record in records:
+        if record["kind"] == "round":
+            assert round_health(record["health"]) == record["health"]
+        elif record["kind"] not in ("idle", "step", "start"):
+            assert shaped(record["kind"], record) == record
