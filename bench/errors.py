@@ -60,7 +60,7 @@ class DeviceError(BenchError):
 
 
 class TransportError(DeviceError):
-    """The link failed: unreachable, refused, lost, or too slow."""
+    """The link failed: unreachable, or lost for longer than it was tried again."""
 
 
 class TrustError(TransportError):
