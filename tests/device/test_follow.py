@@ -46,7 +46,7 @@ class Board:
         return False
 
     def follow(self, expected_s: float, next_checkpoint_s: float | None) -> str:
-        started = Started(1, expected_s, next_checkpoint_s)
+        started = Started(expected_s, next_checkpoint_s)
         board: Any = self
         return following.follow(board, board, "job", started, board, self.late.append)
 
