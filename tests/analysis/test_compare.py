@@ -204,6 +204,11 @@ def test_cases_of_different_groups_were_not_side_by_side():
     assert "paired" in found(together, trial(2)).method
 
 
+def test_attempts_at_a_resumed_run_were_not_side_by_side():
+    assert compare(side(trial(1)), side(trial(2)), 0.01).paired
+    assert not compare(side(trial(1)), side(trial(2, attempt=1)), 0.01).paired
+
+
 def test_a_status_blocks_a_verdict_but_a_wide_interval_alone_does_not():
     def judged(*reasons):
         verdict = Verdict(status=Status.INCONCLUSIVE, reasons=reasons)

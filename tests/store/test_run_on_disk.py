@@ -15,11 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from bench.agent import wire
 from bench.errors import StoreError
 from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import SCHEMA_VERSION, Case, Manifest, Procedure, Trial
-from bench.status import Status, Verdict
+from bench.records import SCHEMA_VERSION, Case, JobEnd, JobFacts, Manifest, Procedure, Trial
+from bench.status import Reason, Status, Verdict
+from bench.store.hold import is_held
 from bench.store.reader import list_runs, open_run
+from bench.store.reopen import reopen
 from bench.store.writer import RunWriter, new_run_id
 
 NOW = datetime(2026, 11, 24, 3, 50, 12, tzinfo=UTC)
@@ -337,3 +340,80 @@ def test_list_runs_oldest_first_and_with_the_broken_ones(tmp_path):
     assert "damaged" in listings["20260102-000000-local-0000"].problem
     good = [listing.run_id for listing in list_runs(tmp_path) if not listing.problem]
     assert good == ["20260101-000000-local-0000", "20260103-000000-local-0000"]
+
+
+def job_facts(job_id="job", cases=(0,), **changes) -> JobFacts:
+    size = {"file_bytes": 1, "opset": 15, "ir_version": 8}
+    artifact = {"graph_sha256": "0" * 64, "weights_sha256": None, **size}
+    artifacts = {Case(device="local", model=f"net{number}").key: artifact for number in cases}
+    fields = {"device": "local", "job_id": job_id, "power": None, "without_power": VALID}
+    return JobFacts.model_validate({**fields, "artifacts": artifacts, **changes})
+
+
+def test_the_newest_attempt_at_a_case_counts_and_the_others_are_kept(writer):
+    again = trial(0, trial_id="t000r2", attempt=2)
+    writer.append(trial(0), recording())
+    writer.append(again, recording())
+    # Collected late: from a board that could not be reached when the run was resumed.
+    writer.append(trial(0, trial_id="t000r1", attempt=1), recording())
+    writer.append(trial(1), None)
+    run = open_run(writer.path, writer.path.parent)
+    assert run.trials == (again, trial(1))
+    assert [item.trial_id for item in run.superseded] == ["t000", "t000r1"]
+    assert run.latency("t000").duration_ns.size == run.latency("t000r2").duration_ns.size == 5
+
+
+def test_failed_and_interrupted_cases_are_unfinished_and_skipped_ones_are_not(writer):
+    verdicts = (
+        Verdict(status=Status.SKIPPED, reasons=(Reason.UNSUPPORTED,)),
+        Verdict(status=Status.FAILED, reasons=(Reason.CRASH,)),
+        Verdict(status=Status.INCONCLUSIVE, reasons=(Reason.CI_WIDE, Reason.INTERRUPTED)),
+    )
+    for number, verdict in enumerate(verdicts):
+        writer.append(trial(number, latency_status=verdict), None)
+    run = open_run(writer.path, writer.path.parent)
+    assert [case.model for case in run.unfinished] == ["net1", "net2"]
+    assert run.missing == ()
+
+
+def test_a_job_is_to_be_collected_until_its_journal_is_whole_or_its_end_is_known(writer):
+    def left() -> list[str]:
+        return [job.facts.job_id for job in open_run(writer.path, writer.path.parent).to_collect]
+
+    begun = wire.encode_record({"kind": "start", "text": "x" * 10_000})
+    ended = wire.encode_record({"kind": "end", "t_ns": 1, "reason": "finished"})
+    writer.save_job(job_facts("whole"))
+    writer.save_job(job_facts("dead"))
+    assert left() == ["dead", "whole"]
+    writer.save_journal("whole", begun + ended[:-3])
+    writer.save_journal("dead", begun)
+    assert left() == ["dead", "whole"]
+    writer.save_journal("whole", begun + ended)
+    assert left() == ["dead"]
+    writer.save_job(job_facts("dead", end=JobEnd(state="dead", text="gone")))
+    assert left() == []
+
+
+def test_a_damaged_job_file_is_named_and_the_rest_is_read(writer):
+    writer.append(trial(0), None)
+    writer.save_job(job_facts("good"))
+    (writer.path / "jobs" / "bad.json").write_text("{")
+    run = open_run(writer.path, writer.path.parent)
+    assert [job.facts.job_id for job in run.jobs] == ["good"]
+    assert run.trials == (trial(0),)
+    assert "jobs/bad.json is damaged" in run.problems[0]
+
+
+def test_only_one_process_at_a_time_writes_a_run(writer):
+    assert is_held(writer.path)
+    with pytest.raises(BlockingIOError):
+        reopen(writer.path)
+    (listing,) = list_runs(writer.path.parent)
+    assert listing.running
+    writer.close()
+    assert not is_held(writer.path)
+    again = reopen(writer.path)
+    again.update(finished_at="later")
+    again.append(trial(0), recording())
+    again.close()
+    assert open_run(writer.path, writer.path.parent).manifest.finished_at == "later"
