@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.attach import attach, held, settings_of
+from bench.background import in_background
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.errors import ConfigError, ExportError, UnsupportedCase
@@ -24,7 +24,6 @@ from bench.outcome import Outcome, closing, conclude
 from bench.parallel import on_devices
 from bench.plan import Plan, expand, require_runnable
 from bench.provenance import git_revision, versions
-from bench.recordings import Artifact
 from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
 from bench.runtimes import ANY_RUNTIME
 from bench.store.reader import Run, open_run
@@ -206,19 +205,6 @@ def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:
             # What a board cannot do is that board's affair, and is found out there.
             with suppress(UnsupportedCase, ExportError):
                 taken = partial(import_onnx, file, batch, plan.shapes, ANY_RUNTIME, cache)
-                batches[name] = _interruptibly(taken).batch
+                # Deep in an engine's code Ctrl-C would not be heard.
+                batches[name] = in_background(taken).result().batch
     return replace(plan, file_batches=batches)
-
-
-def _interruptibly(work: Callable[[], Artifact]) -> Artifact:
-    """Do some work that may be deep in an engine's code, where Ctrl-C would not be heard."""
-    done: Future[Artifact] = Future()
-
-    def do() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # handed to whoever waits
-            done.set_exception(error)
-
-    threading.Thread(target=do, daemon=True).start()
-    return done.result()

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import wait
 from typing import TypeVar
 
 from tenacity import (
@@ -17,6 +17,7 @@ from tenacity import (
     wait_random,
 )
 
+from bench.background import in_background
 from bench.errors import TransportError, TrustError
 
 FIRST_WAIT_S = 0.25
@@ -71,15 +72,7 @@ class Retry:
         """
         if self._cancel.is_set():
             return work()
-        done: Future[T] = Future()
-
-        def do() -> None:
-            try:
-                done.set_result(work())
-            except BaseException as error:  # handed to whoever waits
-                done.set_exception(error)
-
-        threading.Thread(target=do, daemon=True).start()
+        done = in_background(work)
         while not wait([done], timeout=POLL_S).done:
             if self._cancel.is_set():
                 done.add_done_callback(

@@ -8,137 +8,143 @@ each valid until the next. ``true_w`` is the power that the board draws, by defi
 is what the registers of the total rail say: the same through the low-pass, in steps of the sensor.
 """
 
+from __future__ import annotations
+
 import fcntl
 import math
 import os
 import random
 import time
+from pathlib import Path
+from typing import TextIO
 
 import waveforms
 from chip import Chip
 from workers import Workers
 
-FOLDER = "/etc/virtual-board"
-WAVEFORM = os.path.join(FOLDER, "waveform")
-START = "/run/virtual-board/start"
-PLAYING = "/run/virtual-board/playing"
-LOG = "/var/log/virtual-board/truth-%s.csv"
+WAVEFORM = Path("/etc/virtual-board/waveform")
+START = Path("/run/virtual-board/start")
+PLAYING = Path("/run/virtual-board/playing")
+LOGS = Path("/var/log/virtual-board")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 DEFAULT = "load:4:10"
 
 PERIOD_S = 0.02
 NOISE_W = 0.015
-"""Standard deviation of the noise that every power has, as any supply does. It is part of the
-truth."""
+"""Standard deviation of the noise that every power has, as any supply's has. Part of the truth."""
 
 TOTAL = 0
 SHARES = (1.0, 0.45, 0.25)
-"""What each rail shows of the power: the input rail all of it, the two it feeds their parts."""
+"""What the rails show of the power: the input rail all of it, the two that it feeds their parts."""
 
-FLUSH_S = 0.5
+FLUSH_S = 1.0
 LOOK_S = 0.1
+NICENESS = -15
 RESEED = 0x5207
 """RNDRESEEDCRNG, linux/random.h."""
 
 
-def main():
+def main() -> None:
     """Play until killed."""
     chip = Chip()
     workers = Workers()
-    while not os.path.exists(START):
+    while not START.exists():
         time.sleep(0.05)
     become_unique()
-    os.setpriority(os.PRIO_PROCESS, 0, -15)
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-        path = LOG % stream.read().strip()
-    with open(path, "a", encoding="ascii") as log:
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    boot_id = BOOT_ID.read_text(encoding="ascii").strip()
+    with (LOGS / f"truth-{boot_id}.csv").open("a", encoding="ascii") as log:
         Injector(chip, workers, log).play()
 
 
-def become_unique():
-    """Stir what the host drew at random into the kernel's random numbers, and start them anew:
-    boards that woke up from one snapshot would draw the same ones, boot ids for example."""
-    with open(START, "rb") as seed, open("/dev/urandom", "wb", 0) as pool:
-        pool.write(seed.read())
+def become_unique() -> None:
+    """Stir what the host drew at random into the kernel's random numbers, and start them anew.
+
+    Boards that woke up from one snapshot would else draw the same ones, boot ids for example.
+    """
+    with Path("/dev/urandom").open("wb", buffering=0) as pool:
+        pool.write(START.read_bytes())
         fcntl.ioctl(pool, RESEED)
 
 
 class Injector:
     """One tick after the other; what a tick finds of the load holds until the next."""
 
-    def __init__(self, chip, workers, log):
+    def __init__(self, chip: Chip, workers: Workers, log: TextIO) -> None:
+        """Args: ``log`` takes the truth."""
         self._chip = chip
         self._workers = workers
         self._log = log
         self._noise = random.Random()
-        self._text = None
-        self._filtered_w = None
-        self._changed_s = None
+        self._changed_ns: int | None = None
+        self._begin(DEFAULT)
+        self._true_w = self._filtered_w = self._waveform.power_w(0.0, 0.0)
 
-    def play(self):
+    def play(self) -> None:
         """Play for ever."""
         last_s = flushed_s = looked_s = time.monotonic()
-        self._take_up(looked_s)
         while True:
-            wait_s = last_s + PERIOD_S - time.monotonic()
-            if wait_s > 0:
-                time.sleep(wait_s)
+            time.sleep(max(0.0, last_s + PERIOD_S - time.monotonic()))
             now_s = time.monotonic()
             self._tick(now_s, now_s - last_s)
             last_s = now_s
             if now_s - looked_s >= LOOK_S:
                 looked_s = now_s
-                self._take_up(now_s)
+                self._look()
             if now_s - flushed_s >= FLUSH_S:
                 flushed_s = now_s
                 self._log.flush()
 
-    def _tick(self, now_s, since_s):
+    def _tick(self, now_s: float, since_s: float) -> None:
+        # What the sensor has been filtering is what was true up to now.
+        shown_w = filtered(self._filtered_w, self._true_w, since_s, self._waveform.tau_s)
         use = 0.0
         if self._waveform.follows_load:
             use = min(1.0, self._workers.cpu_s() / since_s)
-        # The sensor has been filtering what was true up to now.
-        if self._filtered_w is None or self._waveform.tau_s == 0:
-            shown_w = None
-        else:
-            decay = math.exp(-since_s / self._waveform.tau_s)
-            shown_w = self._true_w + (self._filtered_w - self._true_w) * decay
         noise_w = self._noise.gauss(0.0, NOISE_W)
         self._true_w = max(0.0, self._waveform.power_w(now_s - self._began_s, use) + noise_w)
-        self._filtered_w = self._true_w if shown_w is None else shown_w
+        # Without a low-pass a power shows at once, not from the next tick on.
+        self._filtered_w = shown_w if self._waveform.tau_s > 0 else self._true_w
         written_w = [
             self._chip.show(channel, share * self._filtered_w)
             for channel, share in enumerate(SHARES)
         ]
-        self._log.write("%.6f,%.4f,%.4f\n" % (now_s, self._true_w, written_w[TOTAL]))
+        self._log.write(f"{now_s:.6f},{self._true_w:.4f},{written_w[TOTAL]:.4f}\n")
 
-    def _take_up(self, now_s):
-        """Begin a new waveform if there is one; one that is wrong changes nothing."""
+    def _look(self) -> None:
+        """Begin a new waveform if there is one; a wrong one changes nothing."""
         try:
-            modified_s = os.stat(WAVEFORM).st_mtime_ns
-            if modified_s == self._changed_s:
-                return
-            with open(WAVEFORM, encoding="utf-8") as stream:
-                text = stream.read().strip()
+            changed_ns = WAVEFORM.stat().st_mtime_ns
         except FileNotFoundError:
-            modified_s, text = None, DEFAULT
-            if self._text is not None:
-                return
-        self._changed_s, self._text = modified_s, text
-        try:
-            self._waveform = waveforms.parse(text)
-        except (OSError, ValueError) as error:
-            self._say("refused: %s" % error)
-            self._waveform = waveforms.parse(DEFAULT)
             return
-        self._began_s = now_s
-        self._chip.set_filter(self._waveform.tau_s)
-        self._log.write("# %.6f %s\n" % (now_s, text))
-        self._say(text)
+        if changed_ns == self._changed_ns:
+            return
+        self._changed_ns = changed_ns
+        try:
+            self._begin(WAVEFORM.read_text(encoding="utf-8").strip())
+        except (OSError, ValueError) as error:
+            say(f"refused: {error}")
 
-    def _say(self, text):
-        with open(PLAYING + ".new", "w", encoding="utf-8") as stream:
-            stream.write(text + "\n")
-        os.rename(PLAYING + ".new", PLAYING)
+    def _begin(self, text: str) -> None:
+        self._waveform = waveforms.parse(text)
+        self._began_s = time.monotonic()
+        self._chip.set_filter(self._waveform.tau_s)
+        self._log.write(f"# {self._began_s:.6f} {text}\n")
+        say(text)
+
+
+def filtered(shown_w: float, true_w: float, seconds: float, tau_s: float) -> float:
+    """What a first-order low-pass shows ``seconds`` after it showed ``shown_w``."""
+    if tau_s == 0:
+        return true_w
+    return true_w + (shown_w - true_w) * math.exp(-seconds / tau_s)
+
+
+def say(text: str) -> None:
+    """Tell the host what is played."""
+    new = PLAYING.with_suffix(".new")
+    new.write_text(f"{text}\n", encoding="utf-8")
+    new.rename(PLAYING)
 
 
 if __name__ == "__main__":

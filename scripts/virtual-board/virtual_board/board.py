@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +22,6 @@ from virtual_board import BoardError, machine, places, ssh
 from virtual_board.build.snapshot import free_port
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-SAMPLING_S = 0.02
-"""An emulated processor can be late by several times bench's usual 5 ms between two readings."""
-
 OFF_S = 30.0
 WAVEFORM_S = 10.0
 
@@ -85,11 +84,11 @@ class Board:
             fresh = not self.exists
             if fresh:
                 self._make_disk(build)
-                facts = {"build": str(build), "port": port or free_port()}
+                facts = {"build": str(build), "port": str(port or free_port())}
             else:
                 facts = self._read_facts()
-                facts["port"] = port or facts["port"]
-                build = Path(str(facts["build"]))
+                facts["port"] = str(port or facts["port"])
+                build = Path(facts["build"])
             (self.folder / machine.CONSOLE).unlink(missing_ok=True)
             snapshot = build / "warm.memory" if fresh else None
             port = int(facts["port"])
@@ -159,8 +158,9 @@ class Board:
         """Play another waveform from now on; it stays for later boots.
 
         Raises:
-            BoardError: it is off, or the board does not take it up.
+            BoardError: it describes none, or the board is off or does not take it up.
         """
+        check_waveform(waveform)
         self._running()
         if waveform.startswith("file:"):
             trace = Path(waveform.removeprefix("file:")).read_bytes()
@@ -202,8 +202,6 @@ class Board:
             f"    identity_file: {json.dumps(str(way.identity))}\n"
             f"    known_hosts: {json.dumps(str(way.known_hosts))}\n"
             "    connect_timeout_s: 30\n"
-            "    power:\n"
-            f"      period_s: {SAMPLING_S}\n"
         )
 
     def _awaken(self) -> None:
@@ -211,8 +209,8 @@ class Board:
         start = "/run/virtual-board/start"
         seed = secrets.token_hex(64).encode()
         now_s = time.time()
-        write = f"cat > {start}.new; mv {start}.new {start}"
-        self._run(f"date -u -s @{now_s:.3f} > /dev/null; {write}", seed)
+        clock = f"date -u -s @{now_s:.3f} > /dev/null"
+        self._run(f"{clock}; cat > {start}.new && mv {start}.new {start}", seed)
 
     def _run(self, command: str, data: bytes | None = None) -> str:
         done = self.way.run(command, data)
@@ -237,12 +235,13 @@ class Board:
             raise BoardError(f"{self.name} {known}; switch it on with: up {self.name}")
         return pid
 
-    def _read_facts(self) -> dict[str, str | int]:
+    def _read_facts(self) -> dict[str, str]:
         try:
-            facts: dict[str, str | int] = json.loads(self._facts.read_text(encoding="utf-8"))
+            facts: dict[str, str] = json.loads(self._facts.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            text = f"there is no board {self.name}; make it with: up {self.name}"
-            raise BoardError(text) from None
+            raise BoardError(
+                f"there is no board {self.name}; make it with: up {self.name}"
+            ) from None
         return facts
 
     @contextlib.contextmanager
@@ -250,6 +249,21 @@ class Board:
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def check_waveform(text: str) -> None:
+    """Check a waveform by the board's own rules (``on_board/waveforms.py``).
+
+    Raises:
+        BoardError: it describes none.
+    """
+    folder = str(places.ON_BOARD)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    try:
+        importlib.import_module("waveforms").parse(text)
+    except ValueError as error:
+        raise BoardError(str(error)) from None
 
 
 def every_board() -> list[Board]:

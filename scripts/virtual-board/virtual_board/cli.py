@@ -8,11 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from virtual_board import BoardError, places
+from bench.errors import BenchError
+from virtual_board import BoardError
 from virtual_board.board import Board, every_board
 from virtual_board.build import build
-
-sys.path.insert(0, str(places.ON_BOARD))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.does(options) or 0)
-    except (BoardError, OSError) as error:
+    except (BoardError, BenchError, OSError) as error:
         print(f"virtual-board: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -28,11 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/virtual-board/", allow_abbrev=False)
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, does: object, words: str, *, board: bool = True) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=words, description=words)
+        # Each command is a file of its own to its user.
+        prog = f"scripts/virtual-board/{name}"
+        command = commands.add_parser(name, prog=prog, help=words, description=words)
         command.set_defaults(does=does)
         if board:
             command.add_argument("name", metavar="NAME", help="the board")
@@ -44,10 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     down = add("down", _down, "Switch a board off in good order; it keeps its disk.")
     down.add_argument("--forget", action="store_true", help="remove its disk and all, on or off")
     power = add("power", _power, "Let a board draw power like this from now on.")
-    power.add_argument(
-        "waveform", metavar="WAVEFORM", help="const:W, square:LOW:HIGH:PERIOD, file:CSV or "
-        "load:IDLE:BUSY[:TAU] (watts, seconds)"
-    )  # fmt: skip
+    forms = "const:W, square:LOW:HIGH:PERIOD, file:CSV or load:IDLE:BUSY[:TAU] (watts, seconds)"
+    power.add_argument("waveform", metavar="WAVEFORM", help=forms)
     link = add("link", _link, "Plug a board's network cable out or in.")
     link.add_argument("state", choices=("off", "on"))
     add("hang", lambda given: Board(given.name).hang(), "Stop all CPUs of a board.")
@@ -90,12 +89,6 @@ def _down(given: argparse.Namespace) -> None:
 
 
 def _power(given: argparse.Namespace) -> None:
-    import waveforms  # of the folder on_board
-
-    try:
-        waveforms.parse(given.waveform)
-    except ValueError as error:
-        raise BoardError(str(error)) from None
     Board(given.name).play(given.waveform)
 
 

@@ -19,17 +19,19 @@ from typing import Any
 from virtual_board import BoardError
 
 QEMU = "qemu-system-aarch64"
-HARDWARE = ("-M", "virt", "-cpu", "cortex-a57", "-smp", "2", "-m", "640", "-accel", "tcg")
-CLOCK = ("-icount", "shift=2,sleep=on")
-"""The board's clock counts instructions, 4 ns each, while it computes, and follows ours while it
-idles. So what else this host does, or a host that is too slow, leaves no holes in the board's time:
-it only passes more slowly. About as fast as a current PC can emulate."""
+HARDWARE = ("-M", "virt", "-cpu", "cortex-a57", "-smp", "1", "-m", "640", "-accel", "tcg")
+CLOCK = ("-icount", "shift=3,sleep=on")
+"""The board's clock counts instructions, 8 ns each, while it computes, and follows ours while it
+idles. So whatever else this host does leaves no holes in the board's time: it only passes more
+slowly, and on a free host faster. It takes a single CPU: under such a clock QEMU emulates several
+in turns, and each would be charged with the others' time."""
 
 KERNEL_OPTIONS = "console=ttyAMA0 quiet mitigations=off"
 ANSWER_S = 60.0
 SOCKET = "qmp.sock"
 PID = "pid"
 CONSOLE = "console.log"
+LOG = "qemu.log"
 
 
 def start(folder: Path, build: Path, disk: Path, port: int | None, snapshot: Path | None) -> None:
@@ -46,8 +48,18 @@ def start(folder: Path, build: Path, disk: Path, port: int | None, snapshot: Pat
         BoardError: QEMU does not start, in its own words.
     """
     forward = "" if port is None else f",hostfwd=tcp:127.0.0.1:{port}-:22"
-    command = [QEMU, *HARDWARE, *CLOCK, "-nodefaults", "-display", "none"]
-    command += ["-daemonize", "-pidfile", PID]
+    command = [
+        QEMU,
+        *HARDWARE,
+        *CLOCK,
+        "-nodefaults",
+        "-display",
+        "none",
+        "-daemonize",
+        "-pidfile",
+        PID,
+    ]
+    command += ["-D", LOG]  # with a log of its own, QEMU keeps its stderr, too
     command += ["-serial", f"file:{CONSOLE}", "-qmp", f"unix:{SOCKET},server=on,wait=off"]
     command += ["-kernel", str(build / "kernel"), "-initrd", str(build / "initrd")]
     command += ["-append", KERNEL_OPTIONS, "-dtb", str(build / "board.dtb")]
@@ -67,8 +79,15 @@ def start(folder: Path, build: Path, disk: Path, port: int | None, snapshot: Pat
 def base_device_tree(target: Path) -> list[str]:
     """Return the command that writes QEMU's own device tree of this machine to ``target``."""
     name, options, *rest = HARDWARE
-    dump = f"{options},dumpdtb={_escaped(target)}"
-    return [QEMU, name, dump, *rest, "-nodefaults", "-display", "none"]
+    return [
+        QEMU,
+        name,
+        f"{options},dumpdtb={_escaped(target)}",
+        *rest,
+        "-nodefaults",
+        "-display",
+        "none",
+    ]
 
 
 def pid(folder: Path, disk: Path) -> int | None:

@@ -6,6 +6,7 @@ the run's energy rounds, on the board's own clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from numpy.typing import NDArray
 from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.analysis.times import inferences_in
+from bench.recordings import Round
 from bench.records import Trial
 from bench.store.reader import Run, open_run
 from virtual_board import BoardError
 from virtual_board.board import Board
 
+LOGS = "/var/log/virtual-board"
 ENERGY_KINDS = ("energy", "sustain")
 
 
@@ -95,25 +98,34 @@ def compare(run: Run, board: Board | None = None) -> list[WindowTruth]:
 
     Raises:
         BoardError: the board is off or has not the log of the boot in which the run was made.
+        StoreError: a journal cannot be read.
     """
     found = []
-    for facts, journal in run.jobs():
-        records, problems = wire.decode_records(journal)
-        recorded = recordings(records, problems, list(facts.artifacts))
-        boot = next(item["boot_id"] for item in records if item["kind"] == "start")
-        trials = [trial for trial in run.trials if trial.case.key in recorded]
-        if not trials:
+    for job in run.jobs:
+        records, problems = wire.decode_records(job.journal())
+        boots = [item["boot_id"] for item in records if item["kind"] == "start"]
+        trials = [
+            trial
+            for trial in run.trials
+            if job.covers(trial.case) and trial.attempt == job.facts.attempt
+        ]
+        if not boots or not trials:
             continue
-        here = board or Board(trials[0].case.device)
-        log = here.read(f"/var/log/virtual-board/truth-{boot}.csv").decode("ascii")
-        truth = read_truth(log)
+        here = board or Board(job.facts.device)
+        truth = read_truth(here.read(f"{LOGS}/truth-{boots[0]}.csv").decode("ascii"))
+        recorded = recordings(records, problems, list(job.facts.artifacts))
         for trial in trials:
             found += _windows(trial, recorded[trial.case.key].rounds, truth)
     return found
 
 
 def show(name: str, results: Path, board: str | None) -> int:
-    """Print the comparison of a run as a table; return 1 if there is nothing to compare."""
+    """Print the comparison of a run as a table and return 0.
+
+    Raises:
+        BoardError: there is nothing to compare.
+        BenchError: there is no such run.
+    """
     windows = compare(open_run(name, results), Board(board) if board else None)
     if not windows:
         raise BoardError("no energy round of that run lies in the injector's log")
@@ -129,7 +141,7 @@ def show(name: str, results: Path, board: str | None) -> int:
     return 0
 
 
-def _windows(trial: Trial, rounds, truth: Truth) -> list[WindowTruth]:  # type: ignore[no-untyped-def]
+def _windows(trial: Trial, rounds: Sequence[Round], truth: Truth) -> list[WindowTruth]:
     reported = {
         figure.index: figure.gross_j
         for figure in trial.rounds
