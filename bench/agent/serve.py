@@ -50,7 +50,8 @@ def wait_idle():
 
 
 def serve(requests, answers, handlers, reasons, wait=wait_idle):
-    """Answer each request with ``handlers[request["do"]](request)`` until stdin ends.
+    """Answer each request with ``handlers[request["do"]](request)`` until stdin ends or nobody
+    takes the answers any more.
 
     ``wait`` is called before each request is read and may work until one is there. An exception
     becomes a failure with the reason ``reasons[request["do"]]``.
@@ -72,4 +73,16 @@ def serve(requests, answers, handlers, reasons, wait=wait_idle):
                     "detail": problem.detail,
                 }
             }
-        reply(answers, document)
+        try:
+            reply(answers, document)
+        except BrokenPipeError:
+            # The conductor is gone, and nobody is left to answer or to tell.
+            _discard(answers)
+            return
+
+
+def _discard(stream):
+    """Let what is left in a stream whose reader is gone go nowhere, now and when it is closed."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

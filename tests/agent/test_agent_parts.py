@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import random
 import time
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.agent import blocks, cpu, health, parity, schedule, timing
+from bench.agent import blocks, cpu, health, parity, schedule, serve, timing
 
 Tree = Callable[[dict[str, str]], Path]
 
@@ -193,3 +195,14 @@ def test_parity_allows_rounding_in_proportion_to_the_largest_output() -> None:
     assert parity.compare(["y"], [output], [reference], tolerance, False)["passed"]
     output[1] += 2.0
     assert not parity.compare(["y"], [output], [reference], tolerance, False)["passed"]
+
+
+def test_a_worker_whose_conductor_is_gone_ends_without_a_word() -> None:
+    """Its log is shown to people as the last words of a job; a traceback there would mislead."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as answers:
+        asked = []
+        handlers = {"run": lambda request: asked.append(request) or {}}
+        serve.serve(io.BytesIO(b'{"do":"run"}\n' * 3), answers, handlers, {"run": "crash"})
+    assert len(asked) == 1
