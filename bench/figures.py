@@ -92,7 +92,7 @@ class EnergyStats(Record):
 
 
 class MemoryStats(Record):
-    """Resident memory of the worker process in the solo pass.
+    """Resident memory of the worker process, ``imported`` and ``load_rise`` in the solo pass.
 
     Rises count from the moment when the runtime is imported and nothing is loaded.
     """
@@ -100,7 +100,15 @@ class MemoryStats(Record):
     imported_bytes: int
     load_rise_bytes: int
     steady_rise_bytes: int
+    """Mean over the passes."""
     peak_bytes: int
+    """Highest resident memory of a process until then, mean over the passes."""
+    passes: int = 1
+    """Processes that loaded the model: the solo pass and each fresh load of the rounds."""
+    steady_rise_half_width_bytes: float | None = None
+    """95 % half-width of the mean, from three passes on."""
+    peak_half_width_bytes: float | None = None
+    """As ``steady_rise_half_width_bytes``."""
 
 
 class LoadStats(Record):

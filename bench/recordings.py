@@ -126,6 +126,8 @@ class Recording:
     finished: bool
     lost: tuple[str, ...] = field(default=())
     """What could not be read from the journal, in words."""
+    loads: tuple[dict[str, Any], ...] = ()
+    """Journal records of kind ``warmup``, one per fresh load; ``warmup`` sums them up."""
     steps: tuple[LoadStep, ...] = ()
     """Those of all cases: the sensor is the same."""
     states: tuple[dict[str, Any], ...] = ()

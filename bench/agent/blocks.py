@@ -17,13 +17,14 @@ SHORTEST_WINDOW_S = 0.05
 
 
 def warm_up(worker, procedure):
-    """Run until steady; give up after ``warmup_max_s``.
+    """Run until steady, give up after ``warmup_max_s``; with what memory the fresh load takes.
 
     Raises:
         Failure: arrivals would come faster than the worker serves them, so that the queue, and
             the latency with it, would only grow.
     """
     began = time.monotonic()
+    memory = worker.settle(procedure)
     shortest_s, longest_s = procedure["warmup_min_s"], procedure["warmup_max_s"]
     window_s = max(SHORTEST_WINDOW_S, shortest_s / (2 * WARMUP_WINDOWS))
     medians, runs = [], 0
@@ -38,7 +39,13 @@ def warm_up(worker, procedure):
     if procedure["scenario"] == "server" and procedure["rate_per_s"] * medians[-1] >= 1e9:
         text = "cannot keep up with %g arrivals per second: at most %.4g runs per second"
         raise Failure("timeout", text % (procedure["rate_per_s"], 1e9 / medians[-1]))
-    return {"steady": steady, "took_s": took_s, "runs": runs}
+    return {
+        "steady": steady,
+        "took_s": took_s,
+        "runs": runs,
+        "steady_rise_bytes": memory["steady_rise_bytes"],
+        "peak_bytes": memory["peak_bytes"],
+    }
 
 
 def is_steady(medians):

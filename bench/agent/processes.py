@@ -58,6 +58,14 @@ class CaseWorker(object):
         request = {"do": "run", "seconds": seconds, "lead_s": lead_s, "arrivals": arrivals}
         return self._child.ask(request, limit_s)
 
+    def settle(self, procedure):
+        """Run until memory is steady; ``{steady_run_s, steady_rise_bytes, peak_bytes}``."""
+        # Untimed but for one: lists of times would count as the model's memory.
+        steady = self.run(ONE_RUN_S, min(expectation.SOLO_RUN_S, procedure["warmup_min_s"]))
+        fields = {"steady_run_s": steady["durations_ns"][-1] / 1e9}
+        fields.update(self._child.ask({"do": "memory"}, self._answer_limit_s))
+        return fields
+
     def solo(self, procedure):
         """Everything of the solo pass; the fields of a ``solo`` record.
 
@@ -66,10 +74,7 @@ class CaseWorker(object):
         """
         fields = self.import_runtime()
         fields.update(self.load())
-        # Untimed but for one: lists of times would count as the model's memory.
-        steady = self.run(ONE_RUN_S, min(expectation.SOLO_RUN_S, procedure["warmup_min_s"]))
-        fields["steady_run_s"] = steady["durations_ns"][-1] / 1e9
-        fields.update(self._child.ask({"do": "memory"}, self._answer_limit_s))
+        fields.update(self.settle(procedure))
         request = {"do": "parity", "tolerance": self._case["tolerance"]}
         request["classifier"] = self._case["classifier"]
         parity = self._child.ask(request, self._answer_limit_s + self._slowest_s)

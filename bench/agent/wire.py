@@ -116,7 +116,8 @@ of the board's CLOCK_MONOTONIC:
              parity (only with the reason "parity")
 ``groups``   t_ns, groups [[case]], available_bytes|null: cases that are loaded side by side, from
              the solo pass's peaks and the memory that was available after it
-``warmup``   case, load (number of the fresh load), steady (bool), took_s, runs
+``warmup``   case, load (number of the fresh load), steady (bool), took_s, runs,
+             steady_rise_bytes, peak_bytes (of this load, as in ``solo``)
 ``idle``     where ("before"|"after"), cases [parked], window_ns [t0, t1], trace
 ``round``    case, index, type ("latency"|"energy"), start_ns, durations_ns [...],
              window_ns [t0, t1]|null, trace|null, background (0..1)|null

@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.analysis.budget import SENSOR_PARTS
+from bench.figures import MemoryStats
 from bench.records import Trial
 from bench.status import Reason, Source, Status, Verdict
 
 MEMORY_REPEATABILITY_BYTES = 512 * 1024
-"""Half-width of memory figures, which come from one pass: passes of the same case were seen to
-differ by up to 0.3 MiB, by what the allocator happens to keep."""
+"""Half-width of a memory figure that more passes do not narrow: runs of a case whose passes all
+agree were seen to differ by up to 0.3 MiB, by what the allocator happens to keep."""
+
+MEMORY_SCATTER = 0.09
+"""95 % half-width of a memory figure, relative to the rise, as long as fewer than three passes tell
+its own spread: twice 4.5 %, the largest standard deviation that loads of one model were seen to
+have (seven cases, eight to ten loads each, ONNX Runtime on x86: 0 to 4.5 %)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +106,18 @@ def _energy(trial: Trial) -> Figure:
     )
 
 
-def _memory(of: Callable[[Trial], int | None]) -> Callable[[Trial], Figure]:
+def _memory(
+    of: Callable[[MemoryStats], tuple[int, float | None]],
+) -> Callable[[Trial], Figure]:
     def figure(trial: Trial) -> Figure:
-        verdict, value = trial.memory_status, of(trial)
-        if not value or value < 0:
+        verdict, stats = trial.memory_status, trial.memory
+        value, half_width = (0, None) if stats is None else of(stats)
+        if stats is None or value <= 0:
             return Figure(None, _problem(verdict), verdict.status is Status.UNMEASURED)
-        return Figure(float(value), _problem(verdict), spread=MEMORY_REPEATABILITY_BYTES / value)
+        if half_width is None:
+            half_width = MEMORY_SCATTER * max(stats.steady_rise_bytes, 0)
+        spread = float(np.hypot(half_width, MEMORY_REPEATABILITY_BYTES)) / value
+        return Figure(float(value), _problem(verdict), spread=spread)
 
     return figure
 
@@ -124,14 +136,14 @@ QUANTITIES: tuple[Quantity, ...] = (
         "B",
         "lower",
         "higher",
-        _memory(lambda trial: trial.memory.steady_rise_bytes if trial.memory else None),
+        _memory(lambda stats: (stats.steady_rise_bytes, stats.steady_rise_half_width_bytes)),
     ),
     Quantity(
         "peak-memory",
         "B",
         "lower",
         "higher",
-        _memory(lambda trial: trial.memory.peak_bytes if trial.memory else None),
+        _memory(lambda stats: (stats.peak_bytes, stats.peak_half_width_bytes)),
     ),
     Quantity("size", "B", "lower", "higher", _size),
 )

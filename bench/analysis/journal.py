@@ -31,6 +31,7 @@ class _Case:
 
     solo: dict[str, Any] | None = None
     warmup: dict[str, Any] | None = None
+    loads: list[dict[str, Any]] = field(default_factory=list)
     failure: dict[str, Any] | None = None
     stopping: dict[str, Any] | None = None
     rounds: list[Round] = field(default_factory=list)
@@ -106,7 +107,9 @@ def _add_to_case(
     elif kind == "solo":
         case.solo = shaped(kind, record)
     elif kind == "warmup":
-        case.warmup = _warmup(case.warmup, shaped(kind, record))
+        load = shaped(kind, record)
+        case.loads.append(load)
+        case.warmup = _warmup(case.warmup, load)
     else:
         case.failure = shaped(kind, record)
 
@@ -181,13 +184,11 @@ def _drop_other_channels(job: _Job) -> None:
 
 def _warmup(before: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, Any]:
     """Return the warm-up of a case; of several (one per fresh load), what speaks most against."""
-    if before is None:
-        return record
-    return {
-        **record,
-        "steady": bool(before["steady"]) and bool(record["steady"]),
-        "took_s": max(before["took_s"], record["took_s"]),
-    }
+    known = {name: record[name] for name in ("steady", "took_s", "runs") if name in record}
+    if before is not None:
+        known["steady"] = bool(before["steady"]) and bool(record["steady"])
+        known["took_s"] = max(before["took_s"], record["took_s"])
+    return known
 
 
 def _recording(job: _Job, key: str, case: _Case) -> Recording:
@@ -195,6 +196,7 @@ def _recording(job: _Job, key: str, case: _Case) -> Recording:
         case_key=key,
         solo=case.solo,
         warmup=case.warmup,
+        loads=tuple(case.loads),
         failure=case.failure,
         rounds=tuple(sorted(case.rounds, key=lambda item: item.start_ns)),
         idle=_idle_around(key, case.rounds, job.idle),

@@ -126,6 +126,8 @@ class _Warmup(_Shape):
     steady: bool
     took_s: Seconds
     runs: Whole = 0
+    steady_rise_bytes: Whole | None = None
+    peak_bytes: Whole | None = None
 
 
 class _Stopping(_Shape):

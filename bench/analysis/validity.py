@@ -83,7 +83,7 @@ def evaluate(
         latency = latency_stats(rounds, case.batch, "sustain" if sustained else "latency")
     if power is not None and not parity_failed:
         result = energy_result(rounds, recording.idle, power, case.batch, recording.steps)
-    memory = None if parity_failed else memory_stats(recording.solo)
+    memory = None if parity_failed else memory_stats(recording.solo, recording.loads)
 
     if failure is not None:
         latency_status = energy_status = memory_status = failure

@@ -76,7 +76,9 @@ def test_rounds_are_spread_over_fresh_loads(board: BoardFolder) -> None:
     assert [r["where"] for r in of_kind(records, "idle")] == ["before"] * 3 + ["after"]
     assert len(of_kind(records, "step")) == 1
     for case in "ab":
-        assert [r["load"] for r in of_kind(records, "warmup", case=case)] == [0, 1, 2]
+        loads = of_kind(records, "warmup", case=case)
+        assert [r["load"] for r in loads] == [0, 1, 2]
+        assert all(0 < r["steady_rise_bytes"] < r["peak_bytes"] for r in loads)
         for load in range(3):
             taken = of_kind(records, "round", case=case, load=load)
             assert [r["type"] for r in taken].count("latency") == 4

@@ -265,11 +265,39 @@ def test_two_estimates_of_one_scope_are_compared_as_such():
     assert item.estimated
 
 
-def test_size_is_exact_and_memory_repeats_within_half_a_mebibyte():
+def memory(rise_mib, *half_widths_mib) -> MemoryStats:
+    """Of a single pass, or of several with a half-width."""
+    (half_width,) = half_widths_mib or (None,)
+    return MemoryStats(
+        imported_bytes=30 << 20,
+        load_rise_bytes=20 << 20,
+        steady_rise_bytes=int(rise_mib * 2**20),
+        peak_bytes=int((rise_mib + 50) * 2**20),
+        passes=6 if half_widths_mib else 1,
+        steady_rise_half_width_bytes=half_width and half_width * 2**20,
+        peak_half_width_bytes=half_width and half_width * 2**20,
+    )
+
+
+def test_size_is_exact():
     assert found(trial(1), trial(2), "size").outcome is Outcome.SAME
-    memory = found(trial(1), trial(2), "memory")
-    assert memory.outcome is Outcome.SAME
-    assert memory.high - 1 == pytest.approx(0.5 * np.sqrt(2) / 100, rel=0.01)
+
+
+def test_one_load_of_a_model_does_not_call_equal_memory_different():
+    """Two loads of the very same network, as they were seen."""
+    one, two = trial(1, memory=memory(29.63)), trial(2, memory=memory(27.77))
+    for quantity in ("memory", "peak-memory"):
+        assert found(one, two, quantity).outcome is Outcome.INCONCLUSIVE
+    half = trial(2, memory=memory(15))
+    assert found(one, half, "memory").outcome is Outcome.BETTER
+
+
+def test_several_loads_tell_a_small_difference_in_memory():
+    one, two = trial(1, memory=memory(28, 0.3)), trial(2, memory=memory(26, 0.1))
+    item = found(one, two, "memory")
+    assert item.outcome is Outcome.BETTER
+    expected = np.hypot(np.hypot(0.3, 0.5) / 28, np.hypot(0.1, 0.5) / 26)
+    assert np.log(item.high / item.ratio) == pytest.approx(expected, rel=0.01)
 
 
 def test_what_neither_side_measured_decides_nothing():

@@ -46,6 +46,25 @@ def test_a_clean_recording_is_valid_throughout(judge):
     assert Trial.model_validate(json.loads(trial.model_dump_json())) == trial
 
 
+def test_memory_is_the_mean_of_all_loads_with_their_spread(judge, make):
+    seen = (12_000_000, 12_600_000, 11_400_000)
+    loads = tuple({"steady_rise_bytes": rise, "peak_bytes": rise + 38_000_000} for rise in seen[1:])
+    memory = judge(make.recording(loads=loads)).memory
+    assert (memory.passes, memory.steady_rise_bytes) == (3, 12_000_000)
+    assert memory.peak_bytes == 50_000_000
+    # Student's t for 2 degrees of freedom.
+    assert memory.steady_rise_half_width_bytes == pytest.approx(
+        4.3027 * 600_000 / np.sqrt(3), rel=1e-4
+    )
+    assert judge(make.recording(loads=loads[:1])).memory.steady_rise_half_width_bytes is None
+
+
+def test_a_journal_of_an_older_agent_has_the_memory_of_one_pass(judge, make):
+    older = ({"steady": True, "took_s": 1.2, "runs": 100},)
+    memory = judge(make.recording(loads=older)).memory
+    assert (memory.passes, memory.steady_rise_bytes) == (1, 12_000_000)
+
+
 def test_a_parity_failure_has_no_numbers(judge, make):
     recording = make.recording()
     solo = {**recording.solo, "parity": {"passed": False, "detail": "cosine 0.4"}}
