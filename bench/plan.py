@@ -1,10 +1,10 @@
 """What is to be measured: models × schemes × weight modes × runtimes × batches … → cases.
 
 A combination that makes no sense is not an error of the whole plan: a dense network has no
-weight mode and is one case, whatever modes are asked for. What cannot exist at all (an unknown
-model, a reduction that a network cannot reach) is refused before any board is touched, unless the
-plan comes from a file: such a plan is a matrix over many models, and its cases that cannot run are
-recorded as skipped with the reason (:func:`refusal`).
+weight mode and is one case, whatever modes are asked for, and a scheme has only some of them.
+What cannot exist at all (an unknown model, a reduction that a network cannot reach) is refused
+before any board is touched, unless the plan comes from a file: such a plan is a matrix over many
+models, and its cases that cannot run are recorded as skipped with the reason (:func:`refusal`).
 """
 
 from __future__ import annotations
@@ -116,7 +116,12 @@ def make_plan(
         shapes=shapes or {},
     )
     for scheme in plan.schemes:
-        _parse(scheme)
+        modes = _parse(scheme).weight_modes
+        if modes and not skips and not set(modes) & set(plan.weights):
+            raise ConfigError(
+                f"scheme {scheme!r} has no weight mode {' or '.join(plan.weights)}; "
+                f"it has {', '.join(modes)}"
+            )
     for values, option in ((plan.batches, "--batch"), (plan.threads, "--threads")):
         if any(value < 1 for value in values):
             raise ConfigError(f"{option} must be 1 or more")
@@ -217,7 +222,8 @@ def _networks(plan: Plan) -> Iterator[tuple[str, str, str | None]]:
     """Yield model, scheme and weight mode of what is measured, in the plan's order."""
     for model in plan.models:
         for scheme in plan.schemes if model not in plan.files else ("dense",):
-            for weights in plan.weights if _parse(scheme).shares else (None,):
+            modes = _parse(scheme).weight_modes
+            for weights in [mode for mode in plan.weights if mode in modes] if modes else (None,):
                 yield model, scheme, weights
 
 

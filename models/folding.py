@@ -1,68 +1,122 @@
-"""Folds every BatchNorm that follows a convolution into it, for evaluation and export."""
+"""Folds every BatchNorm that follows a layer into it, for evaluation and export."""
 
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, fx, nn
 
-from models.templates import BasisPointwise, FoldedPointwise, batch_norm_affine
+from models.basis import FactoredBank, FactoredLayer
+from models.drawn import Banks, DrawnLayer, Recipe, Shape, batch_norm_affine
+from models.sharing import BANKS
 
 
-def fold_batch_norm(network: nn.Module) -> nn.Module:
-    """Return a copy in evaluation mode whose BatchNorms are folded into the layers before them.
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How weights of the folded network come into being.
 
-    A convolution gets a bias; a layer that draws on templates gets it in its coefficients and a
-    bias of its own, so that the templates stay as they are and shared. A BatchNorm that does not
-    directly follow such a layer, or whose layer has other users, is kept. The arithmetic is in
-    double precision, so that the float32 results do not depend on the machine's order of sums.
+    ``templates`` names the templates of the bank, which several generations may share, ``prefix``
+    the other tensors; ``weights`` are the names of the parameters of the folded network that the
+    recipe gives, in its order.
+    """
+
+    prefix: str
+    templates: str
+    weights: tuple[str, ...]
+    recipe: Recipe
+
+    def name(self, tensor: str) -> str:
+        """Name of one of the recipe's tensors among those of the whole network."""
+        return self.templates if tensor == "templates" else f"{self.prefix}.{tensor}"
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The recipe's tensors by those names."""
+        return {self.name(name): value for name, value in self.recipe.tensors.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A network in evaluation mode of plain layers only, and how those that share got weights."""
+
+    network: nn.Module
+    generations: tuple[Generation, ...]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a weights file holds: everything but the generated weights, by name."""
+        generated = {name for each in self.generations for name in each.weights}
+        plain = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        stored = {name: value for name, value in plain.items() if name not in generated}
+        for each in self.generations:
+            stored |= each.tensors()
+        return {name: value.detach().contiguous() for name, value in stored.items()}
+
+
+def fold(network: nn.Module) -> Folded:
+    """Fold a copy of a network.
+
+    A convolution gets a bias; of a layer that draws on templates, its own part takes the scale
+    (coefficients, or a scale per output), so that the templates stay as they are and shared. A
+    BatchNorm that does not directly follow such a layer, or whose layer has other users, is kept.
+    The arithmetic is in double precision, so that the float32 results do not depend on the
+    machine's order of sums.
     """
     folded = copy.deepcopy(network).requires_grad_(False).double().eval()
+    affine: dict[str, tuple[Tensor, Tensor]] = {}
     with torch.no_grad():
         for layer_path, norm_path in _pairs(folded):
             layer, norm = folded.get_submodule(layer_path), folded.get_submodule(norm_path)
             assert isinstance(norm, nn.BatchNorm2d)
             scale, shift = batch_norm_affine(norm)
-            if isinstance(layer, BasisPointwise):
-                replacement: nn.Module = _fold_basis(layer, scale, shift)
+            if isinstance(layer, DrawnLayer):
+                affine[layer_path] = scale, shift
             else:
                 assert isinstance(layer, nn.Conv2d)
-                replacement = _fold_convolution(layer, scale, shift)
-            folded.set_submodule(layer_path, replacement)
+                folded.set_submodule(layer_path, _fold_convolution(layer, scale, shift))
             folded.set_submodule(norm_path, nn.Identity())
+        generations = _generations(folded, affine)
         for path, layer in list(folded.named_modules()):
-            if isinstance(layer, BasisPointwise):
-                one = torch.ones_like(layer.coefficients[:, 0])
-                folded.set_submodule(path, _fold_basis(layer, one, torch.zeros_like(one)))
-    return folded.float().requires_grad_(False).eval()
+            if isinstance(layer, DrawnLayer):
+                folded.set_submodule(path, _plain(layer, affine.get(path)))
+    if hasattr(folded, BANKS):
+        delattr(folded, BANKS)
+    return Folded(folded.float().requires_grad_(False).eval(), generations)
 
 
-def set_factored(folded: nn.Module, factored: bool) -> None:
-    """Make every folded layer apply its factors one after the other, or generate its weight."""
-    for module in folded.modules():
-        if isinstance(module, FoldedPointwise):
-            module.factored = factored
+def factored(folded: Folded) -> nn.Module:
+    """Return a network that applies the factors of ``basis`` instead of generated weights.
 
-
-def generation_parameters(folded: nn.Module) -> list[str]:
-    """Names of the parameters that weights are generated from: templates, own rows, coefficients.
-
-    Keeping all three from being folded leaves every generating node in place; with the
-    coefficients alone, each layer would hold its own copy of the templates.
+    Its parameters have the names of the weights file, or ``<layer>.coefficients`` and
+    ``<layer>.own`` for a layer's part of what :class:`Generation` stacks.
     """
-    names = {id(parameter): name for name, parameter in folded.named_parameters()}
-    layers = [module for module in folded.modules() if isinstance(module, FoldedPointwise)]
-    wanted = [layer.bank.templates for layer in layers]
-    wanted += [parameter for layer in layers for parameter in (layer.own, layer.coefficients)]
-    return sorted({names[id(parameter)] for parameter in wanted})
+    network = copy.deepcopy(folded.network)
+    banks = Banks()
+    for each in folded.generations:
+        tensors = each.recipe.tensors
+        bank = FactoredBank(tensors["templates"])
+        banks[each.prefix.removeprefix(f"{BANKS}.")] = bank
+        for index, weight in enumerate(each.weights):
+            path = weight.removesuffix(".weight")
+            plain = network.get_submodule(path)
+            layer = FactoredLayer(
+                Shape.of(plain),
+                bank,
+                tensors["own"][index] if "own" in tensors else None,
+                tensors["coefficients"][index],
+                plain.bias if isinstance(plain.bias, Tensor) else None,
+            )
+            network.set_submodule(path, layer)
+    network.add_module(BANKS, banks)
+    return network.requires_grad_(False).eval()
 
 
 class _LayerTracer(fx.Tracer):
-    """Traces a network down to torch's own layers and the template layers."""
+    """Traces a network down to torch's own layers and the layers that share."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, BasisPointwise) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, DrawnLayer) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _pairs(network: nn.Module) -> list[tuple[str, str]]:
@@ -79,10 +133,55 @@ def _pairs(network: nn.Module) -> list[tuple[str, str]]:
             and source.op == "call_module"
             and len(source.users) == 1
             and targets.count(source.target) == 1
-            and isinstance(network.get_submodule(str(source.target)), (nn.Conv2d, BasisPointwise))
+            and isinstance(network.get_submodule(str(source.target)), (nn.Conv2d, DrawnLayer))
         ):
             pairs.append((str(source.target), str(node.target)))
     return pairs
+
+
+def _generations(
+    network: nn.Module, affine: dict[str, tuple[Tensor, Tensor]]
+) -> tuple[Generation, ...]:
+    """A generation per bank and shape of layer."""
+    names = {id(bank): name for name, bank in network.named_modules()}
+    members: dict[tuple[str, int, int], list[tuple[str, DrawnLayer]]] = defaultdict(list)
+    for path, layer in network.named_modules():
+        if isinstance(layer, DrawnLayer):
+            key = (names[id(layer.bank)], layer.shape.inputs, layer.shape.outputs)
+            members[key].append((path, layer))
+    shapes_of: dict[str, int] = defaultdict(int)
+    for bank, _, _ in members:
+        shapes_of[bank] += 1
+    generations = []
+    for (bank, inputs, outputs), drawn in members.items():
+        layers = [layer for _, layer in drawn]
+        scales = [
+            affine[path][0] if path in affine else layer.bank.templates.new_ones(outputs)
+            for path, layer in drawn
+        ]
+        recipe = layers[0].bank.recipe(layers, scales)
+        tensors = {name: value.detach().float() for name, value in recipe.tensors.items()}
+        prefix = bank if shapes_of[bank] == 1 else f"{bank}.{inputs}x{outputs}"
+        weights = tuple(f"{path}.weight" for path, _ in drawn)
+        generations.append(
+            Generation(prefix, f"{bank}.templates", weights, Recipe(recipe.kind, tensors))
+        )
+    return tuple(generations)
+
+
+def _plain(layer: DrawnLayer, affine: tuple[Tensor, Tensor] | None) -> nn.Module:
+    """A layer with the generated weight, scaled and shifted by what followed."""
+    weight, bias = layer.generated()
+    if affine is not None:
+        scale, shift = affine
+        weight = weight * scale[:, None]
+        bias = shift if bias is None else bias * scale + shift
+    with torch.device("meta"):  # no random numbers are drawn there
+        plain = layer.shape.layer(bias=bias is not None)
+    plain.weight = nn.Parameter(layer.shape.unflatten(weight).clone())
+    if bias is not None:
+        plain.bias = nn.Parameter(bias.clone())
+    return plain
 
 
 def _fold_convolution(layer: nn.Conv2d, scale: Tensor, shift: Tensor) -> nn.Conv2d:
@@ -91,10 +190,3 @@ def _fold_convolution(layer: nn.Conv2d, scale: Tensor, shift: Tensor) -> nn.Conv
     bias = shift if layer.bias is None else layer.bias * scale + shift
     folded.bias = nn.Parameter(bias.clone())
     return folded
-
-
-def _fold_basis(layer: BasisPointwise, scale: Tensor, shift: Tensor) -> FoldedPointwise:
-    coefficients, bias = layer.folded_coefficients()
-    return FoldedPointwise(
-        layer.bank, layer.own.detach(), coefficients * scale[:, None], bias * scale + shift
-    )

@@ -64,11 +64,11 @@ class ShuffleUnit(nn.Module):
 class ShuffleNetV2(nn.Module):
     """The network. ``cifar`` gives a 3×3 stride-1 stem without max-pool, for 32×32 inputs."""
 
-    def __init__(self, width: str, classes: int, *, cifar: bool = False) -> None:
+    def __init__(self, width: str, classes: int, *, cifar: bool = False, channels: int = 3) -> None:
         super().__init__()
         stem, *stages, last = CHANNELS[width]
         self.conv1 = nn.Sequential(
-            nn.Conv2d(3, stem, 3, 1 if cifar else 2, padding=1, bias=False),
+            nn.Conv2d(channels, stem, 3, 1 if cifar else 2, padding=1, bias=False),
             nn.BatchNorm2d(stem),
             nn.ReLU(inplace=True),
         )
@@ -84,18 +84,19 @@ class ShuffleNetV2(nn.Module):
         self.fc = nn.Linear(last, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (N, 3, H, W) to class scores (N, classes)."""
+        """Map images (N, channels, H, W) to class scores (N, classes)."""
         x = self.maxpool(self.conv1(x))
         x = self.stage4(self.stage3(self.stage2(x)))
         return self.fc(self.conv5(x).mean([2, 3]))  # type: ignore[no-any-return]
 
 
-def build(width: str, classes: int, *, cifar: bool = False) -> ShuffleNetV2:
+def build(width: str, classes: int, *, cifar: bool = False, channels: int = 3) -> ShuffleNetV2:
     """Return the network with torch's default initialisation.
 
-    ``width`` is the multiplier as text: ``"0.5"``, ``"1.0"``, ``"1.5"`` or ``"2.0"``.
+    ``width`` is the multiplier as text: ``"0.5"``, ``"1.0"``, ``"1.5"`` or ``"2.0"``;
+    ``channels`` are those of the images.
     """
-    return ShuffleNetV2(width, classes, cifar=cifar)
+    return ShuffleNetV2(width, classes, cifar=cifar, channels=channels)
 
 
 def _depthwise(channels: int, stride: int) -> nn.Conv2d:

@@ -17,7 +17,7 @@ from bench.export.cases import export_case, find_model, parse_scheme
 from bench.plan import expand, make_plan
 from bench.recordings import GraphLimits
 from bench.store.files import write_atomic
-from models import MODELS, ModelsExtraMissing, ModelSpec, describe
+from models import MODELS, ModelsExtraMissing, ModelSpec, ModelSummary, describe
 
 
 @click.group()
@@ -67,16 +67,51 @@ def show(name: str, scheme: str, as_json: bool) -> None:
     )
     for mode, macs in summary.macs_by_weights.items():
         console.print(f"  {mode}: {macs / 1e6:.1f} M multiply-adds", markup=False)
+    if summary.ceiling is not None:
+        console.print(f"  at most {100 * summary.ceiling:.1f} % can be saved", markup=False)
     if summary.groups:
-        table = Table("group", "layers", "width", "templates", "own", "parameters", "dense")
-        for group in summary.groups:
-            table.add_row(
-                group.group,
-                *(str(n) for n in (group.layers, group.width, group.templates, group.own)),
-                f"{group.parameters:,}",
-                f"{group.parameters_dense:,}",
-            )
-        console.print(table)
+        console.print(_stages(summary))
+
+
+def _stages(summary: ModelSummary) -> Table:
+    """A row per group of layers that share, and one for the rest of the network."""
+    table = Table(
+        title="templates: shared + a layer's own rows; bytes: float32; M: million multiply-adds"
+    )
+    table.add_column("group", no_wrap=True)
+    for heading in (
+        "layers",
+        "templates",
+        "parameters",
+        "dense",
+        "saves\nat most",
+        "template\nbytes",
+        "coefficient\nbytes",
+        "M",
+        "M to\ngenerate",
+        "M\nfactored",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group in summary.groups:
+        own = f" + {group.own}" if group.own else ""
+        bank = "" if group.bank == group.group else f" of {group.bank}"
+        table.add_row(
+            group.group,
+            f"{group.layers} × {group.inputs}→{group.outputs}",
+            f"{group.templates}{own}{bank}",
+            f"{group.parameters:,}",
+            f"{group.parameters_dense:,}",
+            f"{100 * group.ceiling:.1f} %",
+            f"{group.template_bytes:,}",
+            f"{group.coefficient_bytes:,}",
+            f"{group.macs_dense / 1e6:.2f}",
+            f"{group.macs_generation / 1e6:.2f}",
+            "" if group.macs_factored is None else f"{group.macs_factored / 1e6:.2f}",
+        )
+    rest = summary.parameters_dense - sum(group.parameters_dense for group in summary.groups)
+    macs = summary.macs - sum(group.macs_dense for group in summary.groups)
+    table.add_row("others", "", "", *[f"{rest:,}"] * 2, "", "", "", f"{macs / 1e6:.2f}", "", "")
+    return table
 
 
 @models.command()

@@ -11,7 +11,7 @@ from bench.errors import ConfigError, suggest
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import choose_target
 from bench.recordings import Artifact, GraphLimits
-from models import MODELS, ModelSpec, Scheme, SchemeError
+from models import MODELS, ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
 WEIGHT_MODES = ("load", "runtime", "factored")
 
@@ -24,11 +24,12 @@ def export_case(
 ) -> Artifact:
     """Return the artifact of a model, exporting it when the cache does not hold it yet.
 
-    ``model`` is a name in MODELS, ``weights`` a weight mode (None exactly for ``dense``),
-    ``batch`` the number of inputs per run, ``limits`` what the board's runtime reads, ``cache``
-    a folder. torch is imported only when something has to be exported. Raises ConfigError for
-    wrong names, schemes, modes or a missing torch, UnsupportedCase for a board that is too old,
-    ExportError when the export itself fails.
+    ``model`` is a name in MODELS, ``weights`` one of the scheme's weight modes (None exactly for
+    a scheme that has none), ``batch`` the number of inputs per run, ``limits`` what the board's
+    runtime reads, ``cache`` a folder. torch is imported only when something has to be exported,
+    or to size a scheme that restructures the network. Raises ConfigError for wrong names,
+    schemes, modes or a missing torch, UnsupportedCase for a board that is too old, ExportError
+    when the export itself fails.
     """
     spec = find_model(model)
     parsed = parse_scheme(spec, scheme)
@@ -67,18 +68,19 @@ def parse_scheme(spec: ModelSpec, text: str) -> Scheme:
     """Return the scheme if it is well formed and fits the model. Raises ConfigError."""
     try:
         scheme = Scheme.parse(text)
-        spec.fit(scheme)
-    except SchemeError as error:
+        spec.total(scheme)
+    except (SchemeError, ModelsExtraMissing) as error:
         raise ConfigError(f"model {spec.name}: {error}") from error
     return scheme
 
 
 def _check_mode(scheme: Scheme, weights: str | None) -> None:
-    if scheme.shares and weights not in WEIGHT_MODES:
+    modes = scheme.weight_modes
+    if modes and weights not in modes:
         raise ConfigError(
-            f"scheme {scheme} needs a weight mode ({', '.join(WEIGHT_MODES)}), not {weights!r}"
+            f"scheme {scheme} needs a weight mode ({', '.join(modes)}), not {weights!r}"
         )
-    if not scheme.shares and weights is not None:
+    if not modes and weights is not None:
         raise ConfigError(f"scheme {scheme} has no weight mode; {weights!r} cannot be asked for")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import nn
 from bench.errors import BenchError, ExportError
 from bench.export import graph
 from bench.export.cache import ArtifactCache
+from bench.export.generation import add_generation
 from bench.export.reference import (
     Array,
     check_agreement,
@@ -28,8 +29,8 @@ from bench.export.weights import pack
 from bench.figures import ArtifactFacts
 from bench.recordings import Artifact, GraphLimits
 from models import MODELS, ModelSpec, Scheme
-from models.folding import fold_batch_norm, generation_parameters, set_factored
-from models.spec import count_macs
+from models.folding import Folded, factored, fold
+from models.summary import count_macs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class _Network:
     """A network ready for export; the same for all weight modes, batches and boards."""
 
     original: nn.Module
-    folded: nn.Module
-    macs: dict[str, int]
+    folded: Folded
+    macs: dict[str | None, int]
     weights: bytes
     places: dict[str, tuple[int, int]]
 
@@ -77,11 +78,19 @@ def _export(
     network = _network(spec.name, str(scheme))
     stem = f"{spec.name}-{str(scheme).replace(':', '-').replace('/', '-')}"
     weights_path = store.write(stem, ".weights", network.weights)
-    overridable = generation_parameters(network.folded) if weights == "runtime" else ()
-    traced = _traced(spec.name, str(scheme), weights == "factored", batch)
-    model = graph.attach_weights(
-        graph.convert(traced, target), weights_path.name, network.places, overridable
-    )
+    traceable = _traceable(spec, network.folded, weights == "factored", batch)
+    model = graph.convert(_traced(traceable), target)
+    if weights != "factored":
+        model = add_generation(model, network.folded.generations)
+    # Every tensor that weights are generated from: with the coefficients alone, ONNX Runtime
+    # would fold what is done to the templates, and keep a copy of them per layer.
+    overridable = {
+        name
+        for each in network.folded.generations
+        for name in each.tensors()
+        if weights == "runtime"
+    }
+    model = graph.attach_weights(model, weights_path.name, network.places, overridable)
     model.graph.name = stem
     inputs, outputs = _reference(spec, network.original, batch)
     mode = f"-{weights}" if weights else ""
@@ -96,7 +105,7 @@ def _export(
         graph=path,
         weights=weights_path,
         reference=store.write(f"{stem}-b{batch}", ".npz", reference_bytes(inputs, outputs)),
-        facts=_facts(spec, scheme, path, weights_path, target, network.macs[weights or "dense"]),
+        facts=_facts(spec, scheme, path, weights_path, target, network.macs[weights]),
         batch=batch,
         classifier=spec.task == "classification",
         fresh=True,
@@ -107,19 +116,47 @@ def _export(
 def _network(model: str, scheme: str) -> _Network:
     spec, parsed = MODELS[model], Scheme.parse(scheme)
     original = spec.build(parsed)
-    folded = fold_batch_norm(original)
-    tensors = {**dict(folded.named_parameters()), **dict(folded.named_buffers())}
-    weights, places = pack(
-        (name, tensors[name].detach().contiguous().numpy().tobytes()) for name in sorted(tensors)
-    )
+    folded = fold(original)
+    tensors = folded.tensors()
+    weights, places = pack((name, tensors[name].numpy().tobytes()) for name in sorted(tensors))
+    places |= _slices(folded, places)
     return _Network(original, folded, count_macs(spec, parsed), weights, places)
 
 
+def _slices(folded: Folded, places: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Where each layer's part of the stacked coefficients and own rows lies."""
+    slices = {}
+    for each in folded.generations:
+        if each.recipe.kind != "basis":
+            continue
+        for tensor in set(each.recipe.tensors) - {"templates"}:
+            offset, length = places[each.name(tensor)]
+            part = length // len(each.weights)
+            for index, weight in enumerate(each.weights):
+                name = weight.removesuffix("weight") + tensor
+                slices[name] = (offset + index * part, part)
+    return slices
+
+
+@dataclass(frozen=True, slots=True)
+class _Traceable:
+    """A network to trace; two of the same ``build`` have the same graph, which has no weights."""
+
+    build: str
+    input_shape: tuple[int, ...]
+    network: nn.Module = field(compare=False)
+
+
 @lru_cache(maxsize=16)
-def _traced(model: str, scheme: str, factored: bool, batch: int) -> ModelProto:
-    folded = _network(model, scheme).folded
-    set_factored(folded, factored)
-    return graph.trace(folded, (batch, *MODELS[model].input_shape))
+def _traced(traceable: _Traceable) -> ModelProto:
+    return graph.trace(traceable.network, traceable.input_shape)
+
+
+def _traceable(spec: ModelSpec, folded: Folded, factors: bool, batch: int) -> _Traceable:
+    """The network of a weight mode. Schemes that generate weights all have the dense graph."""
+    network = factored(folded) if factors else folded.network
+    shapes = {name: tuple(value.shape) for name, value in network.named_parameters()}
+    return _Traceable(f"{spec.name} {network} {shapes}", (batch, *spec.input_shape), network)
 
 
 def _reference(

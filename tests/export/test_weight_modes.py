@@ -25,6 +25,7 @@ PROJECT = Path(__file__).parents[2]
 MODES = ("load", "runtime", "factored")
 LAYERS = 35
 """Layers of the small network that draw on templates: 9 + 17 + 9."""
+STAGES = 3
 
 
 LOAD_AS_THE_WORKER_DOES = """
@@ -65,14 +66,15 @@ def stored(artifact: Artifact) -> dict[str, np.ndarray]:
 
 
 def generated_weights(artifact: Artifact) -> list[np.ndarray]:
-    """W = C · [B_s ; B_u] of every layer, by numpy from the stored tensors."""
+    """W_l = C_l · [B_s ; B_u,l] of every layer, by numpy from the stored tensors."""
     tensors = stored(artifact)
     weights = []
-    for name, coefficients in tensors.items():
-        if name.endswith(".coefficients"):
-            layer = name.removesuffix(".coefficients")
-            bank = tensors[f"banks.{layer.split('.')[0]}.templates"]
-            weights.append(coefficients @ np.concatenate([bank, tensors[f"{layer}.own"]]))
+    for stage in ("stage2", "stage3", "stage4"):
+        bank = tensors[f"banks.{stage}.templates"]
+        stacked = zip(
+            tensors[f"banks.{stage}.coefficients"], tensors[f"banks.{stage}.own"], strict=True
+        )
+        weights += [coefficients @ np.concatenate([bank, own]) for coefficients, own in stacked]
     assert len(weights) == LAYERS
     return weights
 
@@ -105,12 +107,15 @@ def test_runtime_keeps_every_generating_node_and_no_generated_value(export, opti
     model = optimized(artifact)
     producers = {name: node for node in model.graph.node for name in node.output}
     matmuls = [node for node in model.graph.node if node.op_type == "MatMul"]
-    assert len(matmuls) == LAYERS
+    assert len(matmuls) == STAGES  # one product generates all weights of a stage
     for node in matmuls:
         assert node.input[0].endswith(".coefficients")
         joined = producers[node.input[1]]
         assert joined.op_type == "Concat"
-        assert joined.input[0].endswith(".templates")
+        assert joined.input[1].endswith(".own")
+        repeated = producers[joined.input[0]]
+        assert repeated.op_type == "Expand"
+        assert repeated.input[0].endswith(".templates")
     initializers = [numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
     assert not any(holds(initializers, weight) for weight in generated_weights(artifact))
     generated = sum(
@@ -155,18 +160,18 @@ def test_all_modes_and_batches_share_one_weights_file_and_reference(export) -> N
     assert len({artifact.facts.weights_sha256 for artifact in artifacts}) == 1
     assert len({artifact.graph for artifact in artifacts}) == 6
     assert len({artifact.reference for artifact in artifacts}) == 2
-    places = []
-    for artifact in artifacts:
-        graph = onnx.load(artifact.graph, load_external_data=False).graph
-        places.append(
-            {
-                tensor.name: [(entry.key, entry.value) for entry in tensor.external_data]
-                for tensor in graph.initializer
-                if tensor.data_location == onnx.TensorProto.EXTERNAL
-            }
-        )
-    assert all(place == places[0] for place in places)
-    assert len(places[0]) > 100
+    places = [places_of(artifact) for artifact in artifacts]
+    assert places[0] == places[1] == places[2] == places[3]  # load and runtime
+    assert len(places[0]) > 50
+    # The factored graph takes each layer's part of what the others take as a whole.
+    shared = places[0].keys() & places[4].keys()
+    assert {f"banks.stage{i}.templates" for i in (2, 3, 4)} <= shared
+    assert all(places[4][name] == places[0][name] for name in shared)
+    tensors = stored(artifacts[0])
+    for name, value in stored(artifacts[4]).items():
+        if name.endswith(".coefficients"):
+            stage = name.split(".")[0]
+            assert any(np.array_equal(value, c) for c in tensors[f"banks.{stage}.coefficients"])
 
 
 def test_the_weights_file_holds_templates_and_not_the_generated_weights(export) -> None:
@@ -176,6 +181,16 @@ def test_the_weights_file_holds_templates_and_not_the_generated_weights(export) 
     assert not any(holds(tensors, weight) for weight in generated_weights(artifact))
     assert {name for name in stored(artifact) if name.endswith(".templates")} == {
         f"banks.stage{i}.templates" for i in (2, 3, 4)
+    }
+
+
+def places_of(artifact: Artifact) -> dict[str, list[tuple[str, str]]]:
+    """Where in the weights file a graph's tensors lie."""
+    graph = onnx.load(artifact.graph, load_external_data=False).graph
+    return {
+        tensor.name: [(entry.key, entry.value) for entry in tensor.external_data]
+        for tensor in graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
     }
 
 

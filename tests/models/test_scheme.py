@@ -5,12 +5,27 @@ from __future__ import annotations
 import pytest
 
 from models import MODELS, Scheme, SchemeError, UnreachableReduction
+from models.kinds import KINDS
 
 C100_X0_5 = MODELS["shufflenet_v2_x0_5_cifar100"]
 C100_X1_0 = MODELS["shufflenet_v2_x1_0_cifar100"]
 
 
-@pytest.mark.parametrize("text", ["dense", "basis:0.25", "basis:26/53/106", "basis:8"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dense",
+        "basis:0.25",
+        "basis:26/53/106",
+        "basis:8",
+        "basis-shared-plain:0.25",
+        "blocks:2/8/30",
+        "blocks-one:0.25",
+        "soft:0.25",
+        "reuse-1",
+        "reuse-2",
+    ],
+)
 def test_spelling_survives_a_round_trip(text: str) -> None:
     assert str(Scheme.parse(text)) == text
 
@@ -20,6 +35,10 @@ def test_spelling_survives_a_round_trip(text: str) -> None:
     [
         ("bais:0.25", "did you mean 'basis'"),
         ("dense:0.5", "takes nothing after it"),
+        ("reuse-1:0.5", "'reuse-1' takes nothing after it"),
+        ("reuse", "did you mean 'reuse-"),
+        ("soft", "soft:0.25 or soft:26/53/106"),
+        ("block:0.2", "did you mean 'blocks'"),
         ("basis", "needs a reduction or sizes"),
         ("basis:", "needs a reduction or sizes"),
         ("basis:0", "'0' is not a number of templates"),
@@ -109,10 +128,41 @@ def test_unreachable_reduction_names_the_ceiling(name: str, reduction: float, ce
         ("5/10", "gives 2 size(s), this network needs 3: stage2/stage3/stage4"),
         ("5", "gives 1 size(s)"),
         ("5/10/20/40", "gives 4 size(s)"),
-        ("25/10/20", "25 templates for stage2, whose layers are only 24 wide"),
+        ("25/10/20", "25 templates for stage2, which can use 24 at most"),
     ],
 )
 def test_sizes_that_do_not_fit_the_network(sizes: str, expected: str) -> None:
     with pytest.raises(SchemeError, match="basis") as caught:
         C100_X0_5.fit(Scheme.parse(f"basis:{sizes}"))
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("soft:10/1/1", "10 templates for stage2, which can use 9 at most"),
+        ("blocks:1/1", "needs 3: stage2/stage3/stage4"),
+        ("blocks-one:1/1", "this network needs 1: all"),
+    ],
+)
+def test_sizes_of_other_kinds_that_do_not_fit(text: str, expected: str) -> None:
+    with pytest.raises(SchemeError) as caught:
+        C100_X0_5.fit(Scheme.parse(text))
+    assert expected in str(caught.value)
+
+
+def test_weight_modes_by_kind() -> None:
+    generated = ("load", "runtime")
+    modes = {name: Scheme(name).weight_modes for name in KINDS if not KINDS[name].restructures}
+    assert modes == {
+        "dense": (),
+        "basis": (*generated, "factored"),
+        "basis-shared": (*generated, "factored"),
+        "basis-plain": (*generated, "factored"),
+        "basis-shared-plain": (*generated, "factored"),
+        "blocks": generated,
+        "blocks-one": generated,
+        "soft": generated,
+        "reuse-1": (),
+        "reuse-2": (),
+    }
