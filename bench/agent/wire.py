@@ -106,7 +106,7 @@ of the board's CLOCK_MONOTONIC:
 ``start``    version, job_id, t_ns, wall_s, boot_id, pid, expected_s,
              placement {cpus, sampler, workers {case: [cpu]}}
 ``health``   where ("before"|"after"), t_ns, temperature_c {zone: °C}, frequency_khz,
-             frequency_min_khz and frequency_max_khz {cpu: kHz}, governor {cpu: name}, load1,
+             frequency_min_khz and frequency_max_khz {cpu|"gpu": kHz}, governor {cpu: name}, load1,
              available_bytes, throttle {counter: n}
 ``solo``     case, t_ns, runtime_version, providers, threads, spins_when_parked, import_s,
              load_s, first_s, steady_run_s, imported_bytes, load_rise_bytes,

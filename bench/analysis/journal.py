@@ -184,7 +184,9 @@ def _drop_other_channels(job: _Job) -> None:
 
 def _warmup(before: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, Any]:
     """Return the warm-up of a case; of several (one per fresh load), what speaks most against."""
-    known = {name: record[name] for name in ("steady", "took_s", "runs") if name in record}
+    known: dict[str, Any] = {
+        name: record[name] for name in ("steady", "took_s", "runs") if name in record
+    }
     if before is not None:
         known["steady"] = bool(before["steady"]) and bool(record["steady"])
         known["took_s"] = max(before["took_s"], record["took_s"])
