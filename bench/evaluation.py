@@ -47,6 +47,7 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
             trial_id=trial_id(case, writer.manifest, facts.attempt),
             attempt=facts.attempt,
             artifact=facts.artifacts[case.key],
+            labelled=facts.labelled.get(case.key),
             energy_reason=facts.without_power,
         )
         writer.append(trial, recording)

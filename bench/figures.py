@@ -129,6 +129,30 @@ class Parity(Record):
     detail: str = ""
 
 
+class LabelledFacts(Record):
+    """A labelled set that accuracy is counted on. ``sha256``: of its images, labels and scaling."""
+
+    name: str
+    images: int
+    classes: int
+    sha256: str
+
+
+class AccuracyStats(Record):
+    """Shares (0..1) of a labelled set that the deployed artifact classified right on the board.
+
+    ``top1_low`` and ``top1_high``: 95 % interval for so many images. ``top5`` is ``None`` with five
+    classes or fewer. ``problem``: why there is no figure, in one line.
+    """
+
+    dataset: LabelledFacts
+    top1: float | None = None
+    top1_low: float | None = None
+    top1_high: float | None = None
+    top5: float | None = None
+    problem: str = ""
+
+
 class ArtifactFacts(Record):
     """The exported files of a case: what lies on the board."""
 

@@ -15,8 +15,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bench.figures import (
+    AccuracyStats,
     ArtifactFacts,
     EnergyStats,
+    LabelledFacts,
     LatencyStats,
     LoadStats,
     MemoryStats,
@@ -148,6 +150,7 @@ class Trial(Record):
     memory: MemoryStats | None = None
     load: LoadStats | None = None
     parity: Parity | None = None
+    accuracy: AccuracyStats | None = None
     artifact: ArtifactFacts | None = None
     sustain: SustainStats | None = None
     rounds: tuple[RoundFigure, ...] = ()
@@ -271,3 +274,5 @@ class JobFacts(Record):
     state: BoardState = BoardState()
     attempt: int = 0
     end: JobEnd | None = None
+    labelled: dict[str, LabelledFacts] = Field(default_factory=dict)
+    """Labelled sets that accuracy is counted on, by the cases of the job that have one."""

@@ -130,6 +130,16 @@ class _Warmup(_Shape):
     peak_bytes: Whole | None = None
 
 
+class _Accuracy(_Shape):
+    case: Key
+    t_ns: Nanoseconds = 0
+    part: Whole | None = None
+    images: Whole = 0
+    top1: Whole = 0
+    top5: Whole = 0
+    problem: Line | None = None
+
+
 class _Stopping(_Shape):
     t_ns: Nanoseconds = 0
     reason: Name
@@ -167,6 +177,7 @@ _SHAPES: dict[str, type[_Shape]] = {
     "solo": _Solo,
     "failure": _Failure,
     "warmup": _Warmup,
+    "accuracy": _Accuracy,
     "stopping": _Stopping,
     "groups": _Groups,
     "sensor": _Sensor,
