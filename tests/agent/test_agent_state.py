@@ -174,6 +174,7 @@ def test_a_refused_sudo_names_the_sudoers_line_before_anything_is_changed(
     job = stateful_job(board, jetson, state={"power_mode": "15W", "governor": "performance"})
     text = start_as_user(board, job)["refused"]["text"]
     assert "\n" not in text and "sudo: a password is required" in text
+    assert "if this user may be as good as root there (jetson_clocks" in text
     line = text.partition("add the line: ")[2]
     policy = f"{jetson.root}/sys/devices/system/cpu/cpu0/cpufreq"
     tee = privilege.find_command("/", "tee")
