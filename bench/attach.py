@@ -14,6 +14,7 @@ from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
 from bench.parallel import on_devices
 from bench.records import JobFacts
+from bench.store.jobs import Job
 from bench.store.reader import Run, list_runs
 from bench.store.reopen import reopen
 from bench.store.writer import RunWriter
@@ -40,8 +41,7 @@ def attach(run: Run, devices: dict[str, DeviceSettings], observer: Observer) -> 
     jobs = _by_device(run)
     with closing(writer, jobs):
         for job in run.jobs:
-            for trial in evaluate_job(writer, job):
-                observer.trial(trial)
+            _evaluate(writer, job, observer)
         tried = {name: settings_of(devices, name, run) for name in jobs}
 
         def collect(name: str) -> None:
@@ -49,6 +49,18 @@ def attach(run: Run, devices: dict[str, DeviceSettings], observer: Observer) -> 
 
         failures = on_devices(tried, collect, cancel, observer)
         return conclude(writer, jobs, failures, interrupted=cancel.is_set())
+
+
+def _evaluate(writer: RunWriter, job: Job, observer: Observer) -> None:
+    """Store the trials of a journal that is here; one that is too new is no reason to leave the
+    others on their boards."""
+    try:
+        for trial in evaluate_job(writer, job):
+            observer.trial(trial)
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError):
+            raise
+        observer.note(job.facts.device, str(error))
 
 
 def held(run: Run) -> RunWriter:

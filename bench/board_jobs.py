@@ -12,7 +12,7 @@ from bench.contact import DeviceSettings
 from bench.errors import DeviceError
 from bench.observer import Observer
 from bench.parallel import on_devices
-from bench.store.files import safe_name
+from bench.store.files import is_safe_name
 from bench.store.hold import is_held
 from bench.store.jobs import job_path
 from bench.upkeep import device_jobs
@@ -78,7 +78,7 @@ def _jobs(device: str, answer: Mapping[str, Any], results_dir: Path) -> Iterator
     for entry in answer["jobs"]:
         run_id, job_id = str(entry["run_id"] or ""), str(entry["job_id"])
         # The id comes from the board, so it may be anything.
-        folder = results_dir / run_id if run_id and safe_name(run_id) == run_id else None
+        folder = results_dir / run_id if is_safe_name(run_id) else None
         yield BoardJob(
             device=device,
             job_id=job_id,

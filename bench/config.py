@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -87,7 +88,8 @@ class PowerSettings(Settings):
 KEY_ITSELF = "key_itself"
 
 
-def _expanded(path: Path) -> Path:
+def _expanded(path: Path, info: ValidationInfo) -> Path:
+    """Relative paths start in the folder of the file that names them."""
     if "PRIVATE KEY" in str(path):
         # Such a message must not repeat what it is about.
         raise PydanticCustomError(
@@ -96,7 +98,7 @@ def _expanded(path: Path) -> Path:
     if not str(path).isprintable():
         raise ValueError("a path has no line breaks or control characters")
     try:
-        return path.expanduser()
+        return (info.context or Path()) / path.expanduser()
     except RuntimeError as error:
         raise ValueError(str(error)) from None
 
@@ -214,7 +216,7 @@ def _device(path: Path, name: str, entry: Any) -> LocalDevice | SshDevice:
     if "transport" not in entry:
         raise ConfigError(f"{path}: device {name!r}: add 'transport: ssh' or 'transport: local'")
     try:
-        return _DEVICE.validate_python(entry, strict=False)
+        return _DEVICE.validate_python(entry, strict=False, context=path.parent)
     except ValidationError as error:
         raise ConfigError(f"{path}: device {name!r}: {_first_problem(error, entry)}") from None
 

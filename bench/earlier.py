@@ -11,7 +11,7 @@ from bench.collect import Collector, finish
 from bench.contact import Contact
 from bench.errors import StoreError
 from bench.observer import Observer
-from bench.store.files import safe_name
+from bench.store.files import is_safe_name
 from bench.store.reader import open_run
 from bench.store.reopen import reopen
 from bench.store.writer import MANIFEST_FILE, RunWriter
@@ -91,7 +91,7 @@ class EarlierRuns:
     def _held(self, run_id: str) -> RunWriter | None:
         path = self._results_dir / run_id
         # The id comes from the board, so it may be anything.
-        if safe_name(run_id) != run_id or not (path / MANIFEST_FILE).is_file():
+        if not is_safe_name(run_id) or not (path / MANIFEST_FILE).is_file():
             return None
         try:
             return reopen(path)

@@ -47,6 +47,7 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
             trial_id=trial_id(case, writer.manifest, facts.attempt),
             attempt=facts.attempt,
             artifact=facts.artifacts[case.key],
+            labelled=facts.labelled.get(case.key),
             energy_reason=facts.without_power,
         )
         writer.append(trial, recording)
@@ -57,10 +58,11 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
 def completed(run: Run) -> Run:
     """Return a run with the trials that its journals hold but nobody came to evaluate.
 
-    A run that is still being written, or that may not be written to, is returned as it is.
+    A run that is still being written, or that may not be written to, is returned as it is. A
+    journal that cannot be evaluated is one of its ``problems``.
 
     Raises:
-        StoreError: a file is damaged, or the disk is full.
+        StoreError: the manifest is damaged by now.
     """
     if not run.unfinished or not any(_pending(run, job) for job in run.jobs):
         return run
@@ -68,12 +70,17 @@ def completed(run: Run) -> Run:
         writer = reopen(run.path)
     except OSError:
         return run
+    problems = []
     try:
         for job in run.jobs:
-            evaluate_job(writer, job)
+            try:
+                evaluate_job(writer, job)
+            except StoreError as error:
+                problems.append(str(error))
     finally:
         writer.close()
-    return open_run(run.path, run.path.parent)
+    found = open_run(run.path, run.path.parent)
+    return replace(found, problems=(*found.problems, *problems))
 
 
 def trial_id(case: Case, manifest: Manifest, attempt: int) -> str:

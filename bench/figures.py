@@ -1,19 +1,25 @@
 """The figures of a trial, as they are stored.
 
 Units stand in the names: ``_s`` seconds, ``_w`` watts, ``_j`` joules, ``_bytes``. What was not
-measured is ``None``, never 0.
+measured is ``None``, never 0. Bounds and order of figures are checked, since a stored trial may
+come from anybody.
 """
 
 from __future__ import annotations
 
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from bench.bounded import Bound, Count, Figure, NotNegative, Positive, Share, Whole
 from bench.status import Record, Source
 
 
 class Interval(Record):
     """A two-sided 95 % interval, in the unit of the figure it belongs to."""
 
-    low: float
-    high: float
+    low: Bound
+    high: Bound
 
 
 class LatencyStats(Record):
@@ -31,28 +37,43 @@ class LatencyStats(Record):
     ``server``). ``copy_p50_s``/``compute_p50_s``: where the runtime tells them apart.
     """
 
-    samples: int
-    rounds: int
-    p50_s: float
-    p50_low_s: float | None
-    p50_high_s: float | None
-    p90_s: float | None
-    p95_s: float | None
-    p99_s: float | None
-    mean_s: float
-    min_s: float
-    mad_s: float
-    throughput_per_s: float
+    samples: Count
+    rounds: Count
+    p50_s: Positive
+    p50_low_s: Bound | None
+    p50_high_s: Bound | None
+    p90_s: Positive | None
+    p95_s: Positive | None
+    p99_s: Positive | None
+    mean_s: Positive
+    min_s: Positive
+    mad_s: NotNegative
+    throughput_per_s: NotNegative
     p90_ci: Interval | None = None
     p95_ci: Interval | None = None
     p99_ci: Interval | None = None
     p50_method: str | None = None
     tail_method: str | None = None
-    autocorrelation: float | None = None
-    effective_samples: float | None = None
-    queue_mean_s: float | None = None
-    copy_p50_s: float | None = None
-    compute_p50_s: float | None = None
+    autocorrelation: Figure | None = None
+    effective_samples: NotNegative | None = None
+    queue_mean_s: NotNegative | None = None
+    copy_p50_s: NotNegative | None = None
+    compute_p50_s: NotNegative | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        """Charts draw intervals from their figure, and tails beyond the median."""
+        low_s, high_s = self.p50_low_s, self.p50_high_s
+        if (low_s is None) != (high_s is None):
+            raise ValueError("the interval of the median has one end")
+        if low_s is not None and high_s is not None and not low_s <= self.p50_s <= high_s:
+            raise ValueError("the median lies outside of its interval")
+        if self.p90_s is not None and self.p90_s < self.p50_s:
+            raise ValueError("p90 lies below the median")
+        tails = ((self.p90_s, self.p90_ci), (self.p95_s, self.p95_ci), (self.p99_s, self.p99_ci))
+        if any(value_s is None and interval is not None for value_s, interval in tails):
+            raise ValueError("a percentile is missing, but not its interval")
+        return self
 
 
 class EnergyStats(Record):
@@ -64,30 +85,30 @@ class EnergyStats(Record):
     ``net_uncertainty_j`` is that of the net energy, with the drift of the idle line.
     """
 
-    gross_j: float
-    net_j: float | None
-    uncertainty_j: float | None
-    net_uncertainty_j: float | None = None
-    uncertainty_parts_j: dict[str, float]
-    uncorrected_j: float
+    gross_j: Positive
+    net_j: Figure | None
+    uncertainty_j: NotNegative | None
+    net_uncertainty_j: NotNegative | None = None
+    uncertainty_parts_j: dict[str, NotNegative]
+    uncorrected_j: Figure
     """Gross energy without the lag correction."""
-    power_w: float
-    idle_w: float | None
+    power_w: Figure
+    idle_w: Figure | None
     source: Source
     scope: str
     sensor: str
     note: str = ""
-    lag_s: float | None
-    gain_error: float | None
-    rounds: int
-    window_s: float
+    lag_s: NotNegative | None
+    gain_error: NotNegative | None
+    rounds: Count
+    window_s: NotNegative
     lag_from: str | None = None
     """Where the time constant comes from: ``step`` (fitted step response), ``settings`` (what the
     sensor's files say), ``none`` (an unfiltered source); ``None``: unknown, nothing corrected."""
-    lag_uncertainty_s: float | None = None
-    refresh_s: float | None = None
+    lag_uncertainty_s: NotNegative | None = None
+    refresh_s: NotNegative | None = None
     """Mean time between changes of the reading as seen: the sensor's real refresh."""
-    read_s: float | None = None
+    read_s: NotNegative | None = None
     """Median time that one reading took."""
 
 
@@ -97,36 +118,60 @@ class MemoryStats(Record):
     Rises count from the moment when the runtime is imported and nothing is loaded.
     """
 
-    imported_bytes: int
-    load_rise_bytes: int
-    steady_rise_bytes: int
+    imported_bytes: Whole
+    load_rise_bytes: Whole
+    steady_rise_bytes: Whole
     """Mean over the passes."""
-    peak_bytes: int
+    peak_bytes: Whole
     """Highest resident memory of a process until then, mean over the passes."""
-    passes: int = 1
+    passes: Count = 1
     """Processes that loaded the model: the solo pass and each fresh load of the rounds."""
-    steady_rise_half_width_bytes: float | None = None
+    steady_rise_half_width_bytes: NotNegative | None = None
     """95 % half-width of the mean, from three passes on."""
-    peak_half_width_bytes: float | None = None
+    peak_half_width_bytes: NotNegative | None = None
     """As ``steady_rise_half_width_bytes``."""
 
 
 class LoadStats(Record):
     """Time to load the artifact and the time of the first inference (solo pass)."""
 
-    load_s: float
-    first_s: float
+    load_s: NotNegative
+    first_s: NotNegative
 
 
 class Parity(Record):
     """Outputs on the board against the reference outputs made at export."""
 
     passed: bool
-    max_abs_error: float | None
-    max_rel_error: float | None
-    cosine: float | None
-    top1_agreement: float | None
+    max_abs_error: Figure | None
+    max_rel_error: Figure | None
+    cosine: Figure | None
+    top1_agreement: Figure | None
     detail: str = ""
+
+
+class LabelledFacts(Record):
+    """A labelled set that accuracy is counted on. ``sha256``: of its images, labels and scaling."""
+
+    name: str
+    images: Count
+    classes: Count
+    sha256: str
+
+
+class AccuracyStats(Record):
+    """Shares (0..1) of a labelled set that the deployed artifact classified right on the board.
+
+    ``top1_low`` and ``top1_high``: 95 % interval for so many images. ``top5`` is ``None`` with five
+    classes or fewer. ``problem``: why there is no figure, in one line.
+    """
+
+    dataset: LabelledFacts
+    top1: Share | None = None
+    top1_low: Share | None = None
+    top1_high: Share | None = None
+    top5: Share | None = None
+    problem: str = ""
 
 
 class ArtifactFacts(Record):
@@ -134,7 +179,7 @@ class ArtifactFacts(Record):
 
     graph_sha256: str
     weights_sha256: str | None
-    file_bytes: int
+    file_bytes: Count
     opset: int
     ir_version: int
     parameters: int | None = None
@@ -144,12 +189,12 @@ class ArtifactFacts(Record):
 class SustainPoint(Record):
     """One stretch of a sustained load: means over ``duration_s`` from ``at_s`` on."""
 
-    at_s: float
-    duration_s: float
-    p50_s: float
-    power_w: float | None
-    temperature_c: float | None
-    frequency_khz: float | None
+    at_s: NotNegative
+    duration_s: NotNegative
+    p50_s: Positive
+    power_w: Figure | None
+    temperature_c: Figure | None
+    frequency_khz: Figure | None
 
 
 class SustainStats(Record):
@@ -158,11 +203,17 @@ class SustainStats(Record):
     ``steady_from_s`` is ``None`` when latency was still changing at the end.
     """
 
-    points: tuple[SustainPoint, ...]
-    first_p50_s: float
-    steady_p50_s: float | None
-    steady_from_s: float | None
-    steady_power_w: float | None
+    points: Annotated[tuple[SustainPoint, ...], Field(min_length=1)]
+    first_p50_s: Positive
+    steady_p50_s: Positive | None
+    steady_from_s: NotNegative | None
+    steady_power_w: Figure | None
+
+    @model_validator(mode="after")
+    def _steady_from_some_time(self) -> Self:
+        if (self.steady_p50_s is None) != (self.steady_from_s is None):
+            raise ValueError("the steady value and the time from which it holds go together")
+        return self
 
 
 class RoundFigure(Record):
@@ -172,7 +223,7 @@ class RoundFigure(Record):
     """
 
     kind: str
-    index: int
-    load: int
-    p50_s: float
-    gross_j: float | None = None
+    index: Count
+    load: Count
+    p50_s: Positive
+    gross_j: Figure | None = None

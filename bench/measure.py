@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -195,7 +196,6 @@ def _start(board: Contact, facts: JobFacts, job: dict[str, Any], run: RunContext
 def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact | None:
     """Export a case; one that cannot be is stored as skipped or failed, and ``None``."""
     runtime = _runtime(case.runtime, probe)
-    run.observer.phase(case.device, f"exporting {case.label}")
     try:
         artifact = _export(case, runtime["version"], run)
     except UnsupportedCase as error:
@@ -203,6 +203,8 @@ def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact
     except ExportError as error:
         verdict = Verdict(status=Status.FAILED, reasons=(Reason.EXPORT,), detail=str(error))
     else:
+        if not artifact.fresh:
+            run.observer.phase(case.device, f"taken from the cache: {case.label}")
         return artifact
     run.observer.note(case.device, f"{case.label}: {verdict.status}: {verdict.detail}")
     manifest = run.writer.manifest
@@ -225,7 +227,7 @@ def _runtime(name: str, probe: Mapping[str, Any]) -> Mapping[str, Any]:
         if facts is None:
             raise AgentError(
                 f"{python} has no {package}; on the board: "
-                f"{python} -m pip install {RUNTIMES[name].packages}"
+                f"{shlex.quote(python)} -m pip install {RUNTIMES[name].packages}"
             )
         if facts["problem"]:
             raise AgentError(f"{package} is broken for {python}: {facts['problem']}")
@@ -234,6 +236,9 @@ def _runtime(name: str, probe: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _export(case: Case, version: str, run: RunContext) -> Artifact:
+    def exporting() -> None:
+        run.observer.phase(case.device, f"exporting {case.label}")
+
     plan = run.plan
     reason = refusal(plan, case)
     if reason is not None:
@@ -242,8 +247,10 @@ def _export(case: Case, version: str, run: RunContext) -> Artifact:
     file = plan.files.get(case.model)
     if file is not None:
         batch = case.batch if plan.batches else None
-        return import_onnx(file, batch, plan.shapes, limits, run.cache)
-    return export_case(case.model, case.scheme, case.weights, case.batch, limits, run.cache)
+        return import_onnx(file, batch, plan.shapes, limits, run.cache, exporting)
+    return export_case(
+        case.model, case.scheme, case.weights, case.batch, limits, run.cache, exporting
+    )
 
 
 def _deploy(

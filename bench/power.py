@@ -88,7 +88,7 @@ def _source(
             scope=settings.scope or _scope(board, sensor, settings),
             total=total,
             channels=total,
-            unit=str(sensor["unit"]),
+            unit=sensor["unit"],
             lag_s=sensor.get("lag_s"),
             # Independent rounding of each rail: the steps of a sum add in the worst case.
             resolution_w=sum(known) if len(known) == len(steps) else None,

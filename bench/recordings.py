@@ -128,6 +128,8 @@ class Recording:
     """What could not be read from the journal, in words."""
     loads: tuple[dict[str, Any], ...] = ()
     """Journal records of kind ``warmup``, one per fresh load; ``warmup`` sums them up."""
+    accuracy: tuple[dict[str, Any], ...] = ()
+    """Journal records of kind ``accuracy``."""
     steps: tuple[LoadStep, ...] = ()
     """Those of all cases: the sensor is the same."""
     states: tuple[dict[str, Any], ...] = ()

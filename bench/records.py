@@ -10,13 +10,17 @@ Units stand in the names: ``_s`` seconds, ``_ns`` nanoseconds on the board's CLO
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from bench.bounded import Count, NotNegative
+from bench.facts import ProbeFacts, TrialFacts
 from bench.figures import (
+    AccuracyStats,
     ArtifactFacts,
     EnergyStats,
+    LabelledFacts,
     LatencyStats,
     LoadStats,
     MemoryStats,
@@ -43,8 +47,8 @@ class Case(Record):
     weights: str | None = None
     runtime: str = "onnxruntime"
     precision: str = "fp32"
-    batch: int = 1
-    threads: int = 1
+    batch: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1)] = 1
     power_mode: str | None = None
 
     @property
@@ -138,7 +142,7 @@ class Trial(Record):
     trial_id: str
     run_id: str
     case: Case
-    attempt: int = 0
+    attempt: Count = 0
     """0 in the run itself, then one more for each time that it was resumed; the highest counts."""
     latency_status: Verdict
     energy_status: Verdict
@@ -148,11 +152,12 @@ class Trial(Record):
     memory: MemoryStats | None = None
     load: LoadStats | None = None
     parity: Parity | None = None
+    accuracy: AccuracyStats | None = None
     artifact: ArtifactFacts | None = None
     sustain: SustainStats | None = None
     rounds: tuple[RoundFigure, ...] = ()
-    facts: dict[str, Any] = Field(default_factory=dict)
-    """Free facts from the board: runtime version, warm-up, health before and after."""
+    facts: TrialFacts = Field(default_factory=TrialFacts)
+    """What else the board told: runtime version, warm-up, health before and after."""
 
     @property
     def failed(self) -> bool:
@@ -170,10 +175,14 @@ class Trial(Record):
 
 
 class ModelFile(Record):
-    """A user's own ONNX file: where it was and what was in it."""
+    """A user's own ONNX file: where it was and what was in it.
+
+    ``external``: sha256 of the files beside it that hold its weights, by name.
+    """
 
     path: str
     sha256: str
+    external: dict[str, str] = Field(default_factory=dict)
 
 
 class PlanFacts(Record):
@@ -215,7 +224,7 @@ class Manifest(Record):
     cases: tuple[Case, ...]
     plan: PlanFacts = PlanFacts()
     resumptions: tuple[Resumption, ...] = ()
-    probes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    probes: dict[str, ProbeFacts] = Field(default_factory=dict)
     device_errors: dict[str, str] = Field(default_factory=dict)
     finished_at: str | None = None
     interrupted: bool = False
@@ -233,10 +242,10 @@ class PowerSource(Record):
     scope: str
     total: tuple[str, ...]
     channels: tuple[str, ...]
-    unit: str
-    lag_s: float | None
-    resolution_w: float | None
-    gain_error: float | None
+    unit: Literal["W", "J"]
+    lag_s: NotNegative | None
+    resolution_w: NotNegative | None
+    gain_error: NotNegative | None
     note: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -269,5 +278,7 @@ class JobFacts(Record):
     without_power: Verdict
     artifacts: dict[str, ArtifactFacts]
     state: BoardState = BoardState()
-    attempt: int = 0
+    attempt: Count = 0
     end: JobEnd | None = None
+    labelled: dict[str, LabelledFacts] = Field(default_factory=dict)
+    """Labelled sets that accuracy is counted on, by the cases of the job that have one."""

@@ -17,7 +17,7 @@ from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.cases import require_exporter
-from bench.export.onnx_files import import_onnx
+from bench.export.onnx_files import external_files, import_onnx
 from bench.measure import RunContext, measure_device
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
@@ -160,23 +160,45 @@ def _as_configured(devices: Mapping[str, DeviceSettings]) -> dict[str, dict[str,
 
 
 def _model_file(path: Path) -> ModelFile:
+    return ModelFile(
+        path=str(path),
+        sha256=_sha256(path),
+        external={name: _sha256(path.parent / name) for name in external_files(path)},
+    )
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return ModelFile(path=str(path), sha256=hashlib.file_digest(file, "sha256").hexdigest())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_unchanged(stored: ModelFile) -> None:
+    """Raise ConfigError unless an ONNX file and its weights are those that a run began with."""
+    path = Path(stored.path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: the run measured this ONNX file; it is gone")
+    changed = None if _sha256(path) == stored.sha256 else path
+    if changed is None and stored.external:
+        # Runs of before know nothing of the weights.
+        files = {name: path.parent / name for name in external_files(path)}
+        differing = (
+            file for name, file in files.items() if stored.external.get(name) != _sha256(file)
+        )
+        changed = next(differing, None)
+    if changed is not None:
+        raise ConfigError(f"{changed}: has changed since the run began; start a new run")
 
 
 def _plan_of(run: Run) -> Plan:
     """Return the plan of a stored run, as far as its unfinished cases need it.
 
     Raises:
-        ConfigError: an ONNX file is not there any more, or has changed.
+        ConfigError: an ONNX file (or its weights) is not there any more, or has changed.
     """
     facts, names = run.manifest.plan, tuple({case.model: None for case in run.unfinished})
     files = {name: file for name, file in facts.files.items() if name in names}
     for file in files.values():
-        if not Path(file.path).is_file():
-            raise ConfigError(f"{file.path}: the run measured this ONNX file; it is gone")
-        if _model_file(Path(file.path)) != file:
-            raise ConfigError(f"{file.path}: has changed since the run began; start a new run")
+        _require_unchanged(file)
     return Plan(
         models=names,
         batches=facts.batches,

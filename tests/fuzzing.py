@@ -1,6 +1,9 @@
-"""How the fuzz tests of the everyday suite run."""
+"""How the fuzz tests of the everyday suite run, and how they change documents."""
 
 from __future__ import annotations
+
+import copy
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 
@@ -19,3 +22,25 @@ def fuzz(examples: int) -> settings:
             HealthCheck.function_scoped_fixture,
         ],
     )
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths (keys and indices) of all values inside nested JSON, the outermost left out."""
+    found = [path] if path else []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    else:
+        inner = list(enumerate(value)) if isinstance(value, list) else []
+    for key, part in inner:
+        found += places(part, (*path, key))
+    return found
+
+
+def with_value(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """A copy of nested JSON with another value at a place."""
+    changed = copy.deepcopy(document)
+    parent = changed
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = value
+    return changed

@@ -18,6 +18,8 @@ LIMITS_KHZ = {0: 1984000, 1: 1420000, 2: 1190000}
 LOWEST_KHZ = 115200
 ASKED_ALL = {"power_mode": "15W", "clocks": "max", "governor": "performance"}
 POLICY = "sys/devices/system/cpu/cpu0/cpufreq"
+GPU = "sys/class/devfreq/17000000.ga10b"
+GPU_LIMITS_KHZ = (306000, 624750)
 
 NVPMODEL = """#!/bin/sh
 # Double of nvpmodel.
@@ -53,6 +55,9 @@ case "$1" in
 *)
     if [ ! -e {root}/unpinnable ]; then
         cat $policy/scaling_max_freq > $policy/scaling_min_freq
+    fi
+    if [ -e {root}/{gpu} ] && [ ! -e {root}/unpinnable-gpu ]; then
+        cat {root}/{gpu}/max_freq > {root}/{gpu}/min_freq
     fi ;;
 esac
 """
@@ -123,8 +128,18 @@ class StatefulBoard:
         (self.root / POLICY / name).write_text(f"{text}\n")
 
     def touch(self, name: str) -> None:
-        """Make the doubles misbehave: ``slow``, ``needs-reboot``, ``broken``, ``unpinnable``."""
+        """Make the doubles misbehave.
+
+        ``slow``, ``needs-reboot``, ``broken``, ``unpinnable``, ``unpinnable-gpu``.
+        """
         (self.root / name).touch()
+
+    def add_gpu(self) -> None:
+        """Give the board a GPU whose clock jetson_clocks pins, in Hz as devfreq has it."""
+        folder = self.root / GPU
+        folder.mkdir(parents=True)
+        for name, khz in zip(("min_freq", "max_freq"), GPU_LIMITS_KHZ, strict=True):
+            (folder / name).write_text(f"{khz * 1000}\n")
 
     def _add_power_modes(self) -> None:
         lines = [f"< POWER_MODEL ID={number} NAME={name} >" for number, name in MODES.items()]
@@ -138,7 +153,7 @@ class StatefulBoard:
 
     def _script(self, path: str, text: str) -> None:
         limits = " ".join(f"{number}) limit={khz} ;;" for number, khz in LIMITS_KHZ.items())
-        values = {"{root}": self.root, "{policy}": POLICY, "{lowest}": LOWEST_KHZ}
+        values = {"{root}": self.root, "{policy}": POLICY, "{lowest}": LOWEST_KHZ, "{gpu}": GPU}
         for name, value in {**values, "{limits}": limits}.items():
             text = text.replace(name, str(value))
         script = self.root / path

@@ -91,7 +91,11 @@ def _confined_case(case, work_dir, folder):
             raise JobProblem("case %s would write %s, which is no .onnx file" % (case["key"], path))
         options["optimized_model_path"] = path
     read = {name: _inside(work_dir, case[name], work_dir, case) for name in ("graph", "reference")}
-    return dict(case, options=options, **read)
+    parts = [
+        dict(part, path=_inside(work_dir, part["path"], work_dir, case))
+        for part in case.get("accuracy") or []
+    ]
+    return dict(case, options=options, accuracy=parts, **read)
 
 
 def _inside(work_dir, path, container, case):

@@ -100,6 +100,7 @@ def _used_files(kept):
             cases = board.confined(job, folder)["cases"]
         except (board.JobProblem, KeyError, TypeError):
             return None
+        used.update(part["path"] for case in cases for part in case["accuracy"])
         for graph, reference in {(case["graph"], case["reference"]) for case in cases}:
             used.update((graph, reference))
             used.update(_weights_files(graph))

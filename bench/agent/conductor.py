@@ -1,7 +1,8 @@
 """Conducts a job on the board: what is done when, and what becomes of failures.
 
 Cool-down, health, solo pass, then each group of cases that fits in memory (group.py); health
-again. The journal is written between blocks, never inside one.
+again; labelled sets last, since they only count. The journal is written between blocks, never
+inside one.
 """
 
 import os
@@ -78,6 +79,7 @@ class Conductor(object):
         self._cases = {case["key"]: case for case in job["cases"]}
         self._peak_bytes = []
         self._load_s = {}
+        self._lost = set()
 
     def request_stop(self, *_):
         """Signal handler: end after the present block."""
@@ -148,6 +150,7 @@ class Conductor(object):
         if failure.parity is not None:
             fields["parity"] = failure.parity
         self.record("failure", case=key, **fields)
+        self._lost.add(key)
         self.progress.drop(key)
 
     def lose_sampler(self, lost):
@@ -167,6 +170,9 @@ class Conductor(object):
             self._solo_pass(case["key"])
         self._measure_groups()
         self._read_health("after")
+        for case in self.job["cases"]:
+            if case["key"] not in self._lost:
+                self._accuracy_pass(case["key"], case.get("accuracy") or [])
 
     def _solo_pass(self, key):
         """One case alone on the board, in a fresh process."""
@@ -184,6 +190,28 @@ class Conductor(object):
         finally:
             worker.close()
         self.progress.end(("solo", key))
+
+    def _accuracy_pass(self, key, parts):
+        """A labelled set through a fresh worker, after all that is timed; a failure costs no more
+        than the accuracy."""
+        worker = None
+        try:
+            for number, part in enumerate(parts):
+                block = ("accuracy", number, key)
+                self.begin_block(block)
+                if worker is None:
+                    worker = self.start_worker(key)
+                    worker.import_runtime()
+                    worker.load()
+                counts = worker.count_right(part)
+                self.record("accuracy", case=key, t_ns=now_ns(), part=number, **counts)
+                self.progress.end(block)
+        except Failure as failure:
+            self.record("accuracy", case=key, t_ns=now_ns(), problem=failure.text)
+            self.progress.drop(key)
+        finally:
+            if worker is not None:
+                worker.close()
 
     def _measure_groups(self):
         """All groups, with the sampler at hand where the job has a sensor."""

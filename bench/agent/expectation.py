@@ -54,6 +54,13 @@ def remaining_blocks(job, groups, load_s, run_s):
         for block in schedule.group_blocks(job, number, cases, random.Random(0)):
             left[block] = _block_seconds(job, block, cases, load_s, run_s)
     left[("health", "after")] = HEALTH_S
+    keys = [case for cases in groups for case in cases]
+    for case in job["cases"]:
+        if case["key"] in keys:
+            for number, part in enumerate(case.get("accuracy") or []):
+                seconds = part["images"] * run_s.get(case["key"], 0.0)
+                first_s = load_s[case["key"]] if number == 0 else 0.0
+                left[("accuracy", number, case["key"])] = first_s + seconds
     return left
 
 

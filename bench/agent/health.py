@@ -3,7 +3,7 @@
 import os
 import re
 
-from bench.agent import sysfs
+from bench.agent import gpu_clocks, sysfs
 from bench.agent.clock import now_ns
 
 OFFLINE_C = -200
@@ -16,8 +16,8 @@ def read_health(root):
         "t_ns": now_ns(),
         "temperature_c": temperatures_c(root),
         "frequency_khz": frequencies_khz(root),
-        "frequency_min_khz": frequency_limits_khz(root, "scaling_min_freq"),
-        "frequency_max_khz": frequency_limits_khz(root, "scaling_max_freq"),
+        "frequency_min_khz": lowest_khz(root),
+        "frequency_max_khz": highest_khz(root),
         "governor": governors(root),
         "load1": load1(root),
         "available_bytes": memory_bytes(root, "MemAvailable"),
@@ -63,8 +63,21 @@ def frequencies_khz(root):
     return found
 
 
-def frequency_limits_khz(root, name):
-    """``{cpu: kHz}`` of ``scaling_min_freq`` or ``scaling_max_freq``."""
+def lowest_khz(root):
+    """``{cpu: kHz}`` below which the clock must not go, and the same for ``gpu``."""
+    found = gpu_clocks.limits_khz(root, gpu_clocks.MIN)
+    found.update(_cpu_limits_khz(root, "scaling_min_freq"))
+    return found
+
+
+def highest_khz(root):
+    """``{cpu: kHz}`` above which the clock must not go, and the same for ``gpu``."""
+    found = gpu_clocks.limits_khz(root, gpu_clocks.MAX)
+    found.update(_cpu_limits_khz(root, "scaling_max_freq"))
+    return found
+
+
+def _cpu_limits_khz(root, name):
     found = {}
     for folder in _cpu_folders(root):
         limit = sysfs.read_int(os.path.join(folder, "cpufreq", name))

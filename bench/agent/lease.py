@@ -163,7 +163,7 @@ def _read(fd):
     """What the file says, empty when it says nothing that can be read."""
     try:
         record = json.loads(os.pread(fd, RECORD_BYTES, 0).decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

@@ -46,9 +46,16 @@ def require(root, queries, files):
         line = sudoers_line([call[:1] for call in queries] + [_tee(path) for path in files])
         raise StateProblem(
             "setting the board's state needs root, and `sudo -n` was refused (%s): run `sudo "
-            "visudo -f /etc/sudoers.d/bench` on the board and add the line: %s"
-            % (one_line(refused[0]), line)
+            "visudo -f /etc/sudoers.d/bench` on the board and%s add the line: %s"
+            % (one_line(refused[0]), _condition(queries), line)
         )
+
+
+def _condition(queries):
+    """What whoever adds the line must want: jetson_clocks writes files as root where it is told."""
+    if any(os.path.basename(call[0]) == "jetson_clocks" for call in queries):
+        return ", if this user may be as good as root there (jetson_clocks comes to that),"
+    return ""
 
 
 def sudoers_line(commands):

@@ -84,6 +84,11 @@ class CaseWorker(object):
         fields["parity"] = parity
         return fields
 
+    def count_right(self, part):
+        """Run a part {path, images} of a labelled set; the fields of an ``accuracy`` record."""
+        limit_s = self._answer_limit_s + part["images"] * self._slowest_s
+        return self._child.ask({"do": "accuracy", "part": part["path"]}, limit_s)
+
     def close(self):
         """End the process."""
         self._child.close()

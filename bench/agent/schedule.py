@@ -4,7 +4,8 @@ A *block* is a step that is not interrupted; its name is a tuple whose last elem
 where there is one: ``("cooldown", "job")``, ``("health", where)``, ``("solo", case)``,
 ``("load", segment, case)``, ``("idle", where, segment, group)``, ``("step", group)``,
 ``("warmup", segment, case)``, ``("round", type, index, case)``, ``("laps", segment, group)`` (the
-latency rounds beyond the least number), ``("cooldown", case)`` and ``("sustain", case)``.
+latency rounds beyond the least number), ``("cooldown", case)``, ``("sustain", case)`` and
+``("accuracy", part, case)``.
 
 A *lap* is one round of every case. A *segment* is what is measured between two fresh loads.
 """

@@ -9,7 +9,7 @@ import json
 import os
 import time
 
-from bench.agent import clocks, health, identity, power_mode, privilege
+from bench.agent import clocks, gpu_clocks, health, identity, power_mode, privilege
 from bench.agent.clock import now_ns
 from bench.agent.privilege import StateProblem
 
@@ -98,8 +98,7 @@ def restore(work_dir):
 
 def describe(root, problem=None):
     """The fields of a ``state`` record except ``where``."""
-    lowest = health.frequency_limits_khz(root, "scaling_min_freq")
-    highest = health.frequency_limits_khz(root, "scaling_max_freq")
+    lowest, highest = health.lowest_khz(root), health.highest_khz(root)
     return {
         "t_ns": now_ns(),
         "power_mode": power_mode.name(root, power_mode.current(root)),
@@ -123,6 +122,8 @@ def deviations(root, asked):
             found.append(gone.text)
     if asked["clocks"] is not None:
         found += clocks.unpinned(root)
+        if privilege.find_command(root, "jetson_clocks") is not None:
+            found += gpu_clocks.unpinned(root)
     if asked["governor"] is not None:
         found += clocks.other_governors(root, asked["governor"])
     return "; ".join(found) or None

@@ -72,6 +72,7 @@ failure with the traceback.
      "procedure": {... fields of records.Procedure ...},
      "cases": [{"key": str, "runtime": str, "graph": path, "reference": path,
                 "options": {"threads": int, ...}, "classifier": bool,
+                "accuracy": [{"path": str, "images": int}],
                 "tolerance": {"atol": float, "rtol": float, "cosine": float}}],
      "sensor": null | {"name": str, "options": {...}, "channels": [str, ...],
                        "unit": "W"|"J", "period_s": float, "lag_s": float|null},
@@ -80,9 +81,10 @@ failure with the traceback.
 
 The paths of cases may be relative to the board folder and must not lead out of it (nor must
 ``optimized_model_path``, which ends in ``.onnx``, lead out of the job folder), also not through
-links. ``job_id`` is the name of the job folder. ``limits`` (optional) are the seconds after which a
-worker that loads, or that should have answered, counts as hung. The option
-``optimized_model_path`` (optional) makes a worker write the graph that its engine really runs.
+links. ``job_id`` is the name of the job folder. ``accuracy`` (optional) are the parts of a labelled
+set, see accuracy.py. ``limits`` (optional) are the seconds after which a worker that loads, or that
+should have answered, counts as hung. The option ``optimized_model_path`` (optional) makes a worker
+write the graph that its engine really runs.
 
 **Probe**::
 
@@ -106,7 +108,7 @@ of the board's CLOCK_MONOTONIC:
 ``start``    version, job_id, t_ns, wall_s, boot_id, pid, expected_s,
              placement {cpus, sampler, workers {case: [cpu]}}
 ``health``   where ("before"|"after"), t_ns, temperature_c {zone: °C}, frequency_khz,
-             frequency_min_khz and frequency_max_khz {cpu: kHz}, governor {cpu: name}, load1,
+             frequency_min_khz and frequency_max_khz {cpu|"gpu": kHz}, governor {cpu: name}, load1,
              available_bytes, throttle {counter: n}
 ``solo``     case, t_ns, runtime_version, providers, threads, spins_when_parked, import_s,
              load_s, first_s, steady_run_s, imported_bytes, load_rise_bytes,
@@ -132,6 +134,8 @@ of the board's CLOCK_MONOTONIC:
              half_widths {case: relative half-width|null}: see stopping.py; half-widths are as the
              host reports them (from three loads on, the loads are the batches); once per group, for
              the cases left in it
+``accuracy`` case, t_ns, part (its number), images, top1, top5: how many of a part's images came out
+             right; or case, t_ns, problem: why there is no (further) accuracy
 ``checkpoint`` t_ns, until_ns: nothing is measured in between; the host may look
 ``end``      t_ns, reason ("finished"|"stopped")
 

@@ -1,8 +1,9 @@
 """One case in its own process: import the runtime, load, infer, report raw times.
 
 Requests (see serve.py): ``import`` {runtime, reference, root}, ``load`` {graph, options},
-``run`` {seconds, lead_s, arrivals}, ``memory`` {}, ``parity`` {tolerance, classifier}. Loading the
-inputs is part of ``import``, so that memory rises hold only what the model costs.
+``run`` {seconds, lead_s, arrivals}, ``memory`` {}, ``parity`` {tolerance, classifier},
+``accuracy`` {part}. Loading the inputs is part of ``import``, so that memory rises hold only what
+the model costs.
 """
 
 import faulthandler
@@ -12,7 +13,7 @@ import os
 import resource
 import time
 
-from bench.agent import cpu, parity, serve, timing
+from bench.agent import accuracy, cpu, parity, serve, timing
 from bench.agent.clock import to_ns
 from bench.agent.failure import Failure
 from bench.agent.runtimes import RUNTIMES
@@ -34,9 +35,10 @@ def main(arguments):
         "run": worker.run,
         "memory": worker.memory,
         "parity": worker.parity,
+        "accuracy": worker.accuracy,
     }
     reasons = {"import": "load", "load": "load", "run": "crash", "memory": "crash"}
-    reasons["parity"] = "crash"
+    reasons.update(parity="crash", accuracy="crash")
     serve.serve(requests, answers, handlers, reasons)
 
 
@@ -118,6 +120,20 @@ class Worker(object):
         return parity.compare(
             self._outputs, outputs, expected, request["tolerance"], request["classifier"]
         )
+
+    def accuracy(self, request):
+        """Count what the model gets right of a part of a labelled set."""
+        part = require(request["part"])
+        if len(self._inputs) != 1:
+            text = "the model has %d inputs; accuracy is for one of images" % len(self._inputs)
+            raise Failure("unsupported", text)
+        (name,) = self._inputs
+        first_output = self._outputs[:1]
+
+        def infer(inputs):
+            return self._run(first_output, {name: inputs})[0]
+
+        return accuracy.count(part, infer, len(self._feed[name]))
 
 
 def read_names(reference):

@@ -36,6 +36,10 @@ mostly shift together (2.9 %, against 1.1 % case by case), so that it is the mac
 load, and more loads within a run need not show it. Nine runs on one machine: a rough value."""
 
 
+WIDEST = 100.0
+"""Half-width of a logarithm beyond which an interval says no less: it still fits into a float."""
+
+
 class Outcome(StrEnum):
     """What a comparison of one quantity says. Less is better for every quantity."""
 
@@ -201,7 +205,8 @@ def _compare(
         outcome, why = Outcome.UNMEASURED, left.problem
     low = high = None
     if log_ratio is not None and half_width is not None:
-        low, high = float(np.exp(log_ratio - half_width)), float(np.exp(log_ratio + half_width))
+        reach = min(half_width, WIDEST)
+        low, high = float(np.exp(log_ratio - reach)), float(np.exp(log_ratio + reach))
         if not left.problem and not right.problem:
             outcome = decide(low, high, margin)
             why = _words(outcome, low, high, margin, between_runs)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.facts import MomentFacts, TrialFacts
 from bench.records import Manifest, Trial
 
 
@@ -38,14 +39,15 @@ def subject(trial: Trial, manifest: Manifest) -> Subject:
     """Return a trial with the conditions it was measured under."""
     case, procedure = trial.case, manifest.procedure
     probe = manifest.probes.get(case.device, {})
+    system = probe.get("os", {})
     state = _begin(trial.facts)
     found = {
         "device": case.device,
-        "board": _at(probe, "board", "model") or _at(probe, "cpu", "model"),
-        "system": _at(probe, "os", "l4t") or _at(probe, "os", "kernel"),
+        "board": probe.get("board", {}).get("model") or probe.get("cpu", {}).get("model"),
+        "system": system.get("l4t") or system.get("kernel"),
         "power mode": case.power_mode or state.get("power_mode"),
         "clocks": state.get("clocks") or "as found",
-        "governor": ", ".join(sorted(set((state.get("governor") or {}).values()))),
+        "governor": ", ".join(sorted(set(state.get("governor", {}).values()))),
         "model": case.model,
         "scheme": case.scheme,
         "weights": case.weights,
@@ -112,15 +114,7 @@ def _key(item: Subject, names: Sequence[str]) -> tuple[Any, ...]:
     return tuple(asked[name] if name in asked else getattr(case, name) for name in names)
 
 
-def _begin(facts: dict[str, Any]) -> dict[str, Any]:
+def _begin(facts: TrialFacts) -> MomentFacts:
     """Return the board's settings when measuring began, as far as they are known."""
-    states, health = facts.get("state") or {}, facts.get("health") or {}
-    found: dict[str, Any] = states.get("set") or states.get("before") or health.get("before") or {}
-    return found
-
-
-def _at(facts: dict[str, Any], *path: str) -> Any:
-    value: Any = facts
-    for name in path:
-        value = (value or {}).get(name)
-    return value
+    states, health = facts.get("state", {}), facts.get("health", {})
+    return states.get("set") or states.get("before") or health.get("before") or {}

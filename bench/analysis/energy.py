@@ -93,8 +93,8 @@ def energy_result(
     if fit is not None:
         used = _without_uneven_phases(used, fit)
     traces = [item.trace for item in taken if item.trace is not None]
-    # A sensor that shows 0 W all along has measured nothing.
-    dead = all((item.window.energy_j or 0.0) <= 0 for item in used)
+    # A sensor that shows 0 W all along, or less on average, has measured nothing.
+    dead = sum((item.window.energy_j or 0.0) / item.inputs for item in used) <= 0
     stats = drift_share = None
     if used and not dead:
         resolution_w = _resolution_w(power, [*steady, *traces])

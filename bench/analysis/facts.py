@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from bench.analysis.findings import background_share
 from bench.analysis.lag import Lag
 from bench.analysis.stats import sampler_effect
+from bench.facts import TrialFacts
 from bench.recordings import Recording, Round
 from bench.records import PowerSource
 
 
-def board_facts(recording: Recording, power: PowerSource | None, lag: Lag | None) -> dict[str, Any]:
+def board_facts(recording: Recording, power: PowerSource | None, lag: Lag | None) -> TrialFacts:
     """Return what else the board told, and how the energy figure was made up.
 
     ``temperature_c`` and ``frequency_khz`` are ``[lowest, highest]`` over the rounds of the case;
@@ -61,7 +62,7 @@ def board_facts(recording: Recording, power: PowerSource | None, lag: Lag | None
         }
     if recording.lost:
         facts["lost"] = list(recording.lost)
-    return facts
+    return cast(TrialFacts, facts)
 
 
 def _by_place(records: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -155,7 +155,7 @@ def energy_findings(
         found.append(
             (
                 Reason.SENSOR_STALE,
-                f"the readings of {power.sensor} do not follow the load: they never change",
+                f"the readings of {power.sensor} do not follow the load: they stay the same",
             )
         )
     if result.stats is None:

@@ -32,6 +32,7 @@ class _Case:
     solo: dict[str, Any] | None = None
     warmup: dict[str, Any] | None = None
     loads: list[dict[str, Any]] = field(default_factory=list)
+    accuracy: list[dict[str, Any]] = field(default_factory=list)
     failure: dict[str, Any] | None = None
     stopping: dict[str, Any] | None = None
     rounds: list[Round] = field(default_factory=list)
@@ -93,7 +94,7 @@ def recordings(
     return {key: _recording(job, key, case) for key, case in job.cases.items()}
 
 
-_OF_A_CASE = ("solo", "warmup", "failure", "round", "step")
+_OF_A_CASE = ("solo", "warmup", "failure", "round", "step", "accuracy")
 
 
 def _add_to_case(
@@ -110,6 +111,8 @@ def _add_to_case(
         load = shaped(kind, record)
         case.loads.append(load)
         case.warmup = _warmup(case.warmup, load)
+    elif kind == "accuracy":
+        case.accuracy.append(shaped(kind, record))
     else:
         case.failure = shaped(kind, record)
 
@@ -184,7 +187,9 @@ def _drop_other_channels(job: _Job) -> None:
 
 def _warmup(before: dict[str, Any] | None, record: dict[str, Any]) -> dict[str, Any]:
     """Return the warm-up of a case; of several (one per fresh load), what speaks most against."""
-    known = {name: record[name] for name in ("steady", "took_s", "runs") if name in record}
+    known: dict[str, Any] = {
+        name: record[name] for name in ("steady", "took_s", "runs") if name in record
+    }
     if before is not None:
         known["steady"] = bool(before["steady"]) and bool(record["steady"])
         known["took_s"] = max(before["took_s"], record["took_s"])
@@ -197,6 +202,7 @@ def _recording(job: _Job, key: str, case: _Case) -> Recording:
         solo=case.solo,
         warmup=case.warmup,
         loads=tuple(case.loads),
+        accuracy=tuple(case.accuracy),
         failure=case.failure,
         rounds=tuple(sorted(case.rounds, key=lambda item: item.start_ns)),
         idle=_idle_around(key, case.rounds, job.idle),

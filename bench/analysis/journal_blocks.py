@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.journal_shapes import LATEST_NS, round_health
+from bench.analysis.journal_shapes import round_health
 from bench.analysis.times import load_end_ns
+from bench.bounded import LATEST_NS
 from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
 
 ROUND_KINDS = ("latency", "energy", "sustain")

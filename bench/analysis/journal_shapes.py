@@ -11,23 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from bench.bounded import Count, Nanoseconds, Number, Real, Seconds, Whole
 from bench.figures import Parity
-
-LATEST_NS = 1 << 60
-"""36 years after the start of a clock."""
-
-_LARGEST = 1e15
 
 
 def _cut(limit: int) -> AfterValidator:
     return AfterValidator(lambda text: text[:limit])
 
 
-Nanoseconds = Annotated[int, Field(ge=0, le=LATEST_NS)]
-Whole = Annotated[int, Field(ge=-LATEST_NS, le=LATEST_NS)]
-Real = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
-Number = Whole | Real
-Seconds = Annotated[float, Field(ge=0, le=_LARGEST, allow_inf_nan=False)]
 Name = Annotated[str, _cut(200)]
 Line = Annotated[str, _cut(1000)]
 Evidence = Annotated[str, _cut(50_000)]
@@ -130,6 +121,16 @@ class _Warmup(_Shape):
     peak_bytes: Whole | None = None
 
 
+class _Accuracy(_Shape):
+    case: Key
+    t_ns: Nanoseconds = 0
+    part: Whole | None = None
+    images: Count = 0
+    top1: Count = 0
+    top5: Count = 0
+    problem: Line | None = None
+
+
 class _Stopping(_Shape):
     t_ns: Nanoseconds = 0
     reason: Name
@@ -167,6 +168,7 @@ _SHAPES: dict[str, type[_Shape]] = {
     "solo": _Solo,
     "failure": _Failure,
     "warmup": _Warmup,
+    "accuracy": _Accuracy,
     "stopping": _Stopping,
     "groups": _Groups,
     "sensor": _Sensor,

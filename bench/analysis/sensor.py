@@ -24,14 +24,24 @@ def is_stale(
 ) -> bool:
     """Whether the reading is the same in every round and at idle: the sensor does not follow.
 
+    It may have got stuck on the way: then it has one value from some round on, at idle too.
     An estimate has no sensor (and a replayed trace, which counts as one, may be constant).
     """
     if power.source is Source.ESTIMATED or not any(w.energy_j is not None for w in windows):
         return False
     if power.unit == "J":
         return all(window.changes == 0 for window in windows)
-    seen = np.concatenate([total_readings(trace, power.total)[1] for trace in (*traces, *steady)])
-    return np.unique(seen[np.isfinite(seen)]).size <= 1
+    under_load = [_levels_w(trace, power) for trace in traces]
+    at_idle = [_levels_w(trace, power) for trace in steady]
+    if len(set().union(*under_load, *at_idle)) <= 1:
+        return True
+    return any(len(levels_w) == 1 and levels_w in at_idle for levels_w in under_load)
+
+
+def _levels_w(trace: PowerTrace, power: PowerSource) -> set[float]:
+    """Return the different readings of a trace."""
+    _, values = total_readings(trace, power.total)
+    return set(np.unique(values[np.isfinite(values)]).tolist())
 
 
 def is_too_slow(windows: Sequence[WindowEnergy], power: PowerSource, held_s: float) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.analysis.accuracy import accuracy_stats
 from bench.analysis.board_findings import Finding
 from bench.analysis.energy import EnergyResult, energy_result
 from bench.analysis.facts import board_facts
@@ -22,7 +23,7 @@ from bench.analysis.findings import (
 from bench.analysis.solo import load_stats, memory_stats, parity
 from bench.analysis.stats import latency_stats
 from bench.analysis.sustain import steady_rounds, sustain_stats
-from bench.figures import ArtifactFacts, RoundFigure
+from bench.figures import ArtifactFacts, LabelledFacts, RoundFigure
 from bench.recordings import Recording
 from bench.records import Case, PowerSource, Procedure, Trial
 from bench.status import Reason, Status, Verdict
@@ -66,6 +67,7 @@ def evaluate(
     trial_id: str,
     attempt: int = 0,
     artifact: ArtifactFacts | None = None,
+    labelled: LabelledFacts | None = None,
     energy_reason: Verdict = NO_SENSOR,
 ) -> Trial:
     """Return the trial of a case from what was recorded of it.
@@ -114,6 +116,7 @@ def evaluate(
         memory=memory,
         load=load_stats(recording.solo),
         parity=parity(recording.solo),
+        accuracy=None if failure is not None else accuracy_stats(recording.accuracy, labelled),
         artifact=artifact,
         sustain=None
         if parity_failed

@@ -1,16 +1,24 @@
 """BOARDS: facts about board families, as data. One file a family, one line here.
 
-The order matters only where one id contains another: the more specific board stands first.
+The order matters only where a board has ids of another one: the more specific stands first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.boards import jetson_nano, jetson_orin, jetson_tx2, jetson_xavier, raspberry_pi
+from bench.boards import (
+    jetson_nano,
+    jetson_orin,
+    jetson_tx2,
+    jetson_xavier,
+    raspberry_pi,
+    virtual,
+)
 from bench.boards.spec import Board
 
 BOARDS: tuple[Board, ...] = (
+    *virtual.BOARDS,
     *jetson_nano.BOARDS,
     *jetson_tx2.BOARDS,
     *jetson_xavier.BOARDS,

@@ -171,6 +171,8 @@ def _subjects(name: str, results_dir: Path) -> list[Subject]:
     """Return the trials that a run or a single case names."""
     run_name, separator, wanted = name.rpartition("#")
     run = completed(open_run(run_name if separator else name, results_dir))
+    for problem in run.problems:
+        people().print(f"{run.manifest.run_id}: {problem}", markup=False, soft_wrap=True)
     if not run.trials:
         raise ConfigError(f"{run.manifest.run_id} has no trials to compare")
     subjects = [subject(trial, run.manifest) for trial in run.trials]

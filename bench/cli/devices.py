@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from bench.boards import recognise
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
 from bench.config import find_device, load_devices
+from bench.errors import AgentError
 from bench.power import choose_power
 from bench.upkeep import clean_device, probe_device, restore_device
 
@@ -46,7 +49,8 @@ def list_devices(devices_path: Path | None, as_json: bool) -> None:
 def probe(name: str, devices_path: Path | None, as_json: bool) -> None:
     """Connect to a device and show its board, runtimes, sensors, clocks and memory."""
     device = find_device(load_devices(devices_path), name)
-    facts = probe_device(name, device)
+    with _about(name):
+        facts = probe_device(name, device)
     board = recognise(facts["board"]["compatible"])
     power, verdict = choose_power(board, facts["sensors"], device.power, estimates=True)
     if as_json:
@@ -79,7 +83,9 @@ def restore(name: str, devices_path: Path | None, as_json: bool) -> None:
 
     Any other command that talks to the device does this as well.
     """
-    restored = restore_device(name, find_device(load_devices(devices_path), name))
+    device = find_device(load_devices(devices_path), name)
+    with _about(name):
+        restored = restore_device(name, device)
     if as_json:
         emit_json({"restored": restored})
     elif restored is None:
@@ -104,7 +110,8 @@ def clean(name: str, yes: bool, devices_path: Path | None, as_json: bool) -> Non
     a yes at the terminal.
     """
     device = find_device(load_devices(devices_path), name)
-    found = clean_device(name, device, apply=yes and as_json)
+    with _about(name):
+        found = clean_device(name, device, apply=yes and as_json)
     if as_json:
         emit_json({**found, "removed": yes})
         return
@@ -113,11 +120,21 @@ def clean(name: str, yes: bool, devices_path: Path | None, as_json: bool) -> Non
     if removable and not yes and sys.stdin.isatty():
         yes = click.confirm("remove this?", err=True)
     if removable and yes:
-        removed = clean_device(name, device, apply=True)["removable"]
+        with _about(name):
+            removed = clean_device(name, device, apply=True)["removable"]
         size = sum(item["bytes"] for item in removed)
         people().print(f"{name}: removed {len(removed)}, {_mib(size)} freed", markup=False)
     elif removable:
         people().print(f"{name}: nothing removed; --yes removes it", markup=False)
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Name the device in what its agent did wrong."""
+    try:
+        yield
+    except AgentError as error:
+        raise AgentError(f"{name}: {error}", detail=error.detail) from error
 
 
 def _show_removable(name: str, found: dict[str, Any]) -> None:

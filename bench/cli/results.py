@@ -73,7 +73,7 @@ def show(run_id: str, results_dir: Path, as_json: bool) -> None:
     tables().print(summary_table(run))
     console = people()
     for problem in run.problems:
-        console.print(problem, markup=False)
+        console.print(problem, markup=False, soft_wrap=True)
     for device, error in run.manifest.device_errors.items():
         console.print(f"{device}: {error}", markup=False, soft_wrap=True)
     jobs = run.jobs

@@ -12,8 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from bench.agent import wire
+from bench.device.answers import shaped
 from bench.device.transport import Completed, Transport
 from bench.errors import AgentError, LeaseError, StateError, TransportError, TrustError
+from bench.json_text import parse_object
 
 ANSWER_S = 120.0
 # The agent itself waits 300 s for the end of the round.
@@ -24,6 +26,7 @@ SETTLE_POLL_S = 1.0
 NOT_FOUND = 127
 NOT_RUNNABLE = 126
 SHOWN_CHARACTERS = 200
+SHOWN_EVIDENCE = 4000
 LOG_LINES = 40
 
 # $1 job folder, $2 number of lines; logs without a line are left out.
@@ -46,7 +49,8 @@ class AgentClient:
 
     Whatever may be asked twice is asked again when the link is lost (see
     :class:`~bench.device.transport.Transport`). Methods raise TransportError when it stays lost,
-    and AgentError when the agent failed or the board's Python cannot run it.
+    and AgentError when the agent failed, the board's Python cannot run it, or what it answers is
+    not what an agent answers.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class AgentClient:
         """
         answer = self._ask("restore", self._lock)
         if answer["problem"] is not None:
-            raise StateError(str(answer["problem"]))
+            raise StateError(answer["problem"])
         restored: dict[str, Any] | None = answer["restored"]
         return restored
 
@@ -154,9 +158,9 @@ class AgentClient:
     def _begin(self, job_id: str) -> Started:
         answer = self._ask("start", self._job(job_id), self._lock, repeatable=False)
         if "refused" in answer:
-            text = str(answer["refused"]["text"])
+            text: str = answer["refused"]["text"]
             raise StateError(text) if answer["refused"]["kind"] == "state" else AgentError(text)
-        return Started(float(answer["expected_s"]), answer["next_checkpoint_s"])
+        return Started(answer["expected_s"], answer["next_checkpoint_s"])
 
     def _begun_unseen(self, job_id: str, lost: TransportError) -> Started:
         """Find out what became of a ``start`` whose answer was lost.
@@ -198,9 +202,17 @@ class AgentClient:
                 f"the agent's {command} gave no JSON answer but {said[:SHOWN_CHARACTERS]!r}",
                 detail=said,
             )
-        if set(answer) == {"busy"}:
-            raise _lease_error(answer["busy"])
-        return answer
+        try:
+            known = shaped(command, answer)
+        except ValueError as error:
+            raise AgentError(
+                f"the answer to {command} is not that of an agent ({error}); remove {self._agent} "
+                "from the board, and it is sent again",
+                detail=_text(completed.stdout)[:SHOWN_EVIDENCE],
+            ) from None
+        if set(known) == {"busy"}:
+            raise _lease_error(known["busy"])
+        return known
 
     def _failure(self, command: str, completed: Completed) -> AgentError:
         said = _text(completed.stderr) or _text(completed.stdout)
@@ -224,14 +236,13 @@ def _text(output: bytes) -> str:
 
 
 def _last_object(output: bytes) -> dict[str, Any] | None:
-    """Return the last line that is a JSON object; other programs may have printed before it."""
+    """Return the last line that is a JSON object of bounded depth and size of numbers; other
+    programs may have printed before it."""
     for line in reversed(output.splitlines()):
         try:
-            document = json.loads(line)
+            return parse_object(line)
         except ValueError:
             continue
-        if isinstance(document, dict):
-            return document
     return None
 
 

@@ -27,6 +27,7 @@ import platformdirs
 import models
 from bench.errors import ConfigError
 from bench.figures import ArtifactFacts
+from bench.json_text import parse_object
 from bench.recordings import Artifact
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch")
@@ -49,7 +50,7 @@ class ArtifactCache:
     def find(self, key: Mapping[str, Any]) -> Artifact | None:
         """Return the artifact stored for the key, or None when there is none that is whole."""
         try:
-            entry = json.loads(self._entry(key).read_text(encoding="utf-8"))
+            entry = parse_object(self._entry(key).read_bytes())
             artifact = Artifact(
                 graph=self.folder / entry["graph"],
                 weights=self.folder / entry["weights"] if entry["weights"] else None,
@@ -61,7 +62,7 @@ class ArtifactCache:
             )
             files = (artifact.graph, artifact.weights, artifact.reference)
             whole = all(_is_whole(file) for file in files if file is not None)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return artifact if whole else None
 

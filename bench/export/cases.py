@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,22 @@ _EXPORTING = threading.Lock()
 
 
 def export_case(
-    model: str, scheme: str, weights: str | None, batch: int, limits: GraphLimits, cache: Path
+    model: str,
+    scheme: str,
+    weights: str | None,
+    batch: int,
+    limits: GraphLimits,
+    cache: Path,
+    on_miss: Callable[[], None] = lambda: None,
 ) -> Artifact:
     """Return the artifact of a model, exporting it when the cache does not hold it yet.
 
     ``model`` is a name in MODELS, ``weights`` one of the scheme's weight modes (None exactly for
     a scheme that has none), ``batch`` the number of inputs per run, ``limits`` what the board's
-    runtime reads, ``cache`` a folder. torch is imported only when something has to be exported,
-    or to size a scheme that restructures the network. Raises ConfigError for wrong names,
-    schemes, modes or a missing torch, UnsupportedCase for a board that is too old, ExportError
-    when the export itself fails.
+    runtime reads, ``cache`` a folder. torch is imported only when something has to be exported
+    (``on_miss`` is called before that), or to size a scheme that restructures the network. Raises
+    ConfigError for wrong names, schemes, modes or a missing torch, UnsupportedCase for a board that
+    is too old, ExportError when the export itself fails.
     """
     spec = find_model(model)
     parsed = parse_scheme(spec, scheme)
@@ -52,6 +59,7 @@ def export_case(
         if found is not None:
             return found
         require_exporter()
+        on_miss()
         from bench.export.torch_export import export_artifact
 
         return store.add(key, export_artifact(spec, parsed, weights, batch, target, store))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def import_onnx(
     shapes: Mapping[str, tuple[int, ...]],
     limits: GraphLimits,
     cache: Path,
+    on_miss: Callable[[], None] = lambda: None,
 ) -> Artifact:
     """Return the artifact of a user's ONNX file; needs no torch.
 
@@ -35,6 +36,7 @@ def import_onnx(
     dynamic first dimension and must agree with a fixed one. ``shapes``: full shapes by input
     name, for inputs with other dynamic dimensions. The file is neither optimised nor converted.
     Its reference outputs come from ONNX Runtime on the host with all optimisations off.
+    ``on_miss`` is called before that, if the cache does not hold the artifact.
 
     Raises ConfigError when the file is missing or damaged, or its shapes are not settled;
     UnsupportedCase when it is newer than the board reads or takes inputs other than numbers;
@@ -50,11 +52,39 @@ def import_onnx(
         "toolchain": toolchain(),
     }
     store = ArtifactCache(cache)
-    return store.find(key) or store.add(key, _write(path, model, batch, shapes, store))
+    found = store.find(key)
+    if found is not None:
+        return found
+    on_miss()
+    return store.add(key, _write(path, model, batch, shapes, store))
+
+
+def external_files(path: Path) -> list[str]:
+    """Return the names of the files beside an ONNX file that hold its weights, sorted.
+
+    Raises ConfigError when the file is damaged, or one of them is missing.
+    """
+    model, _ = _parse(path)
+    return _external_locations(model)
 
 
 def _read(path: Path) -> tuple[ModelProto, str]:
     """Load and check a file with its external data; returns the hash of all its bytes too."""
+    model, content = _parse(path)
+    try:
+        onnx.checker.check_model(path, full_check=True)
+    except Exception as error:  # the checker's and shape inference's errors share no base
+        raise ConfigError(
+            f"model {path}: not a valid ONNX model: {first_line(error)}", detail=str(error)
+        ) from error
+    digest = hashlib.sha256(content)
+    for location in _external_locations(model):
+        digest.update((path.parent / location).read_bytes())
+    return model, digest.hexdigest()
+
+
+def _parse(path: Path) -> tuple[ModelProto, bytes]:
+    """Read a file, whose external files must be there; returns its bytes too."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -69,16 +99,7 @@ def _read(path: Path) -> tuple[ModelProto, str]:
     if not model.graph.node:
         raise ConfigError(f"model {path}: not an ONNX file (it holds no graph)")
     _check_external_files(path, model)
-    try:
-        onnx.checker.check_model(path, full_check=True)
-    except Exception as error:  # the checker's and shape inference's errors share no base
-        raise ConfigError(
-            f"model {path}: not a valid ONNX model: {first_line(error)}", detail=str(error)
-        ) from error
-    digest = hashlib.sha256(content)
-    for location in _external_locations(model):
-        digest.update((path.parent / location).read_bytes())
-    return model, digest.hexdigest()
+    return model, content
 
 
 def _write(

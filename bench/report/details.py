@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from bench.facts import LagFacts, TrialFacts
 from bench.figures import EnergyStats, Interval, LatencyStats, SustainStats
 from bench.records import Trial
 from bench.report import format as fmt
@@ -48,7 +48,7 @@ def details(trial: Trial) -> list[Detail]:
     if trial.latency is not None:
         found += _latency(trial.latency)
     if trial.energy is not None:
-        found += _energy(trial.energy, trial.facts.get("lag") or {})
+        found += _energy(trial.energy, trial.facts.get("lag", {}))
     if trial.sustain is not None:
         found += _sustain(trial.sustain)
     found += _board(trial.facts)
@@ -105,7 +105,7 @@ def _interval(value_s: float, ci: Interval | None) -> str:
     return "" if ci is None else f" (95 %: {fmt.time_interval(value_s, ci)})"
 
 
-def _energy(stats: EnergyStats, lag: dict[str, Any]) -> Iterator[Detail]:
+def _energy(stats: EnergyStats, lag: LagFacts) -> Iterator[Detail]:
     yield "energy windows", f"{stats.rounds} of {stats.window_s:.2f} s"
     for name, part_j in stats.uncertainty_parts_j.items():
         if part_j > 0:
@@ -121,7 +121,7 @@ def _energy(stats: EnergyStats, lag: dict[str, Any]) -> Iterator[Detail]:
         value = "0 s" if stats.lag_s == 0 else fmt.seconds(stats.lag_s)
         yield "time constant of the sensor", f"{value}{known} {origin}".strip()
     if lag.get("note"):
-        yield "on the time constant", str(lag["note"])
+        yield "on the time constant", lag["note"]
     if stats.lag_s:
         yield "without lag correction", fmt.joules(stats.uncorrected_j)
     if stats.refresh_s is not None:
@@ -143,12 +143,12 @@ def _sustain(stats: SustainStats) -> Iterator[Detail]:
     )
 
 
-def _board(facts: dict[str, Any]) -> Iterator[Detail]:
-    warmup = facts.get("warmup") or {}
+def _board(facts: TrialFacts) -> Iterator[Detail]:
+    warmup = facts.get("warmup", {})
     if "took_s" in warmup:
         state = "steady" if warmup.get("steady") else "not steady"
         yield "warm-up", f"{warmup['took_s']:.1f} s, {state} after {warmup.get('runs', '?')} runs"
-    stopping = facts.get("stopping") or {}
+    stopping = facts.get("stopping", {})
     if "reason" in stopping:
         words = _STOPPING.get(stopping["reason"], stopping["reason"])
         yield "latency rounds ended", f"after {stopping.get('rounds', '?')}: {words}"
@@ -157,17 +157,17 @@ def _board(facts: dict[str, Any]) -> Iterator[Detail]:
     effect = facts.get("sampler_effect")
     if effect is not None:
         yield "p50 with the power sampler running", f"{effect - 1:+.2%}"
-    for kind, share in (facts.get("background") or {}).items():
+    for kind, share in facts.get("background", {}).items():
         if share is not None:
             yield f"other processes, {kind} rounds", f"{share:.1%} of the CPU time"
-    for zone, (low, high) in (facts.get("temperature_c") or {}).items():
+    for zone, (low, high) in facts.get("temperature_c", {}).items():
         yield f"temperature {zone}", f"{low:.1f}–{high:.1f} °C"
-    for cpu, (low, high) in (facts.get("frequency_khz") or {}).items():
+    for cpu, (low, high) in facts.get("frequency_khz", {}).items():
         yield f"clock {cpu}", f"{low / 1e3:.0f}–{high / 1e3:.0f} MHz"
-    cooldown = facts.get("cooldown") or {}
+    cooldown = facts.get("cooldown", {})
     if cooldown.get("took_s") is not None:
         reached = "reached" if cooldown.get("reached") else "not reached"
         yield "cool-down", f"{cooldown['took_s']:.0f} s, {cooldown.get('wanted_c')} °C {reached}"
-    group = facts.get("group") or []
+    group = facts.get("group", [])
     if group:
         yield "loaded side by side", f"{len(group)} cases"

@@ -59,7 +59,9 @@ def power_chart(
     shown = [
         (row, row.trial, segments[row.trial.trial_id])
         for row in rows
-        if row.trial and any(map(_is_round, segments.get(row.trial.trial_id, ())))
+        if row.trial
+        and "power_source" in row.trial.facts
+        and any(map(_is_round, segments.get(row.trial.trial_id, ())))
     ]
     if not shown:
         return None
@@ -141,7 +143,8 @@ def _draw_energy(
 def _draw_idle(axes: Axes, trial: Trial, parts: Sequence[PowerSegment]) -> None:
     for part in parts:
         if not _is_round(part):
-            _draw_trace(axes, trial, part, "#555555", "-" if part.where == "idle-before" else ":")
+            line = "-" if part.where.startswith("idle-before") else ":"
+            _draw_trace(axes, trial, part, "#555555", line)
     _panel(axes, "idle before (solid) and after (dotted)")
 
 

@@ -62,6 +62,8 @@ def distribution_chart(
     units = {at: stats.p50_s if relative else unit for at, (stats, _) in shown.items()}
     low = min((s.min() / units[at] for at, (_, s) in shown.items()), default=0.9)
     high = max((_far_edge_s(*pair) / units[at] for at, pair in shown.items()), default=1.1)
+    # In somebody else's folder the samples need not be those of the figures.
+    high = max(low, high)
     span = (high - low) or high * 0.1
     bins = np.linspace(max(0.0, low - 0.04 * span), high + 0.04 * span, _BINS + 1)
     with canvas.style():

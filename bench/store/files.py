@@ -77,9 +77,40 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def require_confined(folder: Path) -> None:
+    """Make sure that what lies in a folder is files and folders of its own.
+
+    A folder of somebody else could hold a link to any file, which would be read or written over,
+    or a pipe, at which reading never ends. Links that stay inside do no harm.
+
+    Raises:
+        StoreError: it is not so, or the folder cannot be read.
+    """
+    inside = os.path.realpath(folder)
+    left = [folder]
+    with explained("read", folder):
+        while left:
+            for entry in os.scandir(left.pop()):
+                if entry.is_symlink():
+                    target = os.path.realpath(entry.path)
+                    if os.path.commonpath([inside, target]) != inside:
+                        raise StoreError(
+                            f"{entry.path} is a link that leads out of its run: remove it"
+                        )
+                elif entry.is_dir():
+                    left.append(Path(entry.path))
+                elif not entry.is_file():
+                    raise StoreError(f"{entry.path} is neither a file nor a folder: remove it")
+
+
+def is_safe_name(text: str) -> bool:
+    """Whether a text may be a file name as it is: harmless characters only, not hidden."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,149}", text) is not None
+
+
 def safe_name(text: str) -> str:
     """Return ``text`` as a file name: harmless characters only, different for different texts."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".-")[:80]
-    if safe != text:
+    if safe != text or not text:
         safe = f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
     return safe

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from bench.agent import wire
 from bench.errors import StoreError
 from bench.records import Case, JobFacts
-from bench.store.documents import checked, first_line
+from bench.store.documents import first_line, parse_document, require_safe_name
 from bench.store.files import explained, safe_name
 
 # An ``end`` record is far shorter than this.
@@ -83,5 +82,6 @@ def journal_path(run: Path, job_id: str) -> Path:
 
 
 def _read_job(run: Path, path: Path) -> Job:
-    facts = JobFacts.model_validate(checked(json.loads(path.read_bytes()), path))
+    facts = parse_document(JobFacts, path.read_bytes(), path)
+    require_safe_name(facts.job_id, "job_id")
     return Job(facts, journal_path(run, facts.job_id))

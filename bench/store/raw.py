@@ -2,7 +2,8 @@
 
 ``<trial-id>.latency.parquet``: ``round`` int32, ``kind`` ("latency"|"energy"|"sustain"), ``t_ns``
 (start of the inference, or its arrival), ``duration_ns``. ``<trial-id>.power.parquet``: ``where``
-("round-<index>", "idle-before", "idle-after"), ``t_before_ns``, ``t_after_ns``, and one column per
+("round-<index>", "idle-before", with several fresh loads also "idle-before-2" and so on,
+"idle-after"), ``t_before_ns``, ``t_after_ns``, and one column per
 channel named ``<channel> [W]`` or ``<channel> [J]``; a failed read is NaN. The schema's metadata
 holds the key ``bench`` with a JSON object: the rounds of the one, ``unit``, ``channels`` and
 ``windows_ns`` of the other. All times are nanoseconds of the board's CLOCK_MONOTONIC.
@@ -12,20 +13,42 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import Field
 
+from bench.bounded import Nanoseconds
 from bench.errors import StoreError
-from bench.recordings import PowerTrace, Recording, Round
+from bench.json_text import parse_object
+from bench.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.status import Record
+from bench.store.documents import first_line
 
 _METADATA = b"bench"
+_LATENCY_COLUMNS = {
+    "round": pa.int32(),
+    "kind": pa.string(),
+    "t_ns": pa.int64(),
+    "duration_ns": pa.int64(),
+}
+_TIME_COLUMNS = {"where": pa.string(), "t_before_ns": pa.int64(), "t_after_ns": pa.int64()}
+
+
+class _PowerFacts(Record):
+    """The metadata of power traces."""
+
+    unit: Literal["W", "J"]
+    channels: Annotated[tuple[str, ...], Field(min_length=1)]
+    windows_ns: dict[str, tuple[Nanoseconds, Nanoseconds]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +112,25 @@ def _starts_ns(item: Round) -> NDArray[np.int64]:
 
 
 def segments(recording: Recording) -> tuple[PowerSegment, ...]:
-    """Return the power traces of a recording, in order of time."""
-    found = [
-        PowerSegment(f"idle-{line.where}", line.window_ns, line.trace) for line in recording.idle
-    ]
+    """Return the power traces of a recording, in order of time, each with a name of its own."""
+    found = _idle_segments(recording.idle)
     found += [
         PowerSegment(f"round-{item.index}", item.window_ns, item.trace)
         for item in recording.rounds
         if item.trace is not None and item.window_ns is not None
     ]
     return tuple(sorted(found, key=lambda segment: segment.window_ns))
+
+
+def _idle_segments(idle: Sequence[IdleLine]) -> list[PowerSegment]:
+    """Each fresh load of the workers has an idle line before its rounds."""
+    seen: Counter[str] = Counter()
+    found = []
+    for line in sorted(idle, key=lambda line: line.window_ns):
+        seen[line.where] += 1
+        again = f"-{seen[line.where]}" if seen[line.where] > 1 else ""
+        found.append(PowerSegment(f"idle-{line.where}{again}", line.window_ns, line.trace))
+    return found
 
 
 def encode_power(parts: Sequence[PowerSegment]) -> bytes:
@@ -133,41 +165,48 @@ def decode_latency(path: Path) -> LatencySamples | None:
     """Return the inferences in a file, ``None`` when there is no such file.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: the file cannot be read, or holds something else.
     """
-    table, _ = _decode(path)
+    table = _decode(path)
     if table is None:
         return None
-    return LatencySamples(
-        round=table["round"].to_numpy(),
-        kind=np.asarray(table["kind"].to_pylist(), dtype=np.str_),
-        t_ns=table["t_ns"].to_numpy(),
-        duration_ns=table["duration_ns"].to_numpy(),
-    )
+    with _told(path):
+        table = _columns(table, _LATENCY_COLUMNS)
+        samples = LatencySamples(
+            round=table["round"].to_numpy(),
+            kind=np.asarray(table["kind"].to_pylist(), dtype=np.str_),
+            t_ns=table["t_ns"].to_numpy(),
+            duration_ns=table["duration_ns"].to_numpy(),
+        )
+        if (samples.duration_ns <= 0).any():
+            raise ValueError("an inference took no time")
+        return samples
 
 
 def decode_power(path: Path) -> tuple[PowerSegment, ...]:
     """Return the power traces in a file in order of time, none when there is no such file.
 
     Raises:
-        StoreError: the file cannot be read.
+        StoreError: the file cannot be read, or holds something else.
     """
-    table, facts = _decode(path)
+    table = _decode(path)
     if table is None:
         return ()
-    channels = tuple(facts["channels"])
-    where = np.asarray(table["where"].to_pylist(), dtype=np.str_)
-    names = [f"{channel} [{facts['unit']}]" for channel in channels]
-    values = np.column_stack([table[name].to_numpy() for name in names])
-    t_before_ns, t_after_ns = (table[name].to_numpy() for name in ("t_before_ns", "t_after_ns"))
-    found = []
-    for place, window in facts["windows_ns"].items():
-        rows = where == place
-        trace = PowerTrace(
-            channels, facts["unit"], t_before_ns[rows], t_after_ns[rows], values[rows]
-        )
-        found.append(PowerSegment(place, (window[0], window[1]), trace))
-    return tuple(sorted(found, key=lambda segment: segment.window_ns))
+    with _told(path):
+        facts = _PowerFacts.model_validate(parse_object(table.schema.metadata[_METADATA]))
+        names = [f"{channel} [{facts.unit}]" for channel in facts.channels]
+        table = _columns(table, {**_TIME_COLUMNS, **dict.fromkeys(names, pa.float64())})
+        where = np.asarray(table["where"].to_pylist(), dtype=np.str_)
+        values = np.column_stack([table[name].to_numpy() for name in names])
+        t_before_ns, t_after_ns = (table[name].to_numpy() for name in ("t_before_ns", "t_after_ns"))
+        found = []
+        for place, window_ns in facts.windows_ns.items():
+            rows = where == place
+            trace = PowerTrace(
+                facts.channels, facts.unit, t_before_ns[rows], t_after_ns[rows], values[rows]
+            )
+            found.append(PowerSegment(place, window_ns, trace))
+        return tuple(sorted(found, key=lambda segment: segment.window_ns))
 
 
 def _encode(table: Any, facts: dict[str, Any]) -> bytes:
@@ -177,11 +216,30 @@ def _encode(table: Any, facts: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _decode(path: Path) -> tuple[Any, dict[str, Any]]:
+def _decode(path: Path) -> Any:
+    """Return the table in a file, ``None`` when there is no such file."""
+    if not path.exists():
+        return None
+    with _told(path):
+        return pq.read_table(path)
+
+
+def _columns(table: Any, types: dict[str, Any]) -> Any:
+    """Return the named columns in the types that they are written in; none has an empty cell."""
+    chosen = table.select(list(types)).cast(pa.schema(list(types.items())))
+    if any(column.null_count for column in chosen.columns):
+        raise ValueError("a cell is empty")
+    return chosen
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn whatever is wrong with a file that is read inside into one line.
+
+    Raises:
+        StoreError: with that line.
+    """
     try:
-        table = pq.read_table(path)
-        return table, json.loads(table.schema.metadata[_METADATA])
-    except FileNotFoundError:
-        return None, {}
+        yield
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"cannot read {path}: {first_line(error)}") from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError, suggest
 from bench.records import Case, Manifest, Trial
 from bench.store import raw
-from bench.store.documents import checked, first_line
-from bench.store.files import explained
+from bench.store.documents import first_line, parse_document, require_safe_name
+from bench.store.files import explained, require_confined
 from bench.store.hold import is_held
 from bench.store.jobs import Job, read_jobs
 from bench.store.writer import MANIFEST_FILE, TRIALS_FILE
@@ -99,17 +98,22 @@ def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
     out and listed in ``problems``.
 
     Raises:
-        StoreError: there is no such run, its manifest cannot be read, or it was written by a
-            newer version of this program.
+        StoreError: there is no such run, its manifest cannot be read, it was written by a newer
+            version of this program, or a link in its folder leads out of it.
     """
     path = _find(path_or_id, results_dir)
+    require_confined(path)
     manifest_file = path / MANIFEST_FILE
     with explained("read", manifest_file):
         text = manifest_file.read_bytes()
     try:
-        manifest = Manifest.model_validate(checked(json.loads(text), manifest_file))
+        manifest = parse_document(Manifest, text, manifest_file)
+        require_safe_name(manifest.run_id, "run_id")
     except ValueError as error:
-        raise StoreError(f"{manifest_file} is damaged: {first_line(error)}") from error
+        raise StoreError(
+            f"{manifest_file} is damaged: {first_line(error)}; restore it from a copy, or move the "
+            "folder away"
+        ) from error
     found, problems = _read_trials(path / TRIALS_FILE)
     newest: dict[Case, Trial] = {}
     for trial in found:
@@ -156,7 +160,13 @@ def _listing(path: Path, results_dir: Path) -> RunListing:
 
 
 def _is_run(path: Path) -> bool:
-    return (path / MANIFEST_FILE).is_file()
+    try:
+        return (path / MANIFEST_FILE).is_file()
+    except PermissionError:
+        # It is said why it cannot be opened when it is opened.
+        return True
+    except OSError:
+        return False
 
 
 def _find(path_or_id: str | Path, results_dir: Path) -> Path:
@@ -182,7 +192,10 @@ def _read_trials(path: Path) -> tuple[list[Trial], list[str]]:
         if not line:
             continue
         try:
-            trials.append(Trial.model_validate(checked(json.loads(line), path)))
+            trial = parse_document(Trial, line, path)
+            require_safe_name(trial.trial_id, "trial_id")
+            require_safe_name(trial.run_id, "run_id")
+            trials.append(trial)
         except ValueError as error:
             torn = number == len(lines)
             what = "cut short" if torn else f"damaged: {first_line(error)}"

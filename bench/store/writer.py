@@ -13,7 +13,14 @@ from bench.errors import StoreError
 from bench.recordings import Recording
 from bench.records import JobFacts, Manifest, Trial
 from bench.store import raw
-from bench.store.files import append_line, explained, safe_name, sync_folder, write_atomic
+from bench.store.files import (
+    append_line,
+    explained,
+    is_safe_name,
+    safe_name,
+    sync_folder,
+    write_atomic,
+)
 from bench.store.hold import hold
 from bench.store.jobs import job_path, journal_path
 
@@ -99,7 +106,7 @@ class RunWriter:
 
         A trial that is in ``trials.jsonl`` therefore has its raw files, if it has any at all.
         """
-        if safe_name(trial.trial_id) != trial.trial_id:
+        if not is_safe_name(trial.trial_id):
             raise StoreError(f"trial id {trial.trial_id!r} cannot be a file name")
         with self._lock:
             if recording is not None:

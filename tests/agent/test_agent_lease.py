@@ -159,6 +159,7 @@ def _open_files(pid: int) -> list[Path]:
         b"",
         b"\xff\x00{",
         b"[]",
+        b"[" * lease.RECORD_BYTES,
         b'{"job_id": {}, "pid": "../1", "since_wall_s": 1e400, "ends_ns": 1e3}',
         b'{"job_id": "\\u001b[31m\\n", "pid": true, "since_wall_s": NaN}',
         b'{"pid": 1, "boot_id": 5, "start_ticks": [], "since_wall_s": -1}',

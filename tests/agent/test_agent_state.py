@@ -13,6 +13,7 @@ import pytest
 from board_folder import LOCK, PROJECT, BoardFolder
 from stateful_board import (
     ASKED_ALL,
+    GPU_LIMITS_KHZ,
     LIMITS_KHZ,
     LOWEST_KHZ,
     NO_SUDO,
@@ -53,6 +54,26 @@ def test_a_job_gets_the_state_it_asks_for_and_the_board_its_own_again(
     assert [record["frequency_min_khz"]["cpu0"] for record in health] == [W15, W15]
     assert_untouched(jetson)
     assert not (board.folder / state.FILE).exists()
+
+
+def test_the_clock_of_the_gpu_is_read_back_too(board: BoardFolder, jetson: StatefulBoard) -> None:
+    jetson.add_gpu()
+    job = stateful_job(board, jetson, state={"clocks": "max"})
+    records = board.measure(job)
+    seen = states(board, job)
+    lowest, highest = GPU_LIMITS_KHZ
+    assert (seen["before"]["frequency_min_khz"]["gpu"], seen["before"]["clocks"]) == (lowest, None)
+    assert (seen["set"]["frequency_min_khz"]["gpu"], seen["set"]["clocks"]) == (highest, "max")
+    health = [record for record in records if record["kind"] == "health"]
+    assert [record["frequency_max_khz"]["gpu"] for record in health] == [highest] * 2
+
+
+def test_a_gpu_that_is_not_pinned_is_noticed(board: BoardFolder, jetson: StatefulBoard) -> None:
+    jetson.add_gpu()
+    jetson.touch("unpinnable-gpu")
+    answer = board.start(stateful_job(board, jetson, state={"clocks": "max"}))
+    assert "the GPU has a clock between 306000 and 624750 kHz" in json.dumps(answer)
+    assert_untouched(jetson)
 
 
 def test_a_job_that_asks_for_nothing_changes_nothing(
@@ -153,6 +174,7 @@ def test_a_refused_sudo_names_the_sudoers_line_before_anything_is_changed(
     job = stateful_job(board, jetson, state={"power_mode": "15W", "governor": "performance"})
     text = start_as_user(board, job)["refused"]["text"]
     assert "\n" not in text and "sudo: a password is required" in text
+    assert "if this user may be as good as root there (jetson_clocks" in text
     line = text.partition("add the line: ")[2]
     policy = f"{jetson.root}/sys/devices/system/cpu/cpu0/cpufreq"
     tee = privilege.find_command("/", "tee")

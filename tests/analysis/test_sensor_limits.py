@@ -127,6 +127,24 @@ def test_nonsense_is_a_failed_read():
     assert plausible(np.zeros(5)).tolist() == [0.0] * 5
 
 
+def test_a_sensor_that_gets_stuck_on_the_way_is_stale(make):
+    rng = np.random.default_rng(3)
+
+    def noisy_until(stuck_s, level_w):
+        return lambda t: np.where(t < stuck_s, level_w + rng.normal(0, 0.02, t.size), 5.01)
+
+    def result(stuck_s):
+        rounds = [make.energy_round(i, 20 + 5 * i, noisy_until(stuck_s, 5.0)) for i in range(3)]
+        idle = [
+            make.idle("before", 5, noisy_until(stuck_s, 2.0)),
+            make.idle("after", 40, noisy_until(stuck_s, 2.0)),
+        ]
+        return energy_result(rounds, idle, make.source(resolution_w=0.001), batch=1)
+
+    assert result(24).stale
+    assert not result(100).stale
+
+
 @pytest.mark.parametrize("value", [0.0, -4.0, np.nan, np.inf, 1e7])
 def test_a_sensor_that_only_talks_nonsense_gives_no_energy(make, value):
     rounds = [make.energy_round(i, 20 + 5 * i, lambda t: np.full(t.size, value)) for i in range(3)]

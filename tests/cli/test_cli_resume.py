@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 from pathlib import Path
 
+import onnx
 import pytest
 from bench_program import Program
 
@@ -132,8 +134,48 @@ def remove_model(folder: Path) -> None:
     (folder / "one.onnx").unlink()
 
 
+def spoil_weights(folder: Path) -> None:
+    with (folder / "one.weights").open("ab") as file:
+        file.write(b"\0")
+
+
+def remove_weights(folder: Path) -> None:
+    (folder / "one.weights").unlink()
+
+
 def rename_device(folder: Path) -> None:
     Program(folder).devices(boards={})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (spoil_weights, "one.weights: has changed since the run began"),
+        (remove_weights, "its weights file 'one.weights' is missing"),
+    ],
+)
+def test_changed_weights_beside_the_file_are_refused(
+    bench: Program, spoil: object, said: str
+) -> None:
+    model = onnx.load(bench.folder / "one.onnx")
+    onnx.save(
+        model,
+        bench.folder / "one.onnx",
+        save_as_external_data=True,
+        location="one.weights",
+        size_threshold=0,
+    )
+    run_id = interrupt(bench)
+    (manifest,) = (bench.folder / "results").glob("*/manifest.json")
+    file = json.loads(manifest.read_text())["plan"]["files"]["one"]
+    weights = (bench.folder / "one.weights").read_bytes()
+    assert file["external"] == {"one.weights": hashlib.sha256(weights).hexdigest()}
+    assert callable(spoil)
+    spoil(bench.folder)
+    refused = bench.run("run", "--resume", run_id)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+    assert len(bench.journals()) == 1
 
 
 @pytest.mark.parametrize(

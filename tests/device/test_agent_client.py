@@ -37,9 +37,20 @@ def agent(transport: Transport, tmp_path: Path) -> Make:
     return make
 
 
+ARGUMENTS = "import json, sys; print(json.dumps(sys.argv[1:]), file=sys.stderr); sys.exit(1)"
+
+
+def arguments_of(ask: Callable[[], object]) -> list[str]:
+    """What an agent was called with that does nothing but tell."""
+    with pytest.raises(AgentError) as caught:
+        ask()
+    arguments: list[str] = json.loads(caught.value.detail)
+    return arguments
+
+
 def test_probe_passes_root_and_sensor_options(agent: Make) -> None:
-    client = agent("import json, sys; print(json.dumps({'arguments': sys.argv[1:]}))")
-    arguments = client.probe("/fake root", {"replay": {"path": "a'b"}})["arguments"]
+    client = agent(ARGUMENTS)
+    arguments = arguments_of(lambda: client.probe("/fake root", {"replay": {"path": "a'b"}}))
     assert arguments[:2] == ["probe", "/fake root"] and arguments[3:] == ["lock"]
     assert json.loads(arguments[2]) == {"replay": {"path": "a'b"}}
 
@@ -84,9 +95,9 @@ def test_a_job_that_is_refused_is_the_agent_s_own_words(
 
 
 def test_cleaning_asks_before_it_removes(agent: Make) -> None:
-    client = agent("import json, sys; print(json.dumps({'arguments': sys.argv[1:]}))")
-    assert client.clean(False)["arguments"] == ["clean", "lock", "no"]
-    assert client.clean(True)["arguments"] == ["clean", "lock", "yes"]
+    client = agent(ARGUMENTS)
+    assert arguments_of(lambda: client.clean(False)) == ["clean", "lock", "no"]
+    assert arguments_of(lambda: client.clean(True)) == ["clean", "lock", "yes"]
 
 
 def test_a_collected_job_is_marked_on_the_board(agent: Make, tmp_path: Path) -> None:
@@ -97,11 +108,12 @@ def test_a_collected_job_is_marked_on_the_board(agent: Make, tmp_path: Path) -> 
 def test_status_and_stop_give_the_state(agent: Make) -> None:
     client = agent(
         "import json, sys\n"
-        "print(json.dumps({'state': sys.argv[1], 'remaining_s': None, 'job': sys.argv[2]}))\n"
+        "assert sys.argv[2].endswith('board/jobs/j')\n"
+        "state = {'status': 'running', 'stop': 'finished'}[sys.argv[1]]\n"
+        "print(json.dumps({'state': state, 'remaining_s': None}))\n"
     )
-    assert client.status("j")["state"] == "status"
-    stopped = client.stop("j")
-    assert stopped["state"] == "stop" and stopped["job"].endswith("board/jobs/j")
+    assert client.status("j")["state"] == "running"
+    assert client.stop("j")["state"] == "finished"
 
 
 def test_the_boards_traceback_is_kept(agent: Make) -> None:
@@ -115,8 +127,10 @@ def test_the_boards_traceback_is_kept(agent: Make) -> None:
 
 
 def test_what_is_printed_before_the_answer_is_passed_over(agent: Make) -> None:
-    client = agent("print('loading\\n[1, 2]\\n{broken'); print('{\"a\": 1}'); print('bye')")
-    assert client.probe() == {"a": 1}
+    answer = {"removable": [], "kept": []}
+    text = json.dumps(json.dumps(answer))
+    client = agent(f"print('loading\\n[1, 2]\\n{{broken'); print({text}); print('bye')")
+    assert client.clean(False) == answer
 
 
 @pytest.mark.parametrize(

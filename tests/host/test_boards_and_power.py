@@ -97,6 +97,14 @@ def test_a_board_is_recognised_and_its_total_counts_nothing_twice(
     assert power.resolution_w == pytest.approx(0.04 * len(total))
 
 
+def test_what_a_virtual_board_drew_is_never_called_what_a_module_drew() -> None:
+    orin = ["nvidia,p3768-0000+p3767-0005", "nvidia,p3767-0005", "nvidia,tegra234"]
+    virtual = recognise(["bench,virtual-board", *orin])
+    power, _ = choose_power(virtual, [rails("VDD_IN")], PowerSettings(), estimates=True)
+    assert power is not None and power.total == recognise(orin).total
+    assert power.scope == "emulated module"
+
+
 def test_every_board_has_a_name_of_its_own() -> None:
     assert len({board.name for board in BOARDS}) == len(BOARDS)
 

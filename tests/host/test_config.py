@@ -108,3 +108,21 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_an_unknown_device_gets_near_matches() -> None:
     with pytest.raises(ConfigError, match="did you mean 'local'"):
         find_device(load_devices(ROOT / "devices.yaml"), "lokal")
+
+
+def test_relative_paths_start_in_the_folder_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        "devices: {nano: {transport: ssh, host: h, identity_file: keys/id, known_hosts: hosts}, "
+        "orin: {transport: ssh, host: h, identity_file: ~/.ssh/id, known_hosts: /etc/hosts}}"
+    )
+    path = write(tmp_path, text)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    nano, orin = load_devices(path).values()
+    assert isinstance(nano, SshDevice) and isinstance(orin, SshDevice)
+    assert nano.identity_file == tmp_path / "keys" / "id"
+    assert nano.known_hosts == tmp_path / "hosts"
+    assert orin.identity_file == Path.home() / ".ssh" / "id"
+    assert orin.known_hosts == Path("/etc/hosts")

@@ -75,7 +75,7 @@ def _is_worker(name: str) -> bool:
         words = (PROC / name / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    return words[2:3] == [b"work"] and b"agent-" in words[1]
+    return words[2:3] == [b"work"] and words[1].endswith(b".pyz")
 
 
 def _thread_folders(name: str) -> Iterator[Path]:

@@ -13,6 +13,9 @@ from virtual_board import BoardError
 from virtual_board.board import Board, every_board
 from virtual_board.build import build
 
+SMALL = "--model shufflenet_v2_x0_5_cifar100"
+"""What an emulated board is fast enough for."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status; 2 for what went wrong in one line."""
@@ -74,7 +77,7 @@ def _up(given: argparse.Namespace) -> None:
     print(f"{board.name} answers after {time.monotonic() - began:.1f} s", file=sys.stderr)
     print(f"# also in {board.devices_file}")
     print(board.devices_entry(), end="")
-    print(f"# scripts/bench run --devices {board.devices_file} --device {board.name}")
+    print(f"# scripts/bench run --devices {board.devices_file} --device {board.name} {SMALL}")
 
 
 def _down(given: argparse.Namespace) -> None:

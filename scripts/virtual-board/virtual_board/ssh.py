@@ -13,9 +13,9 @@ from virtual_board import BoardError, machine
 HOST = "127.0.0.1"
 USER = "root"
 BOOTED = "the board is up"
-BOOT_S = 120.0
-BANNER_S = 2.0
-COMMAND_S = 60.0
+BOOT_S = 300.0
+BANNER_S = 10.0
+COMMAND_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Way:
             "IdentitiesOnly": "yes",
             "UserKnownHostsFile": self.known_hosts,
             "StrictHostKeyChecking": "yes",
-            "ConnectTimeout": "10",
+            "ConnectTimeout": "30",
             "BatchMode": "yes",
             "LogLevel": "ERROR",
         }

@@ -54,10 +54,10 @@ def _build(home: Path, say: Say) -> Path:
     work.mkdir(parents=True)
     with (home / "build.log").open("w", encoding="utf-8") as stream:
         log = Log(stream)
-        packages.install(log)
-        step("host packages")
         debian = Debian(work / "apt", log)
         step(f"package lists; the kernel is {debian.kernel}")
+        packages.install(log)
+        step("host packages")
         modules.compile_modules(debian, work, log)
         step("kernel modules")
         debian.download_root_packages()

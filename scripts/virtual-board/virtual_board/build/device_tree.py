@@ -9,11 +9,13 @@ from virtual_board.build.commands import Log
 
 MODEL = "NVIDIA Jetson Orin Nano Developer Kit (virtual board, QEMU)"
 COMPATIBLE = (
+    "bench,virtual-board",
     "nvidia,p3768-0000+p3767-0005",
     "nvidia,p3767-0005",
     "nvidia,tegra234",
     "linux,dummy-virt",
 )
+"""The first tells it from the board that it poses as (bench/boards/virtual.py)."""
 MONITOR = "/virtual-i2c/ina3221@40"
 ADDRESS = "0x40"
 RAILS = ("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")

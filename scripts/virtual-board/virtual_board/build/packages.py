@@ -30,21 +30,23 @@ BOARD_PYTHON = "3.11"
 
 
 def install(log: Log) -> None:
-    """Install what is missing of the host's packages; only root can.
+    """Install what is missing of the host's packages, as root or with a sudo that does not ask.
 
     Raises:
         BoardError: they cannot be installed; the message says what to type.
     """
-    wanted = [*HOST_PACKAGES, *(() if os.geteuid() == 0 else ("fakeroot",))]
+    is_root = os.geteuid() == 0
+    wanted = [*HOST_PACKAGES, *(() if is_root else ("fakeroot",))]
     missing = [name for name in wanted if not _is_installed(name)]
     if not missing:
         return
-    options = ("--no-install-recommends", "-y")
-    if os.geteuid() != 0:
-        names = " ".join(missing)
-        raise BoardError(f"type: sudo apt-get install {' '.join(options)} {names}")
-    log.run("apt-get", "update")
-    log.run("apt-get", "install", *options, *missing)
+    install = ("apt-get", "install", "-y", "--no-install-recommends", *missing)
+    as_root = () if is_root else ("sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive")
+    try:
+        log.run(*as_root, "apt-get", "update")
+        log.run(*as_root, *install)
+    except BoardError as error:
+        raise BoardError(f"{error}; type: sudo {' '.join(install)}") from None
 
 
 def download_wheels(folder: Path, log: Log) -> None:

@@ -24,6 +24,7 @@ MERGED = ("bin", "sbin", "lib")
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "ext4", "crc32c_generic")
 """What it takes to mount the disk; the rest is loaded by ``on_board/boot``."""
 LATER_MODULES = ("virtio_net", "virtio_rng", "i2c-dev", "af_packet")
+COMPILE_ONCE = "compile_once.py"
 BUSYBOX_COMMANDS = ("awk", "less", "ping", "vi")
 FILES = {
     "etc/hostname": "virtual-orin-nano\n",
@@ -36,6 +37,8 @@ FILES = {
         "::respawn:/usr/local/lib/virtual-board/injector.py\n"
         "::shutdown:/bin/umount -a -r\n"
     ),
+    "etc/nvpmodel.conf": "< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=7W >\n",
+    "var/lib/nvpmodel/status": "pmode:0000\n",
     "etc/ssh/sshd_config": (
         "HostKey /etc/ssh/ssh_host_ed25519_key\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\n"
@@ -109,10 +112,12 @@ def _install_own_files(root: Path) -> None:
     target = root / "usr/local/lib/virtual-board"
     target.mkdir(parents=True)
     for source in places.ON_BOARD.iterdir():
-        if source.suffix in ("", ".py") and source.is_file():
+        if source.suffix in ("", ".py") and source.is_file() and source.name != COMPILE_ONCE:
             shutil.copy(source, target)
             (target / source.name).chmod(0o755)
+    (root / "usr/sbin/nvpmodel").symlink_to("/usr/local/lib/virtual-board/nvpmodel")
     (root / "etc/virtual-board").mkdir()
+    (root / "var/cache/virtual-board").mkdir(parents=True)
 
 
 def _make_keys(work: Path, root: Path, log: Log) -> None:
@@ -131,6 +136,8 @@ def _make_keys(work: Path, root: Path, log: Log) -> None:
 def _install_wheels(wheels: Path, root: Path) -> None:
     target = root / f"usr/local/lib/python{BOARD_PYTHON}/dist-packages"
     target.mkdir(parents=True)
+    shutil.copy(places.ON_BOARD / COMPILE_ONCE, target)
+    (target / "compile_once.pth").write_text("import compile_once\n", encoding="utf-8")
     for wheel in sorted(wheels.glob("*.whl")):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(target)

@@ -1,0 +1,46 @@
+"""What part of a labelled set a case classified right on the board."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from scipy.stats import binomtest
+
+from bench.figures import AccuracyStats, LabelledFacts
+
+
+def accuracy_stats(
+    records: Sequence[dict[str, Any]], labelled: LabelledFacts | None
+) -> AccuracyStats | None:
+    """Return top-1 and top-5 from the journal's ``accuracy`` records, ``None`` if none was asked
+    for.
+
+    A set that was not gone through to its end has no figures: what is left out may be of other
+    classes. The intervals are Wilson's for a binomial share (95 %): they tell how well so many
+    images can tell the accuracy, not how much it varies between trainings.
+    """
+    if labelled is None:
+        return None
+    problem = next((record["problem"] for record in records if record.get("problem")), None)
+    parts = {record["part"]: record for record in records if record.get("part") is not None}
+    images = sum(part["images"] for part in parts.values())
+    if problem is None and images != labelled.images:
+        problem = f"{images} of {labelled.images} images were classified before the job ended"
+    if problem is not None:
+        return AccuracyStats(dataset=labelled, problem=problem)
+    right = {name: sum(part[name] for part in parts.values()) for name in ("top1", "top5")}
+    if not images or not right["top1"] <= right["top5"] <= images:
+        return AccuracyStats(dataset=labelled, problem="the counts contradict each other")
+    spread = binomtest(right["top1"], images).proportion_ci(method="wilson")
+    return AccuracyStats(
+        dataset=labelled,
+        top1=right["top1"] / images,
+        top1_low=float(spread.low),
+        top1_high=float(spread.high),
+        top5=right["top5"] / images if labelled.classes > TOP else None,
+    )
+
+
+TOP = 5
+"""With no more classes than this, top-5 is always right and says nothing."""

@@ -1,0 +1,122 @@
+"""The shape of what a board told beside the figures, as far as anything is made of it.
+
+Facts are dicts in which every key may be missing. Keys that are not known here are kept as they
+are.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from bench.bounded import Count, Figure, NotNegative, Number, Real, Seconds
+
+_OPEN = ConfigDict(extra="allow")
+
+Range = Annotated[list[Number], Field(min_length=2, max_length=2)]
+"""Lowest and highest value."""
+
+
+@with_config(_OPEN)
+class WarmupFacts(TypedDict, total=False):
+    """The warm-up of a case (journal record ``warmup``)."""
+
+    load: Count
+    steady: bool
+    took_s: Seconds
+    runs: Count
+
+
+@with_config(_OPEN)
+class StoppingFacts(TypedDict, total=False):
+    """Why latency rounds ended (journal record ``stopping``)."""
+
+    reason: str
+    rounds: Count
+    half_widths: dict[str, Number | None]
+
+
+@with_config(_OPEN)
+class CooldownFacts(TypedDict, total=False):
+    """The wait for a temperature (journal record ``cooldown``)."""
+
+    reached: bool
+    took_s: Seconds
+    wanted_c: Number | None
+    temperature_c: Number | None
+
+
+@with_config(_OPEN)
+class MomentFacts(TypedDict, total=False):
+    """What was read of a board at once (journal records ``health`` and ``state``)."""
+
+    power_mode: str | None
+    clocks: str | None
+    governor: dict[str, str]
+
+
+@with_config(_OPEN)
+class LagFacts(TypedDict, total=False):
+    """What is known of the sensor's time constant."""
+
+    settings_s: NotNegative | None
+    fits_s: list[Figure]
+    steps: Count
+    note: str
+
+
+@with_config(_OPEN)
+class SourceFacts(TypedDict):
+    """The power source; ``total``: names of the channels whose sum is the figure."""
+
+    total: list[str]
+
+
+@with_config(_OPEN)
+class TrialFacts(TypedDict, total=False):
+    """Facts of one trial; ``group``: keys of the cases that were loaded side by side."""
+
+    runtime_version: str
+    providers: list[str]
+    import_s: Seconds | None
+    warmup: WarmupFacts
+    stopping: StoppingFacts
+    cooldown: CooldownFacts
+    health: dict[str, MomentFacts]
+    state: dict[str, MomentFacts]
+    temperature_c: dict[str, Range]
+    frequency_khz: dict[str, Range]
+    background: dict[str, Real | None]
+    sampler_effect: NotNegative | None
+    group: list[str]
+    loads: Count
+    power_source: SourceFacts
+    lag: LagFacts
+    failure: dict[str, Any]
+    lost: list[str]
+
+
+@with_config(_OPEN)
+class ModelFacts(TypedDict, total=False):
+    """``board`` and ``cpu`` of a probe."""
+
+    model: str | None
+
+
+@with_config(_OPEN)
+class SystemFacts(TypedDict, total=False):
+    """``os`` of a probe."""
+
+    l4t: str | None
+    kernel: str | None
+
+
+@with_config(_OPEN)
+class ProbeFacts(TypedDict, total=False):
+    """What a board answered to ``probe`` (see :mod:`bench.agent.wire`), as it is stored."""
+
+    board: ModelFacts
+    cpu: ModelFacts
+    os: SystemFacts
