@@ -48,6 +48,7 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
             attempt=facts.attempt,
             artifact=facts.artifacts[case.key],
             labelled=facts.labelled.get(case.key),
+            emulated=facts.emulated,
             energy_reason=facts.without_power,
         )
         writer.append(trial, recording)

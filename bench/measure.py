@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from bench.analysis.validity import blank_trial
 from bench.boards import recognise
+from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
 from bench.contact import Contact, DeviceSettings, contact
 from bench.device.client import Started
@@ -57,10 +58,11 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class _Board:
-    """A device that is ready to measure; ``power`` and ``without_power`` as in
+    """A device that is ready to measure; ``emulated``, ``power`` and ``without_power`` as in
     :class:`~bench.records.JobFacts`."""
 
     contact: Contact
+    emulated: bool
     power: PowerSource | None
     without_power: Verdict
 
@@ -98,7 +100,8 @@ def measure_device(
             return
         run.observer.phase(name, "sending")
         deployed = _deploy(board, artifacts, run)
-        ready = _Board(board, *_power(name, device, probe, run))
+        known = recognise(probe["board"]["compatible"])
+        ready = _Board(board, known.emulated, *_power(name, known, device, probe, run))
         for power_mode in dict.fromkeys(item.case.power_mode for item in deployed):
             if not run.cancel.is_set():
                 group = [item for item in deployed if item.case.power_mode == power_mode]
@@ -155,6 +158,7 @@ def _measure_group(
         power=board.power,
         without_power=board.without_power,
         artifacts={item.case.key: item.artifact.facts for item in group},
+        emulated=board.emulated,
         state=BoardState(power_mode=power_mode, clocks=run.plan.clocks, governor=run.plan.governor),
         attempt=run.attempt,
     )
@@ -266,9 +270,8 @@ def _deploy(
 
 
 def _power(
-    name: str, device: DeviceSettings, probe: Mapping[str, Any], run: RunContext
+    name: str, board: BoardSpec, device: DeviceSettings, probe: Mapping[str, Any], run: RunContext
 ) -> tuple[PowerSource | None, Verdict]:
-    board = recognise(probe["board"]["compatible"])
     power, verdict = choose_power(
         board, probe["sensors"], device.power, estimates=run.plan.estimates
     )

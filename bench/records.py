@@ -280,5 +280,7 @@ class JobFacts(Record):
     state: BoardState = BoardState()
     attempt: Count = 0
     end: JobEnd | None = None
+    emulated: bool = False
+    """Whether the board is no hardware: its latencies are then never valid."""
     labelled: dict[str, LabelledFacts] = Field(default_factory=dict)
     """Labelled sets that accuracy is counted on, by the cases of the job that have one."""

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     IDLE_DRIFT = "idle-drift"
     BACKGROUND_LOAD = "background-load"
     INTERRUPTED = "interrupted"
+    EMULATED = "emulated"
     # failed
     PARITY = "parity"
     EXPORT = "export"

@@ -68,6 +68,7 @@ def evaluate(
     attempt: int = 0,
     artifact: ArtifactFacts | None = None,
     labelled: LabelledFacts | None = None,
+    emulated: bool = False,
     energy_reason: Verdict = NO_SENSOR,
 ) -> Trial:
     """Return the trial of a case from what was recorded of it.
@@ -92,9 +93,10 @@ def evaluate(
         if memory is not None:
             memory_status = Verdict(status=Status.VALID)
     else:
-        latency_status = _verdict(
-            [*common, *latency_findings(recording, latency, procedure)], latency is not None
-        )
+        timed = [*common, *latency_findings(recording, latency, procedure)]
+        if emulated:
+            timed.append((Reason.EMULATED, "the board is emulated: its times say nothing"))
+        latency_status = _verdict(timed, latency is not None)
         energy_status = energy_reason
         if result is not None and power is not None:
             findings = [*common, *energy_findings(recording, result, power, procedure)]

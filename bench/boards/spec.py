@@ -23,3 +23,5 @@ class Board:
     scope: str = ""
     gain_error: float | None = None
     note: str = ""
+    emulated: bool = False
+    """Whether it is no hardware, so that its times say nothing."""

@@ -1,7 +1,7 @@
 """The virtual board of scripts/virtual-board: an emulated machine with a Jetson's device tree.
 
-It stands before the board that it poses as, so that its scope says in every table and chart that
-nothing real drew that power.
+It stands before the board that it poses as, so that every table and chart says that its times are
+emulated and that nothing real drew its power.
 """
 
 from bench.boards.spec import Board
@@ -13,5 +13,6 @@ BOARDS = (
         compatible=("bench,virtual-board",),
         total=("VDD_IN",),
         scope="emulated module",
+        emulated=True,
     ),
 )

@@ -65,6 +65,14 @@ def test_a_journal_of_an_older_agent_has_the_memory_of_one_pass(judge, make):
     assert (memory.passes, memory.steady_rise_bytes) == (1, 12_000_000)
 
 
+def test_a_latency_of_an_emulated_board_is_never_valid(judge):
+    trial = judge(emulated=True)
+    assert trial.latency_status.status is Status.INCONCLUSIVE
+    assert trial.latency_status.reasons == (Reason.EMULATED,)
+    assert trial.latency.p50_s > 0
+    assert trial.energy_status == VALID
+
+
 def test_a_parity_failure_has_no_numbers(judge, make):
     recording = make.recording()
     solo = {**recording.solo, "parity": {"passed": False, "detail": "cosine 0.4"}}

@@ -10,7 +10,7 @@ from bench.agent import wire
 from bench.status import Reason
 from bench.store.reader import Run, open_run
 
-TIMING = {Reason.BACKGROUND_LOAD, Reason.CI_WIDE, Reason.NOT_STEADY}
+TIMING = {Reason.BACKGROUND_LOAD, Reason.CI_WIDE, Reason.NOT_STEADY, Reason.EMULATED}
 """What may be said of any latency here: looking at an emulated board takes its only CPU."""
 
 
