@@ -24,9 +24,10 @@ from bench.earlier import EarlierRuns
 from bench.errors import AgentError, ExportError, LeaseError, StateError, UnsupportedCase
 from bench.evaluation import trial_id
 from bench.export.cases import export_case
+from bench.export.labelled import LabelledSet
 from bench.export.onnx_files import import_onnx
 from bench.observer import Observer
-from bench.plan import Plan, refusal
+from bench.plan import Plan, checkpoint, refusal
 from bench.power import choose_power, sensor_options
 from bench.recordings import Artifact
 from bench.records import BoardState, Case, JobEnd, JobFacts, PowerSource
@@ -42,8 +43,8 @@ Answer = TypeVar("Answer")
 class RunContext:
     """What all devices of a run share. ``cancel`` asks them to stop after the round they are in.
 
-    ``attempt``: 0 in a new run, then how often it has been resumed. ``wait``: whether to wait for
-    a board on which somebody else measures.
+    ``labelled``: what accuracy is counted on. ``attempt``: 0 in a new run, then how often it has
+    been resumed. ``wait``: whether to wait for a board on which somebody else measures.
     """
 
     plan: Plan
@@ -52,6 +53,7 @@ class RunContext:
     observer: Observer
     cancel: threading.Event
     earlier: EarlierRuns
+    labelled: LabelledSet | None = None
     attempt: int = 0
     wait: bool = False
 
@@ -159,6 +161,11 @@ def _measure_group(
         without_power=board.without_power,
         artifacts={item.case.key: item.artifact.facts for item in group},
         emulated=board.emulated,
+        labelled={
+            item.case.key: run.labelled.facts
+            for item in group
+            if item.labelled and run.labelled is not None
+        },
         state=BoardState(power_mode=power_mode, clocks=run.plan.clocks, governor=run.plan.governor),
         attempt=run.attempt,
     )
@@ -253,20 +260,44 @@ def _export(case: Case, version: str, run: RunContext) -> Artifact:
         batch = case.batch if plan.batches else None
         return import_onnx(file, batch, plan.shapes, limits, run.cache, exporting)
     return export_case(
-        case.model, case.scheme, case.weights, case.batch, limits, run.cache, exporting
+        case.model,
+        case.scheme,
+        case.weights,
+        case.batch,
+        limits,
+        run.cache,
+        exporting,
+        checkpoint(plan, case),
     )
 
 
 def _deploy(
     board: Contact, artifacts: Sequence[tuple[Case, Artifact]], run: RunContext
 ) -> list[Deployed]:
+    labelled = run.labelled
+    misfits = {
+        case.model: None if labelled is None else labelled.misfit(case.model)
+        for case, _ in artifacts
+    }
+    for problem in filter(None, misfits.values()):
+        run.observer.note(board.name, problem)
+    needed = labelled is not None and None in misfits.values()
+    parts = labelled.parts if labelled is not None and needed else ()
     files = [artifact for _, artifact in artifacts]
-    pushed = push_artifacts(board.transport, board.settings.work_dir, files)
+    pushed = push_artifacts(
+        board.transport, board.settings.work_dir, files, [part.path for part in parts]
+    )
     exported = sum(artifact.fresh for _, artifact in artifacts)
     run.observer.note(
         board.name, f"{exported} of {len(artifacts)} artifacts exported, {pushed.sent} files sent"
     )
-    return [Deployed(case, artifact, *pushed.of(artifact)) for case, artifact in artifacts]
+    on_board = tuple((pushed.path(part.path), part.images) for part in parts)
+    return [
+        Deployed(
+            case, artifact, *pushed.of(artifact), on_board if misfits[case.model] is None else ()
+        )
+        for case, artifact in artifacts
+    ]
 
 
 def _power(

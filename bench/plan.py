@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
+from bench.export.trained import network_name, trained_networks
 from bench.procedures import PROCEDURES
 from bench.records import Case, Procedure
 from bench.runtimes import RUNTIMES
@@ -57,6 +58,12 @@ class Plan:
     estimates: bool = True
     files: Mapping[str, Path] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    trained: Mapping[str, Path] | None = None
+    """Checkpoints by network_name; with them only networks that have one can run."""
+    accuracy: str | None = None
+    """The labelled set (``NAME:FOLDER``) that is counted on the board."""
+    accuracy_images: int | None = None
+    """No more images of it than that."""
     file_batches: Mapping[str, int] = field(default_factory=dict)
     """Inputs per run of each of ``files``, once they have been looked into."""
 
@@ -78,10 +85,14 @@ def make_plan(
     procedure: Procedure = PROCEDURES["quick"],
     estimates: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    trained: Path | None = None,
+    accuracy: str | None = None,
+    accuracy_images: int | None = None,
     skips: bool = False,
 ) -> Plan:
     """Check what was asked for and fill in the defaults for what was not.
 
+    ``trained``: a folder of trainings (of ``bench train``) to take the networks' weights from.
     ``skips``: combinations that cannot run stay in the plan and are skipped one by one.
 
     Raises:
@@ -114,7 +125,11 @@ def make_plan(
         estimates=estimates,
         files=files,
         shapes=shapes or {},
+        trained=None if trained is None else trained_networks(trained),
+        accuracy=accuracy,
+        accuracy_images=accuracy_images,
     )
+    _check_accuracy(plan)
     for scheme in plan.schemes:
         modes = _parse(scheme).weight_modes
         if modes and not skips and not set(modes) & set(plan.weights):
@@ -183,10 +198,19 @@ def refusal(plan: Plan, case: Case) -> str | None:
     if case.model in plan.files:
         return None
     try:
-        parse_scheme(find_model(case.model), case.scheme)
+        scheme = parse_scheme(find_model(case.model), case.scheme)
     except ConfigError as error:
         return str(error)
+    if plan.trained is not None and network_name(case.model, scheme) not in plan.trained:
+        return f"there is no training of {case.model} {case.scheme} in the folder of --trained"
     return None
+
+
+def checkpoint(plan: Plan, case: Case) -> Path | None:
+    """Return the checkpoint that a case's weights come from, ``None`` for those of the table."""
+    if plan.trained is None or case.model in plan.files:
+        return None
+    return plan.trained[network_name(case.model, Scheme.parse(case.scheme))]
 
 
 def require_runnable(plan: Plan, cases: Iterable[Case]) -> None:
@@ -216,6 +240,20 @@ def loose_ends(plan: Plan, devices: Mapping[str, int]) -> list[str]:
         for key, where in entries
         if not any(fits(case, where) for case in cases)
     ]
+
+
+def _check_accuracy(plan: Plan) -> None:
+    if plan.accuracy is None:
+        if plan.accuracy_images is not None:
+            raise ConfigError("--accuracy-images is for --accuracy NAME:FOLDER")
+        return
+    if plan.accuracy_images is not None and plan.accuracy_images < 1:
+        raise ConfigError("--accuracy-images must be 1 or more")
+    if plan.trained is None and set(plan.models) - set(plan.files):
+        raise ConfigError(
+            "--accuracy of the built-in networks takes trained weights (they come with "
+            "pseudo-random ones): add --trained DIR, a folder of `bench train`"
+        )
 
 
 def _networks(plan: Plan) -> Iterator[tuple[str, str, str | None]]:

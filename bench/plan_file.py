@@ -12,6 +12,8 @@
       - {model: mine, batch: 8}                 # every case that has all these values
     overrides:
       - {where: {scheme: dense}, threads: 2}    # changes to every case that fits
+    trained: trainings                          # a folder of `bench train`, relative to this file
+    accuracy: "fashion-mnist:/data/fashion"
     procedure: {preset: standard, latency_rounds: 60}
 
 Everything is optional and means what the option of ``bench run`` of that name means. Every
@@ -86,6 +88,9 @@ class PlanFile(Settings):
     overrides: tuple[OverrideEntry, ...] | None = None
     estimates: bool | None = None
     shapes: dict[str, Annotated[tuple[Count, ...], Field(min_length=1)]] | None = None
+    trained: Path | None = None
+    accuracy: Name | None = None
+    accuracy_images: Count | None = None
     procedure: Name | dict[str, Any] | None = None
 
     def arguments(self) -> dict[str, Any]:
@@ -133,7 +138,10 @@ def load_plan(path: Path) -> PlanFile:
         make_procedure(*plan.procedure_parts())
     except ConfigError as error:
         raise ConfigError(f"{path}: key 'procedure': {error}") from None
-    return plan.model_copy(update={"models": _beside(path, plan.models)})
+    beside: dict[str, Any] = {"models": _beside(path, plan.models)}
+    if plan.trained is not None:
+        beside["trained"] = path.parent / plan.trained
+    return plan.model_copy(update=beside)
 
 
 def _given(settings: BaseModel, but: str = "") -> dict[str, object]:

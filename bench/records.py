@@ -197,6 +197,9 @@ class PlanFacts(Record):
     estimates: bool = True
     files: dict[str, ModelFile] = Field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    trained: dict[str, ModelFile] | None = None
+    accuracy: str | None = None
+    accuracy_images: int | None = None
 
 
 class Resumption(Record):

@@ -17,6 +17,7 @@ from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.cases import require_exporter
+from bench.export.labelled import LabelledSet, labelled_set
 from bench.export.onnx_files import external_files, import_onnx
 from bench.measure import RunContext, measure_device
 from bench.observer import Observer
@@ -51,6 +52,7 @@ def run(
             out before any device is contacted), or a model needs torch, which is missing.
         StoreError: the results folder cannot be written.
     """
+    labelled = _labelled(plan, cache)
     plan = _with_files(plan, cache, observer)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
     require_runnable(plan, [case for of_device in cases.values() for case in of_device])
@@ -71,12 +73,17 @@ def run(
             estimates=plan.estimates,
             files={name: _model_file(path) for name, path in plan.files.items()},
             shapes=dict(plan.shapes),
+            trained=None
+            if plan.trained is None
+            else {name: _checkpoint_file(path) for name, path in plan.trained.items()},
+            accuracy=plan.accuracy,
+            accuracy_images=plan.accuracy_images,
         ),
     )
     writer = RunWriter.create(results_dir, manifest)
     cancel = threading.Event()
     earlier = EarlierRuns(results_dir, observer, cancel)
-    context = RunContext(plan, cache, writer, observer, cancel, earlier, wait=wait)
+    context = RunContext(plan, cache, writer, observer, cancel, earlier, labelled, wait=wait)
     return _carry_out(devices, cases, context)
 
 
@@ -99,6 +106,7 @@ def resume(
         StoreError: another process is at work on the run, or its folder cannot be written.
     """
     plan = _with_files(_plan_of(run), cache, observer)
+    labelled = _labelled(plan, cache)
     wanted = {case.device: settings_of(devices, case.device, run) for case in run.unfinished}
     collected = attach(run, devices, observer)
     run = collected.run
@@ -122,7 +130,7 @@ def resume(
     cancel = threading.Event()
     earlier = EarlierRuns(run.path.parent, observer, cancel)
     context = RunContext(
-        plan, cache, writer, observer, cancel, earlier, attempt=len(attempts), wait=wait
+        plan, cache, writer, observer, cancel, earlier, labelled, attempt=len(attempts), wait=wait
     )
     with closing(writer, {}):
         writer.update(resumptions=attempts)
@@ -167,6 +175,10 @@ def _model_file(path: Path) -> ModelFile:
     )
 
 
+def _checkpoint_file(path: Path) -> ModelFile:
+    return ModelFile(path=str(path.resolve()), sha256=_sha256(path))
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -176,7 +188,7 @@ def _require_unchanged(stored: ModelFile) -> None:
     """Raise ConfigError unless an ONNX file and its weights are those that a run began with."""
     path = Path(stored.path)
     if not path.is_file():
-        raise ConfigError(f"{path}: the run measured this ONNX file; it is gone")
+        raise ConfigError(f"{path}: the run measured this file; it is gone")
     changed = None if _sha256(path) == stored.sha256 else path
     if changed is None and stored.external:
         # Runs of before know nothing of the weights.
@@ -197,7 +209,8 @@ def _plan_of(run: Run) -> Plan:
     """
     facts, names = run.manifest.plan, tuple({case.model: None for case in run.unfinished})
     files = {name: file for name, file in facts.files.items() if name in names}
-    for file in files.values():
+    trained = facts.trained
+    for file in (*files.values(), *(trained or {}).values()):
         _require_unchanged(file)
     return Plan(
         models=names,
@@ -208,7 +221,18 @@ def _plan_of(run: Run) -> Plan:
         estimates=facts.estimates,
         files={name: Path(file.path) for name, file in files.items()},
         shapes=facts.shapes,
+        trained=None
+        if trained is None
+        else {name: Path(file.path) for name, file in trained.items()},
+        accuracy=facts.accuracy,
+        accuracy_images=facts.accuracy_images,
     )
+
+
+def _labelled(plan: Plan, cache: Path) -> LabelledSet | None:
+    if plan.accuracy is None:
+        return None
+    return labelled_set(plan.accuracy, plan.accuracy_images, cache)
 
 
 def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:

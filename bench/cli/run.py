@@ -53,6 +53,18 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
     help="Shape of an ONNX file's dynamic input (repeatable).",
 )
 @options.procedure
+@click.option(
+    "--trained",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Take the built-in networks' weights from trainings in DIR (of bench train).",
+)
+@click.option(
+    "--accuracy",
+    metavar="NAME:FOLDER",
+    help="Count top-1 and top-5 on the board: fashion-mnist:…, cifar-100:…, imagenet:…",
+)
+@click.option("--accuracy-images", type=int, metavar="N", help="No more images than N.")
 @click.option("--no-estimate", is_flag=True, help="No energy rather than an estimated one.")
 @click.option(
     "--resume",

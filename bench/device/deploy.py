@@ -42,9 +42,10 @@ class Pushed:
 
     def of(self, artifact: Artifact) -> tuple[str, str]:
         """Return the paths in the board folder of an artifact's graph and of its reference."""
-        return self._path(artifact.graph), self._path(artifact.reference)
+        return self.path(artifact.graph), self.path(artifact.reference)
 
-    def _path(self, local: Path) -> str:
+    def path(self, local: Path) -> str:
+        """Return the path in the board folder of a file that was pushed."""
         return posixpath.join(self.folder, local.name)
 
 
@@ -81,8 +82,11 @@ def push_agent(transport: Transport, work_dir: str) -> str:
     return remote
 
 
-def push_artifacts(transport: Transport, work_dir: str, artifacts: Sequence[Artifact]) -> Pushed:
-    """Put the files of artifacts on the board, all in one folder, except those already there.
+def push_artifacts(
+    transport: Transport, work_dir: str, artifacts: Sequence[Artifact], others: Sequence[Path] = ()
+) -> Pushed:
+    """Put the files of artifacts on the board, all in one folder, except those already there;
+    and ``others`` beside them, whose names must contain the hash too.
 
     Raises:
         DeviceError: the board cannot be reached or written to.
@@ -93,8 +97,9 @@ def push_artifacts(transport: Transport, work_dir: str, artifacts: Sequence[Arti
         hashes[artifact.graph] = artifact.facts.graph_sha256
         if artifact.weights is not None and artifact.facts.weights_sha256 is not None:
             hashes[artifact.weights] = artifact.facts.weights_sha256
-        if artifact.reference not in hashes:
-            hashes[artifact.reference] = hashlib.sha256(artifact.reference.read_bytes()).hexdigest()
+    for local in (*(artifact.reference for artifact in artifacts), *others):
+        if local not in hashes:
+            hashes[local] = hashlib.sha256(local.read_bytes()).hexdigest()
     files = [
         Push(local, posixpath.join(folder, local.name), sha256) for local, sha256 in hashes.items()
     ]

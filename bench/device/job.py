@@ -20,6 +20,8 @@ class Deployed:
     artifact: Artifact
     graph: str
     reference: str
+    labelled: tuple[tuple[str, int], ...] = ()
+    """Parts of the labelled set that accuracy is counted on: (path on the board, images)."""
 
 
 def build_job(
@@ -59,6 +61,7 @@ def _case(deployed: Deployed) -> Mapping[str, Any]:
         "reference": deployed.reference,
         "options": {"threads": case.threads},
         "classifier": deployed.artifact.classifier,
+        "accuracy": [{"path": path, "images": images} for path, images in deployed.labelled],
         "tolerance": asdict(RUNTIMES[case.runtime].precisions[case.precision]),
     }
 

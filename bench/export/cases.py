@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import threading
 from collections.abc import Callable
@@ -28,15 +29,18 @@ def export_case(
     limits: GraphLimits,
     cache: Path,
     on_miss: Callable[[], None] = lambda: None,
+    trained: Path | None = None,
 ) -> Artifact:
     """Return the artifact of a model, exporting it when the cache does not hold it yet.
 
     ``model`` is a name in MODELS, ``weights`` one of the scheme's weight modes (None exactly for
     a scheme that has none), ``batch`` the number of inputs per run, ``limits`` what the board's
     runtime reads, ``cache`` a folder. torch is imported only when something has to be exported
-    (``on_miss`` is called before that), or to size a scheme that restructures the network. Raises
-    ConfigError for wrong names, schemes, modes or a missing torch, UnsupportedCase for a board that
-    is too old, ExportError when the export itself fails.
+    (``on_miss`` is called before that), or to size a scheme that restructures the network.
+    ``trained`` is a checkpoint of ``bench train`` to take the weights from, instead of fixed
+    pseudo-random ones. Raises ConfigError for wrong names, schemes, modes, a checkpoint of another
+    network or a missing torch, UnsupportedCase for a board that is too old, ExportError when the
+    export itself fails.
     """
     spec = find_model(model)
     parsed = parse_scheme(spec, scheme)
@@ -53,6 +57,8 @@ def export_case(
         "ir_version": target.ir_version,
         "toolchain": toolchain(),
     }
+    if trained is not None:
+        key["trained"] = hashlib.sha256(trained.read_bytes()).hexdigest()
     store = ArtifactCache(cache)
     with _EXPORTING:
         found = store.find(key)
@@ -62,7 +68,7 @@ def export_case(
         on_miss()
         from bench.export.torch_export import export_artifact
 
-        return store.add(key, export_artifact(spec, parsed, weights, batch, target, store))
+        return store.add(key, export_artifact(spec, parsed, weights, batch, target, store, trained))
 
 
 def find_model(name: str) -> ModelSpec:

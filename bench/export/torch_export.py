@@ -14,7 +14,7 @@ import torch
 from onnx import ModelProto
 from torch import nn
 
-from bench.errors import BenchError, ExportError
+from bench.errors import BenchError, ConfigError, ExportError
 from bench.export import graph
 from bench.export.cache import ArtifactCache
 from bench.export.generation import add_generation
@@ -31,6 +31,8 @@ from bench.recordings import Artifact, GraphLimits
 from models import MODELS, ModelSpec, Scheme
 from models.folding import Folded, factored, fold
 from models.summary import count_macs
+from models.training.checkpoint import read_model
+from models.training.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,16 @@ def export_artifact(
     batch: int,
     target: GraphLimits,
     store: ArtifactCache,
+    trained: Path | None = None,
 ) -> Artifact:
     """Write graph, weights file and reference of one case into the store and verify them.
 
-    Raises ExportError when any step fails; its detail holds the traceback.
+    ``trained``: a checkpoint to take the weights from. Raises ConfigError when it is damaged or of
+    another network, ExportError when any step fails; its detail holds the traceback.
     """
     what = " ".join(filter(None, (spec.name, str(scheme), weights)))
     try:
-        return _export(spec, scheme, weights, batch, target, store)
+        return _export(spec, scheme, weights, batch, target, store, trained)
     except BenchError:
         raise
     except Exception as error:  # the exporter raises errors of many libraries
@@ -74,8 +78,9 @@ def _export(
     batch: int,
     target: GraphLimits,
     store: ArtifactCache,
+    trained: Path | None,
 ) -> Artifact:
-    network = _network(spec.name, str(scheme))
+    network = _network(spec.name, str(scheme), trained)
     stem = f"{spec.name}-{str(scheme).replace(':', '-').replace('/', '-')}"
     weights_path = store.write(stem, ".weights", network.weights)
     traceable = _traceable(spec, network.folded, weights == "factored", batch)
@@ -113,14 +118,25 @@ def _export(
 
 
 @lru_cache(maxsize=4)
-def _network(model: str, scheme: str) -> _Network:
+def _network(model: str, scheme: str, trained: Path | None) -> _Network:
     spec, parsed = MODELS[model], Scheme.parse(scheme)
-    original = spec.build(parsed)
+    original = spec.build(parsed) if trained is None else _trained(trained, spec, parsed)
     folded = fold(original)
     tensors = folded.tensors()
     weights, places = pack((name, tensors[name].numpy().tobytes()) for name in sorted(tensors))
     places |= _slices(folded, places)
     return _Network(original, folded, count_macs(spec, parsed), weights, places)
+
+
+def _trained(checkpoint: Path, spec: ModelSpec, scheme: Scheme) -> nn.Module:
+    """The network of a checkpoint, if it is the one that is to be exported."""
+    try:
+        found = read_model(checkpoint)
+        if (found.model, Scheme.parse(found.scheme)) != (spec.name, scheme):
+            raise CheckpointError(f"{checkpoint}: holds {found.model} {found.scheme}")
+        return found.network()
+    except CheckpointError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _slices(folded: Folded, places: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:

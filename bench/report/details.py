@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.facts import LagFacts, TrialFacts
-from bench.figures import EnergyStats, Interval, LatencyStats, SustainStats
+from bench.figures import AccuracyStats, EnergyStats, Interval, LatencyStats, SustainStats
 from bench.records import Trial
 from bench.report import format as fmt
 
@@ -49,6 +49,8 @@ def details(trial: Trial) -> list[Detail]:
         found += _latency(trial.latency)
     if trial.energy is not None:
         found += _energy(trial.energy, trial.facts.get("lag", {}))
+    if trial.accuracy is not None:
+        found += _accuracy(trial.accuracy)
     if trial.sustain is not None:
         found += _sustain(trial.sustain)
     found += _board(trial.facts)
@@ -129,6 +131,16 @@ def _energy(stats: EnergyStats, lag: LagFacts) -> Iterator[Detail]:
     if stats.read_s is not None:
         yield "one reading takes", fmt.seconds(stats.read_s)
     yield "idle power", fmt.watts(stats.idle_w)
+
+
+def _accuracy(stats: AccuracyStats) -> Iterator[Detail]:
+    counted = f"{stats.dataset.images} images of {stats.dataset.name}"
+    if stats.problem:
+        yield "accuracy", f"none on {counted}: {stats.problem}"
+        return
+    yield "top-1 on the board", f"{fmt.accuracy(stats)}, {counted}"
+    if stats.top5 is not None:
+        yield "top-5 on the board", f"{100 * stats.top5:.1f} %"
 
 
 def _sustain(stats: SustainStats) -> Iterator[Detail]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.figures import EnergyStats, Interval, LatencyStats
+from bench.figures import AccuracyStats, EnergyStats, Interval, LatencyStats
 from bench.records import Trial
 from bench.status import Reason, Source, Status, Verdict
 
@@ -48,6 +48,16 @@ def number(value: float, digits: int = 3) -> str:
         return f"{value:g}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     return f"{value:.{max(0, decimals)}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def accuracy(stats: AccuracyStats | None, between: str = " ") -> str:
+    """Return a top-1 share such as ``85.0 % (84.3–85.7)``."""
+    if stats is None or stats.top1 is None:
+        return NONE
+    text = f"{100 * stats.top1:.1f} %"
+    if stats.top1_low is None or stats.top1_high is None:
+        return text
+    return f"{text}{between}({100 * stats.top1_low:.1f}–{100 * stats.top1_high:.1f})"
 
 
 def seconds(value_s: float | None, digits: int = 3) -> str:

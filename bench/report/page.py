@@ -63,6 +63,8 @@ class _Section:
 
     title: str
     rows: tuple[Row, ...]
+    counted: bool
+    """Whether accuracy was counted for any case."""
     charts: tuple[_Chart, ...]
     details: tuple[tuple[str, list[Detail]], ...]
     findings: tuple[_Finding, ...]
@@ -166,6 +168,7 @@ def _section(
     return _Section(
         title=_where(device, rows),
         rows=rows,
+        counted=any(row.trial is not None and row.trial.accuracy is not None for row in rows),
         charts=charts,
         details=tuple((row.short, details(row.trial)) for row in rows if row.trial is not None),
         findings=tuple(findings),

@@ -52,21 +52,25 @@ def summary_table(run: Run) -> Table:
     for name in _NUMBERS:
         # Half a number is worse than none: the words beside them give way instead.
         table.add_column(name, justify="right", no_wrap=True)
+    counted = any(row.trial and row.trial.accuracy for rows in devices.values() for row in rows)
+    if counted:
+        table.add_column("top-1, 95 %\ninterval", justify="right", no_wrap=True)
     table.add_column("status", overflow="fold")
     for device, rows in devices.items():
         for row in rows:
             cells = [Text(fmt.plain(device))] if len(devices) > 1 else []
-            table.add_row(*cells, *_cells(row, row.short if model else row.label))
+            table.add_row(*cells, *_cells(row, row.short if model else row.label, counted))
         table.add_section()
     return table
 
 
-def _cells(row: Row, label: str) -> list[Text]:
+def _cells(row: Row, label: str, counted: bool) -> list[Text]:
     trial = row.trial
     latency = trial.latency if trial else None
     memory = trial.memory if trial else None
     artifact = trial.artifact if trial else None
     stats = trial.energy if trial else None
+    accuracy = [Text(fmt.accuracy(trial.accuracy if trial else None, "\n"))] if counted else []
     return [
         Text(label),
         Text(_median(latency)),
@@ -75,6 +79,7 @@ def _cells(row: Row, label: str) -> list[Text]:
         Text(fmt.power(stats)),
         Text(fmt.size(memory.peak_bytes if memory else None)),
         Text(fmt.size(artifact.file_bytes if artifact else None)),
+        *accuracy,
         Text(row.status, style=_COLOURS[row.mark]),
     ]
 

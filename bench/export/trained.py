@@ -1,0 +1,44 @@
+"""Trained weights as ``bench train`` leaves them: which network they are of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.errors import ConfigError
+from bench.json_text import MalformedJson, parse_object
+from models import Scheme, SchemeError
+
+RESULT = "result.json"
+
+
+def trained_networks(folder: Path) -> dict[str, Path]:
+    """Return the checkpoints of finished trainings in a folder and below it, by network_name.
+
+    Of several of one network that with the lowest seed counts: the choice must not depend on how
+    well it did.
+
+    Raises:
+        ConfigError: there is no such folder, or no finished training in it, or a result in it is
+            damaged.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"--trained: no such folder: {folder}")
+    found: dict[str, tuple[int, str, Path]] = {}
+    for path in sorted(folder.rglob(RESULT)):
+        try:
+            result = parse_object(path.read_bytes())
+            name = network_name(result["model"], Scheme.parse(result["scheme"]))
+            entry = (int(result["seed"]), str(path), path.with_name(result["checkpoint"]))
+        except (MalformedJson, SchemeError, KeyError, TypeError, ValueError, OSError) as error:
+            raise ConfigError(f"--trained: {path}: is no result of bench train: {error}") from None
+        if not entry[2].is_file():
+            raise ConfigError(f"--trained: {path}: its checkpoint {entry[2].name} is gone")
+        found[name] = min(found.get(name, entry), entry)
+    if not found:
+        raise ConfigError(f"--trained: {folder} has no finished training ({RESULT}) in it")
+    return {name: path for name, (_, _, path) in found.items()}
+
+
+def network_name(model: str, scheme: Scheme) -> str:
+    """A model and its scheme, in one form."""
+    return f"{model} {scheme}"
