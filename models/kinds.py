@@ -6,8 +6,9 @@ Adding a kind is one line in ``KINDS``. There are two sorts:
   :mod:`models.sizing`), and ``code`` names a subclass of :class:`models.drawn.Bank`, or a callable
   that makes one from (:class:`models.sizing.BankSize`, number of templates).
 - A *restructuring* kind changes the network itself (pruning, recursion). It has no sizing and no
-  weight modes, and ``code`` names an object that is a :class:`Restructuring`. Its spelling is
-  ``NAME:REDUCTION``; ``Kind.argument`` says so.
+  weight modes, and ``code`` names an object that is a :class:`Restructuring`.
+
+``Kind.argument`` says what follows the name in a spelling.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@
 ``blocks-one:…``       the same with one bank for all groups
 ``soft:…``             full-shape templates, mixed per layer (soft sharing)
 ``reuse-1, reuse-2``   one weight for the first pointwise layer (the first two) of repeated units
+``prune-l1:…``         fewer channels between the pointwise layers of units, or how many are left
+``recursive:…``        units that repeat one, or how many are left in each run
 ====================== ========================================================================
 
 The equations stand in :mod:`models.sizing`, the kinds (and how to add one) in

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.drawn import Bank, Banks, DrawnLayer, Shape
 from models.grouping import FoundGroup, find_groups
 from models.groups import SchemeError, ShareGroup
+from models.restructuring import count_parameters
 from models.scheme import Scheme
 from models.sizing import BankSize
 
@@ -84,7 +85,7 @@ def share(
     scheme = Scheme.parse(scheme) if isinstance(scheme, str) else scheme
     if hasattr(network, BANKS):
         raise SchemeError("this network shares already; start from the dense network")
-    before = _count(network)
+    before = count_parameters(network)
     found = _chosen(find_groups(network), groups) if scheme.shares else ()
     plans = scheme.banks([each.group for each in found])
     sizes = scheme.fit([each.group for each in found], before) if scheme.shares else ()
@@ -106,7 +107,7 @@ def share(
         sizes={plan.name: size for plan, size in zip(plans, sizes, strict=True)},
         layers=tuple(layers),
         parameters_dense=before,
-        parameters=_count(network),
+        parameters=count_parameters(network),
     )
 
 
@@ -207,7 +208,3 @@ def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     if strange is not None:
         raise SchemeError(f"the state dict has {strange}, which this network has not: {advice}")
     network.load_state_dict(state)
-
-
-def _count(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
