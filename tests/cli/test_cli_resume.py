@@ -182,7 +182,7 @@ def test_changed_weights_beside_the_file_are_refused(
     ("spoil", "said"),
     [
         (spoil_model, "one.onnx: has changed since the run began"),
-        (remove_model, "one.onnx: the run measured this ONNX file; it is gone"),
+        (remove_model, "one.onnx: the run measured this file; it is gone"),
         (rename_device, "was measured on 'board': unknown device"),
     ],
 )
