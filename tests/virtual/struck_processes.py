@@ -24,7 +24,7 @@ def host_killed(bench: BoardProgram) -> str:
 
 def worker_killed(bench: BoardProgram) -> str:
     """Kill the worker of one of two cases in mid-run."""
-    bench.plan("one", "two", latency_rounds=20)
+    bench.plan("one", "two", latency_rounds=60)
     host = bench.start(*RUN)
     bench.until_rounds(5)
     bench.on_board("pkill -9 -f 'agent.pyz wor[k] one/'")
@@ -34,9 +34,9 @@ def worker_killed(bench: BoardProgram) -> str:
     assert one.latency_status.status is Status.FAILED
     assert one.latency_status.reasons == (Reason.CRASH,), one.latency_status
     assert "SIGKILL" in one.latency_status.detail
-    assert two.latency is not None and two.latency.rounds == 20
+    assert two.latency is not None and two.latency.rounds == 60
     assert not two.failed and not two.interrupted
-    return "its case failed: crash, SIGKILL; the other has 20 of 20 rounds; exit 1"
+    return "its case failed: crash, SIGKILL; the other has 60 of 60 rounds; exit 1"
 
 
 def conductor_killed(bench: BoardProgram) -> str:
