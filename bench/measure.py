@@ -274,15 +274,8 @@ def _export(case: Case, version: str, run: RunContext) -> Artifact:
 def _deploy(
     board: Contact, artifacts: Sequence[tuple[Case, Artifact]], run: RunContext
 ) -> list[Deployed]:
-    labelled = run.labelled
-    misfits = {
-        case.model: None if labelled is None else labelled.misfit(case.model)
-        for case, _ in artifacts
-    }
-    for problem in filter(None, misfits.values()):
-        run.observer.note(board.name, problem)
-    needed = labelled is not None and None in misfits.values()
-    parts = labelled.parts if labelled is not None and needed else ()
+    counted = _counted(board.name, [case.model for case, _ in artifacts], run)
+    parts = run.labelled.parts if run.labelled is not None and counted else ()
     files = [artifact for _, artifact in artifacts]
     pushed = push_artifacts(
         board.transport, board.settings.work_dir, files, [part.path for part in parts]
@@ -293,11 +286,19 @@ def _deploy(
     )
     on_board = tuple((pushed.path(part.path), part.images) for part in parts)
     return [
-        Deployed(
-            case, artifact, *pushed.of(artifact), on_board if misfits[case.model] is None else ()
-        )
+        Deployed(case, artifact, *pushed.of(artifact), on_board if case.model in counted else ())
         for case, artifact in artifacts
     ]
+
+
+def _counted(name: str, models: Sequence[str], run: RunContext) -> set[str]:
+    """Return the models whose accuracy can be counted; it is said why not of the others."""
+    if run.labelled is None:
+        return set()
+    misfits = {model: run.labelled.misfit(model) for model in models}
+    for problem in filter(None, misfits.values()):
+        run.observer.note(name, problem)
+    return {model for model, problem in misfits.items() if problem is None}
 
 
 def _power(

@@ -8,14 +8,14 @@ Adding a kind is one line in ``KINDS``. There are two sorts:
 - A *restructuring* kind changes the network itself (pruning, recursion). It has no sizing and no
   weight modes, and ``code`` names an object that is a :class:`Restructuring`.
 
-``Kind.argument`` says what follows the name in a spelling.
+All but those of fixed size are spelled with what they are to save, or with sizes.
 """
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from models import sizing
 
@@ -48,13 +48,13 @@ class Restructuring(Protocol):
 class Kind:
     """One way in which a scheme makes a network smaller.
 
-    ``code`` is ``"module:object"``, imported when it is needed. ``argument`` says what follows
-    the name in a spelling. ``positions`` is for ``reuse``: how many places of each repeated unit
-    share a weight; 0 means that all layers of a group draw on its bank.
+    ``code`` is ``"module:object"``, imported when it is needed. ``sized``: a reduction or sizes
+    follow the name in a spelling. ``positions`` is for ``reuse``: how many places of each repeated
+    unit share a weight; 0 means that all layers of a group draw on its bank.
     """
 
     code: str = ""
-    argument: Literal["none", "reduction", "reduction or sizes"] = "reduction or sizes"
+    sized: bool = True
     sizing: sizing.Sizing | None = None
     weight_modes: tuple[str, ...] = ()
     positions: int = 0
@@ -84,11 +84,11 @@ def _sharing(code: str, of: sizing.Sizing, modes: tuple[str, ...]) -> Kind:
 
 
 def _reuse(of: sizing.Sizing, positions: int) -> Kind:
-    return Kind("models.reuse:ReuseBank", argument="none", sizing=of, positions=positions)
+    return Kind("models.reuse:ReuseBank", sized=False, sizing=of, positions=positions)
 
 
 KINDS: dict[str, Kind] = {
-    "dense": Kind(argument="none"),
+    "dense": Kind(sized=False),
     "basis": _sharing("models.basis:BASIS", sizing.BASIS, _FACTORED),
     "basis-shared": _sharing("models.basis:BASIS_SHARED", sizing.BASIS_SHARED, _FACTORED),
     "basis-plain": _sharing("models.basis:BASIS_PLAIN", sizing.BASIS_PLAIN, _FACTORED),

@@ -32,7 +32,7 @@ from models.sizing import BankSize, check_sizes, shared_total, solve
 __all__ = ["SPELLINGS", "Scheme", "SchemeError", "ShareGroup", "UnreachableReduction"]
 
 SPELLINGS = (
-    ", ".join(name if kind.argument == "none" else f"{name}:0.25" for name, kind in KINDS.items())
+    ", ".join(f"{name}:0.25" if kind.sized else name for name, kind in KINDS.items())
     + " (0.25: share of all parameters to save), or with templates: basis:26/53/106"
 )
 """How schemes are written, in one line."""
@@ -83,18 +83,15 @@ class Scheme:
             near = difflib.get_close_matches(name.lower(), KINDS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise SchemeError(f"unknown scheme {text!r}: {hint}Schemes are {SPELLINGS}")
-        takes = KINDS[name].argument
-        if takes == "none":
+        if not KINDS[name].sized:
             if colon:
                 raise SchemeError(f"scheme {text!r}: {name!r} takes nothing after it")
             return cls(name)
         if not argument:
-            sizes = f" or sizes: {name}:0.25 or {name}:26/53/106"
             raise SchemeError(
-                f"scheme {text!r} needs a reduction"
-                + (sizes if takes == "reduction or sizes" else f": {name}:0.25")
+                f"scheme {text!r} needs a reduction or sizes: {name}:0.25 or {name}:26/53/106"
             )
-        if takes == "reduction or sizes" and ("/" in argument or argument.isdigit()):
+        if "/" in argument or argument.isdigit():
             return cls(name, sizes=_parse_sizes(text, name, argument))
         return cls(name, reduction=_parse_reduction(text, name, argument))
 
@@ -123,7 +120,7 @@ class Scheme:
         banks = self.banks(groups)
         if self.reduction is not None and banks:
             return solve(banks, dense_parameters, self.reduction)
-        if self.kind.argument == "none":
+        if not self.kind.sized:
             return (1,) * len(banks)
         check_sizes(str(self), self.sizes, banks)
         return self.sizes
@@ -150,14 +147,9 @@ def _parse_reduction(text: str, name: str, argument: str) -> float:
     try:
         reduction = float(argument)
     except ValueError:
-        sizes = KINDS[name].argument == "reduction or sizes"
         raise SchemeError(
-            f"scheme {text!r}: {argument!r} is "
-            + (
-                f"neither a reduction ({name}:0.25) nor sizes ({name}:26/53/106)"
-                if sizes
-                else f"not a reduction ({name}:0.25)"
-            )
+            f"scheme {text!r}: {argument!r} is neither a reduction ({name}:0.25) "
+            f"nor sizes ({name}:26/53/106)"
         ) from None
     if not 0 < reduction < 1:
         raise SchemeError(

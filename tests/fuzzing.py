@@ -7,6 +7,22 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
+from bench.records import PowerSource
+from bench.status import Source
+
+POWER = PowerSource(
+    sensor="ina3221",
+    source=Source.MEASURED,
+    scope="module",
+    total=("VDD_IN",),
+    channels=("VDD_IN", "VDD_CPU"),
+    unit="W",
+    lag_s=0.05,
+    resolution_w=0.04,
+    gain_error=0.05,
+)
+"""What the recorded journal was measured with."""
+
 
 def fuzz(examples: int) -> settings:
     """Settings for ``examples`` inputs that are the same everywhere, so that a failure is one of

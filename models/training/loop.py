@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
+from models.restructuring import count_parameters
 from models.training.accuracy import accuracy
 from models.training.batches import Normalisation, Split, load, shuffled
 from models.training.checkpoint import TrainedModel, load_state
@@ -236,7 +237,7 @@ class _Run:
         )
         return trained, {
             "sizes": list(job.spec.fit(job.scheme)),
-            "parameters": sum(each.numel() for each in self._network.parameters()),
+            "parameters": count_parameters(self._network),
             "parameters_dense": job.spec.parameters,
             "init_errors": self._errors,
             "epochs": job.recipe.epochs,

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from graph_values import holds
 from onnx import ModelProto, numpy_helper
 
 from bench.recordings import Artifact, GraphLimits
@@ -77,16 +78,6 @@ def generated_weights(artifact: Artifact) -> list[np.ndarray]:
         weights += [coefficients @ np.concatenate([bank, own]) for coefficients, own in stacked]
     assert len(weights) == LAYERS
     return weights
-
-
-def holds(initializers: list[np.ndarray], weight: np.ndarray) -> bool:
-    """Whether one of them has the weight's values: blocked layouts reorder and pad with zeros."""
-    wanted = np.sort(weight.ravel())
-    for value in initializers:
-        found = np.sort(value[value != 0])
-        if found.size == wanted.size and np.allclose(found, wanted, atol=1e-5):
-            return True
-    return False
 
 
 def test_load_folds_the_generation_and_holds_the_generated_values(export, optimized) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from graph_values import holds
 from onnx import ModelProto, numpy_helper
 
 from bench.export.cases import export_case
@@ -76,16 +77,6 @@ def weights_of(artifact: Artifact, text: str) -> Iterator[np.ndarray]:
                 yield scales[layer] * np.block([list(row) for row in blocks[layer]])
         elif kind.startswith("reuse"):
             yield from scales * templates
-
-
-def holds(initializers: list[np.ndarray], weight: np.ndarray) -> bool:
-    """Whether one of them has the weight's values: blocked layouts reorder and pad with zeros."""
-    wanted = np.sort(weight.ravel())
-    for value in initializers:
-        found = np.sort(value[value != 0])
-        if found.size == wanted.size and np.allclose(found, wanted, atol=1e-5):
-            return True
-    return False
 
 
 def layers(text: str) -> int:

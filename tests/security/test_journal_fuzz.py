@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import fuzz
+from fuzzing import POWER, fuzz
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,10 +19,9 @@ from bench.analysis.journal import recordings
 from bench.analysis.validity import evaluate
 from bench.errors import StoreError
 from bench.procedures import PROCEDURES
-from bench.records import Case, PowerSource, Trial
+from bench.records import Case, Trial
 from bench.report import format as fmt
 from bench.report.details import details
-from bench.status import Source
 from bench.store import raw
 
 RECORDED = Path(__file__).with_name("recorded-journal.jsonl").read_bytes()
@@ -30,17 +29,6 @@ RECORDED = Path(__file__).with_name("recorded-journal.jsonl").read_bytes()
 RECORDS, _ = wire.decode_records(RECORDED)
 CASES = (Case(device="nano", model="net"), Case(device="nano", model="broken"))
 KEYS = [case.key for case in CASES]
-POWER = PowerSource(
-    sensor="ina3221",
-    source=Source.MEASURED,
-    scope="module",
-    total=("VDD_IN",),
-    channels=("VDD_IN", "VDD_CPU"),
-    unit="W",
-    lag_s=0.05,
-    resolution_w=0.04,
-    gain_error=0.05,
-)
 
 
 def lines_of(records: list[Any]) -> bytes:

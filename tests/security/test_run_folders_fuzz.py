@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import fuzz, places, with_value
+from fuzzing import POWER, fuzz, places, with_value
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,12 +24,12 @@ from bench.errors import StoreError
 from bench.evaluation import completed
 from bench.figures import ArtifactFacts, SustainPoint, SustainStats
 from bench.procedures import PROCEDURES
-from bench.records import Case, JobFacts, Manifest, PowerSource
+from bench.records import Case, JobFacts, Manifest
 from bench.report.details import details
 from bench.report.page import flattened, write_report
 from bench.report.rows import rows_by_device
 from bench.report.table import summary_table
-from bench.status import Source, Status, Verdict
+from bench.status import Status, Verdict
 from bench.store.reader import Run, list_runs, open_run
 from bench.store.writer import RunWriter
 
@@ -38,17 +38,6 @@ CASES = (
     Case(device="nano", model="net"),
     Case(device="nano", model="broken"),
     Case(device="nano", model="late"),
-)
-POWER = PowerSource(
-    sensor="ina3221",
-    source=Source.MEASURED,
-    scope="module",
-    total=("VDD_IN",),
-    channels=("VDD_IN", "VDD_CPU"),
-    unit="W",
-    lag_s=0.05,
-    resolution_w=0.04,
-    gain_error=0.05,
 )
 ARTIFACT = ArtifactFacts(
     graph_sha256="0" * 64, weights_sha256=None, file_bytes=1, opset=15, ir_version=8
