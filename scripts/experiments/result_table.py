@@ -1,0 +1,241 @@
+"""The outcome of the experiment as Markdown. Every figure comes from a stored result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from board_run import SEED, trained_scheme
+from compared_networks import DENSE, PRUNED, PRUNED_BY_SENSITIVITY, REDUCTIONS, Network
+
+from bench.analysis.batches import mean_half_width
+from bench.records import Trial
+from bench.report import format as fmt
+from bench.store.reader import Run
+from models import MODELS
+
+GOOD_ENOUGH = 0.85
+"""Top-1 on the test set that the dense network must reach for differences to mean anything."""
+
+METHODS = ("basis", "blocks")
+RIVALS = ("soft", PRUNED, PRUNED_BY_SENSITIVITY, "recursive")
+"""What the two forms of the method are compared with at the same wanted reduction."""
+
+HEADER = (
+    "scheme", "parameters", "saved", "top-1 (seeds)", "against dense", "weights", "top-1 on board",
+    "file", "p50 (95 %)", "energy per inference", "status",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network with its results by seed and its trials on the board, one per weight mode."""
+
+    network: Network
+    results: dict[int, dict[str, Any]]
+    trials: tuple[Trial, ...]
+
+    @property
+    def top1(self) -> dict[int, float]:
+        """Share of the test images (0 to 1) by seed."""
+        return {seed: result["test_top1"] for seed, result in self.results.items()}
+
+
+def collect(networks: Sequence[Network], out: Path, seeds: int, run: Run | None) -> list[Trained]:
+    """Put together what was trained and what was measured."""
+    found = []
+    for network in networks:
+        by_seed = {} if network.problem else _results(network, out, seeds)
+        first = by_seed.get(SEED)
+        trials = [
+            trial
+            for trial in (run.trials if run else ())
+            if first and (trial.case.model, trial.case.scheme) == (first["model"], first["scheme"])
+        ]
+        found.append(Trained(network, by_seed, tuple(trials)))
+    return found
+
+
+def _results(network: Network, out: Path, seeds: int) -> dict[int, dict[str, Any]]:
+    found = {seed: trained_scheme(network, out, seed) for seed in range(seeds)}
+    return {seed: result for seed, result in found.items() if result is not None}
+
+
+def dense_of(model: str, trained: Iterable[Trained]) -> Trained:
+    """The dense network of a model."""
+    return next(
+        each for each in trained if (each.network.model, each.network.method) == (model, DENSE)
+    )
+
+
+def as_markdown(trained: Sequence[Trained], run: Run | None, command: str, chart: str) -> str:
+    """Return the whole page: what was done, a table per model, the comparison, the chart."""
+    lines = ["# Fashion-MNIST: accuracy, size, latency and energy", ""]
+    lines += [f"Made by `{command}`; nothing in it is typed by hand.", ""]
+    lines += [*_facts(trained, run), ""]
+    for model in REDUCTIONS:
+        lines += [f"## {MODELS[model].summary}", "", *_verdict(model, trained), ""]
+        rows = [each for each in trained if each.network.model == model]
+        lines += [*_table(rows, dense_of(model, trained)), ""]
+    lines += ["## The method against its rivals", "", *_comparison(trained), ""]
+    lines += ["## Pareto chart", "", f"![accuracy against energy and latency]({chart})", ""]
+    return "\n".join(lines)
+
+
+def _facts(trained: Sequence[Trained], run: Run | None) -> Iterator[str]:
+    results = [result for each in trained for result in each.results.values()]
+    if not results:
+        yield "Nothing has been trained yet."
+        return
+    for words, key in (
+        ("images trained on", "train_images"),
+        ("held out for selecting the epoch", "selection_images"),
+        ("test images", "test_images"),
+        ("epochs", "epochs"),
+        ("torch", "torch"),
+        ("trained on", "device"),
+        ("threads per training", "threads"),
+    ):
+        yield f"- {words}: {', '.join(sorted({str(result[key]) for result in results}))}"
+    yield f"- seeds: {', '.join(map(str, sorted({result['seed'] for result in results})))}"
+    hours = sum(result["wall_s"] for result in results) / 3600
+    yield f"- trainings: {len(results)}, {hours:.1f} hours one after the other"
+    yield (
+        "- All are trained from the start for those epochs, but the pruned ones: they start from "
+        "the trained dense network of the same seed and are trained for as many epochs again, by "
+        "the same recipe. The channels of *by sensitivity* are chosen per seed on the held-out "
+        "images."
+    )
+    yield (
+        "- top-1: mean ± standard deviation over seeds on the test set; *against dense*: mean "
+        "difference to the dense network of the same seed, in points, ± standard deviation."
+    )
+    if run is None:
+        yield "- Nothing has been measured on a board yet."
+        return
+    manifest = run.manifest
+    yield (
+        f"- On board: seed {SEED}, run `{manifest.run_id}`, device {', '.join(manifest.devices)}, "
+        f"procedure {manifest.procedure.name}."
+    )
+    yield from dict.fromkeys(
+        f"- energy: {fmt.source(trial.energy)}" for trial in run.trials if trial.energy
+    )
+
+
+def _verdict(model: str, trained: Sequence[Trained]) -> Iterator[str]:
+    top1 = list(dense_of(model, trained).top1.values())
+    if not top1:
+        yield "***Inconclusive***: the dense network is not trained."
+    elif np.mean(top1) < GOOD_ENOUGH:
+        yield (
+            f"***Inconclusive***: the dense network reaches {100 * np.mean(top1):.2f} % on the "
+            f"test set, below {100 * GOOD_ENOUGH:g} %, so that it was not trained well enough for "
+            "differences between schemes to say anything."
+        )
+
+
+def _table(rows: Sequence[Trained], dense: Trained) -> Iterator[str]:
+    yield _line(HEADER)
+    yield _line(["---"] * len(HEADER))
+    for each in rows:
+        if each.network.problem:
+            yield _line([each.network.title, each.network.problem, *[""] * (len(HEADER) - 2)])
+            continue
+        begin = [each.network.title, *_size(each), _top1(each), _drop(each, dense)]
+        for trial in each.trials or (None,):
+            yield _line([*begin, *_on_board(trial)])
+            begin = [""] * len(begin)
+
+
+def _size(each: Trained) -> list[str]:
+    counts = sorted({result["parameters"] for result in each.results.values()})
+    if not counts:
+        return [fmt.NONE, fmt.NONE]
+    whole = MODELS[each.network.model].parameters
+    saved = sorted({f"{100 * (1 - count / whole):.1f}" for count in counts})
+    return ["–".join(f"{count:,}" for count in _ends(counts)), "–".join(_ends(saved)) + " %"]
+
+
+def _ends(values: Sequence[Any]) -> Sequence[Any]:
+    return values if len(values) < 2 else (values[0], values[-1])
+
+
+def _top1(each: Trained) -> str:
+    values = 100 * np.array(list(each.top1.values()))
+    if not values.size:
+        return "not trained"
+    return f"{_mean_and_deviation(values)} % ({values.size})"
+
+
+def _drop(each: Trained, dense: Trained) -> str:
+    if each is dense:
+        return ""
+    values = differences(each, dense)
+    return _mean_and_deviation(values, sign="+") if values.size else fmt.NONE
+
+
+def differences(one: Trained, other: Trained) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Points by which one is better than the other, for each seed that both have."""
+    common = sorted(one.top1.keys() & other.top1.keys())
+    return np.array([100 * (one.top1[seed] - other.top1[seed]) for seed in common])
+
+
+def _mean_and_deviation(values: np.ndarray[Any, np.dtype[np.float64]], sign: str = "") -> str:
+    text = f"{values.mean():{sign}.2f}"
+    return text if values.size < 2 else f"{text} ± {values.std(ddof=1):.2f}"
+
+
+def _on_board(trial: Trial | None) -> list[str]:
+    if trial is None:
+        return [*[fmt.NONE] * 5, "not measured"]
+    interval = fmt.median_interval(trial.latency)
+    median = fmt.median(trial.latency) + (f" ({interval})" if interval else "")
+    return [
+        trial.case.weights or "",
+        fmt.accuracy(trial.accuracy),
+        fmt.size(trial.artifact.file_bytes if trial.artifact else None),
+        median,
+        fmt.energy(trial.energy) + (f" ({trial.energy.source.value})" if trial.energy else ""),
+        fmt.status(trial),
+    ]
+
+
+def _comparison(trained: Sequence[Trained]) -> Iterator[str]:
+    yield (
+        "Top-1 of the method minus that of a rival at the same wanted reduction, seed by seed: "
+        "mean in points with Student's 95 % interval. Each interval stands for itself; of twenty, "
+        "one misses by chance. Layer reuse has a size of its own and cannot be compared so."
+    )
+    yield ""
+    yield _line(["model", "reduction", "method", "rival", "points", "95 % interval", "says"])
+    yield _line(["---"] * 7)
+    by_key = {
+        (each.network.model, each.network.method, each.network.reduction): each for each in trained
+    }
+    for model, reductions in REDUCTIONS.items():
+        for reduction in reductions:
+            for method in METHODS:
+                for rival in RIVALS:
+                    pair = [by_key[model, name, reduction] for name in (method, rival)]
+                    if not any(each.network.problem for each in pair):
+                        words = [model, f"{100 * reduction:g} %", method, rival]
+                        yield _line([*words, *_judged(differences(*pair))])
+
+
+def _judged(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+    if values.size < 2:
+        return [_mean_and_deviation(values, "+") if values.size else fmt.NONE, fmt.NONE, fmt.NONE]
+    mean, half_width = float(values.mean()), mean_half_width(values)
+    says = "not told apart"
+    if abs(mean) > half_width:
+        says = "method better" if mean > 0 else "rival better"
+    interval = f"{mean - half_width:+.2f} to {mean + half_width:+.2f}"
+    return [f"{mean:+.2f}", interval, says]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
