@@ -12,7 +12,6 @@ where it was: finished trainings are skipped, the others go on from their last w
 from __future__ import annotations
 
 import argparse
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -73,18 +72,10 @@ def _carry_out(stage: str, settings: Trainings, options: argparse.Namespace) -> 
     trained = result_table.collect(networks, settings.out, settings.seeds, run)
     for kind, content in pareto_chart.draw(trained).items():
         (settings.out / f"{CHART}.{kind}").write_bytes(content)
-    text = result_table.as_markdown(trained, run, _command(options), f"{CHART}.svg")
+    text = result_table.as_markdown(trained, run, f"{CHART}.svg")
     (settings.out / TABLE).write_text(text)
     print(settings.out / TABLE, flush=True)
     return 0
-
-
-def _command(options: argparse.Namespace) -> str:
-    """The command with what decides the outcome, also where that is the default."""
-    words = ["scripts/experiments/fashion-mnist"]
-    for name in ("train_images", "epochs", "seeds", "device", "procedure"):
-        words += [f"--{name.replace('_', '-')}", str(getattr(options, name))]
-    return shlex.join(words)
 
 
 def _parser() -> argparse.ArgumentParser:

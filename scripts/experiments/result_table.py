@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ from board_run import SEED, trained_scheme
 from compared_networks import DENSE, PRUNED, PRUNED_BY_SENSITIVITY, REDUCTIONS, Network
 
 from bench.analysis.batches import mean_half_width
+from bench.export.trained import network_name
+from bench.figures import EnergyStats
 from bench.records import Trial
 from bench.report import format as fmt
+from bench.status import Source
 from bench.store.reader import Run
-from models import MODELS
+from models import MODELS, Scheme
 
 GOOD_ENOUGH = 0.85
 """Top-1 on the test set that the dense network must reach for differences to mean anything."""
@@ -49,14 +53,20 @@ def collect(networks: Sequence[Network], out: Path, seeds: int, run: Run | None)
     found = []
     for network in networks:
         by_seed = {} if network.problem else _results(network, out, seeds)
-        first = by_seed.get(SEED)
-        trials = [
-            trial
-            for trial in (run.trials if run else ())
-            if first and (trial.case.model, trial.case.scheme) == (first["model"], first["scheme"])
-        ]
-        found.append(Trained(network, by_seed, tuple(trials)))
+        found.append(Trained(network, by_seed, _trials(by_seed.get(SEED), run)))
     return found
+
+
+def _trials(result: dict[str, Any] | None, run: Run | None) -> tuple[Trial, ...]:
+    """Trials of the very weights that a training came to."""
+    if result is None or run is None:
+        return ()
+    name = network_name(result["model"], Scheme.parse(result["scheme"]))
+    measured = (run.manifest.plan.trained or {}).get(name)
+    if measured is None or measured.sha256 != result["checkpoint_sha256"]:
+        return ()
+    wanted = result["model"], result["scheme"]
+    return tuple(trial for trial in run.trials if (trial.case.model, trial.case.scheme) == wanted)
 
 
 def _results(network: Network, out: Path, seeds: int) -> dict[int, dict[str, Any]]:
@@ -71,10 +81,10 @@ def dense_of(model: str, trained: Iterable[Trained]) -> Trained:
     )
 
 
-def as_markdown(trained: Sequence[Trained], run: Run | None, command: str, chart: str) -> str:
+def as_markdown(trained: Sequence[Trained], run: Run | None, chart: str) -> str:
     """Return the whole page: what was done, a table per model, the comparison, the chart."""
     lines = ["# Fashion-MNIST: accuracy, size, latency and energy", ""]
-    lines += [f"Made by `{command}`; nothing in it is typed by hand.", ""]
+    lines += [f"Made by `{_command(trained, run)}`; nothing in it is typed by hand.", ""]
     lines += [*_facts(trained, run), ""]
     for model in REDUCTIONS:
         lines += [f"## {MODELS[model].summary}", "", *_verdict(model, trained), ""]
@@ -83,6 +93,19 @@ def as_markdown(trained: Sequence[Trained], run: Run | None, command: str, chart
     lines += ["## The method against its rivals", "", *_comparison(trained), ""]
     lines += ["## Pareto chart", "", f"![accuracy against energy and latency]({chart})", ""]
     return "\n".join(lines)
+
+
+def _command(trained: Sequence[Trained], run: Run | None) -> str:
+    """The command that leads to what is stored, with what decides the outcome."""
+    results = [result for each in trained for result in each.results.values()]
+    words = ["scripts/experiments/fashion-mnist"]
+    for key in ("train_images", "epochs"):
+        for value in sorted({result[key] for result in results}):
+            words += [f"--{key.replace('_', '-')}", str(value)]
+    words += ["--seeds", str(len({result["seed"] for result in results}))]
+    if run is not None:
+        words += ["--device", *run.manifest.devices, "--procedure", run.manifest.procedure.name]
+    return shlex.join(words)
 
 
 def _facts(trained: Sequence[Trained], run: Run | None) -> Iterator[str]:
@@ -199,9 +222,16 @@ def _on_board(trial: Trial | None) -> list[str]:
         fmt.accuracy(trial.accuracy),
         fmt.size(trial.artifact.file_bytes if trial.artifact else None),
         median,
-        fmt.energy(trial.energy) + (f" ({trial.energy.source.value})" if trial.energy else ""),
+        _energy(trial.energy),
         fmt.status(trial),
     ]
+
+
+def _energy(stats: EnergyStats | None) -> str:
+    text = fmt.energy(stats)
+    if stats is None or stats.source is Source.ESTIMATED:
+        return text  # which says so itself
+    return f"{text} ({stats.source.value})"
 
 
 def _comparison(trained: Sequence[Trained]) -> Iterator[str]:

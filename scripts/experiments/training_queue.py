@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -151,7 +150,8 @@ class Queue:
         with self._lock:
             self._stopped = True
             for process in self._running:
-                process.send_signal(signal.SIGINT)
+                # Not SIGINT, which is ignored by whatever a script starts in the background.
+                process.terminate()
 
     def _choose_channels(self, model: str, seed: int, dense: Future[None]) -> None:
         """Find out for one dense network how much each unit can be pruned, if not done yet."""

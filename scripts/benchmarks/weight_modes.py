@@ -1,0 +1,329 @@
+"""What each sharing scheme costs in each weight mode, and other ways to generate the weights.
+
+For each input size and batch one ``bench run`` on this machine interleaves the dense network with
+every scheme and weight mode, round by round; printed are the ratio of the median latencies to
+dense with its 95 % interval over the rounds (over the loads from three on), and what the worker
+keeps in memory.
+
+With ``--variants`` come other forms of run-time generation, which bench does not offer: they
+replace an entry of ``bench.export.generation.FORMS``, or change the graph that bench exported,
+and are measured in the same run as ONNX files. Each is checked against the reference outputs of
+the form that it stands in for::
+
+    python scripts/benchmarks/weight_modes.py [--out results/weight-modes] [--rounds 20]
+        [--loads 3] [--inputs 224,32] [--batches 1,8] [--schemes basis:0.25,soft:0.25] [--variants]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from bench.analysis.compare import compare
+from bench.analysis.conditions import subject
+from bench.cli.output import people
+from bench.cli.progress import progress
+from bench.config import find_device, load_devices
+from bench.export import generation
+from bench.export.cache import ArtifactCache, default_cache
+from bench.export.generation import Writer
+from bench.export.reference import TOLERANCE, run_onnx
+from bench.export.target import choose_target
+from bench.export.torch_export import export_artifact
+from bench.plan import make_plan
+from bench.procedures import make_procedure
+from bench.records import Trial
+from bench.report import format as fmt
+from bench.runtimes import ANY_RUNTIME
+from bench.session import run as run_session
+from bench.store.reader import Run
+from models import MODELS, Scheme, SchemeError
+
+MODELS_BY_INPUT = {224: "shufflenet_v2_x1_0", 32: "shufflenet_v2_x1_0_cifar100"}
+SCHEMES = (
+    "basis:0.25",
+    "basis:0.35",
+    "basis-shared:0.25",
+    "blocks:0.25",
+    "blocks-one:0.25",
+    "soft:0.25",
+    "reuse-1",
+    "reuse-2",
+)
+HALF_TOLERANCE = 0.01
+"""Largest error of outputs with templates in float16, relative to the largest output."""
+
+Form = Callable[[Writer], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another way to generate the weights of a kind of scheme.
+
+    ``form`` replaces that of ``generation.FORMS`` (None: bench's own), ``change`` rewrites the
+    exported graph, whose tensors are in it. ``tolerance``: largest error of an output, relative to
+    the largest output.
+    """
+
+    name: str
+    kind: str
+    form: Form | None = None
+    change: Callable[[ModelProto], None] | None = None
+    tolerance: float = TOLERANCE
+
+
+def basis_per_layer(write: Writer) -> None:
+    """A product for each layer instead of one for the stage."""
+    products = []
+    for layer in range(len(write.generation.weights)):
+        number = write.integers([layer])
+        rows = write.input("templates")
+        if "own" in write.generation.recipe.tensors:
+            rows = write.node("Concat", rows, _layer(write, "own", number), axis=0)
+        products.append(write.node("MatMul", _layer(write, "coefficients", number), rows))
+    _as_weights(write, products)
+
+
+def soft_per_layer(write: Writer) -> None:
+    """A product for each layer, (o, 1, K) · (o, K, i), instead of one for the stage."""
+    scaled = write.node("Mul", write.input("scales"), write.input("coefficients"))
+    products = []
+    for layer in range(len(write.generation.weights)):
+        mixing = write.node("Gather", scaled, write.integers([layer]), axis=1)
+        products.append(write.node("MatMul", mixing, write.input("templates")))
+    _as_weights(write, products)
+
+
+def soft_scaled_after(write: Writer) -> None:
+    """BatchNorm's scale on the whole weights instead of on the coefficients."""
+    mixed = write.node("MatMul", write.input("coefficients"), write.input("templates"))
+    write.weights(write.node("Mul", mixed, write.input("scales")), axis=1)
+
+
+def _layer(write: Writer, tensor: str, number: str) -> str:
+    """One layer's matrix out of a stack."""
+    one = write.node("Gather", write.input(tensor), number, axis=0)
+    return write.reshape(one, [write.size(tensor, 1), write.size(tensor, 2)])
+
+
+def _as_weights(write: Writer, products: Sequence[str]) -> None:
+    """Give each layer's product the name and the shape of its weight."""
+    for product, name, shape in zip(products, write.generation.weights, write.shapes, strict=True):
+        write.nodes.append(helper.make_node("Reshape", [product, write.integers(shape)], [name]))
+
+
+def half_templates(model: ModelProto) -> None:
+    """Store the templates as float16 and widen them in every inference."""
+    graph = model.graph
+    for tensor in graph.initializer:
+        if not tensor.name.endswith(".templates"):
+            continue
+        wide = tensor.name
+        values = numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(values, f"{wide}.half"))
+        for value in graph.input:
+            if value.name == wide:
+                value.name = tensor.name
+                value.type.tensor_type.elem_type = TensorProto.FLOAT16
+        graph.node.insert(0, helper.make_node("Cast", [tensor.name], [wide], to=TensorProto.FLOAT))
+
+
+def pointwise_matmul(model: ModelProto) -> None:
+    """Apply generated weights by MatMul and Add instead of Conv."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.input, *inferred.output)
+    }
+    held = {tensor.name for tensor in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "Conv" or node.input[1] in held:
+            nodes.append(node)
+            continue
+        x, weight = node.input[0], node.input[1]
+        batch, inputs, height, width = shapes[x]
+        outputs = shapes[weight][0]
+        y = node.output[0]
+        for suffix, sizes in (
+            ("matrix", [outputs, inputs]),
+            ("columns", [batch, inputs, height * width]),
+            ("image", [batch, outputs, height, width]),
+            ("rows", [outputs, 1]),
+        ):
+            array = np.array(sizes, np.int64)
+            model.graph.initializer.append(numpy_helper.from_array(array, f"{y}/{suffix}_shape"))
+        nodes += [
+            helper.make_node("Reshape", [weight, f"{y}/matrix_shape"], [f"{y}/matrix"]),
+            helper.make_node("Reshape", [x, f"{y}/columns_shape"], [f"{y}/columns"]),
+            helper.make_node("MatMul", [f"{y}/matrix", f"{y}/columns"], [f"{y}/product"]),
+        ]
+        flat = f"{y}/product"
+        if len(node.input) > 2:
+            nodes += [
+                helper.make_node("Reshape", [node.input[2], f"{y}/rows_shape"], [f"{y}/rows"]),
+                helper.make_node("Add", [flat, f"{y}/rows"], [f"{y}/shifted"]),
+            ]
+            flat = f"{y}/shifted"
+        nodes.append(helper.make_node("Reshape", [flat, f"{y}/image_shape"], [y]))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+VARIANTS = (
+    Variant("basis-per-layer", "basis", form=basis_per_layer),
+    Variant("basis-half-templates", "basis", change=half_templates, tolerance=HALF_TOLERANCE),
+    Variant("basis-matmul", "basis", change=pointwise_matmul),
+    Variant("soft-per-layer", "soft", form=soft_per_layer),
+    Variant("soft-scaled-after", "soft", form=soft_scaled_after),
+    Variant("soft-half-templates", "soft", change=half_templates, tolerance=HALF_TOLERANCE),
+    Variant("soft-matmul", "soft", change=pointwise_matmul),
+)
+
+
+def export_variant(variant: Variant, model: str, scheme: str, batch: int, folder: Path) -> Path:
+    """Write a variant of the run-time form as an ONNX file and return its path.
+
+    Raises ValueError when its outputs are not those of the network.
+    """
+    own = dict(generation.FORMS)
+    if variant.form is not None:
+        generation.FORMS[variant.kind] = variant.form
+    try:
+        artifact = export_artifact(
+            MODELS[model],
+            Scheme.parse(scheme),
+            "runtime",
+            batch,
+            choose_target(ANY_RUNTIME),
+            ArtifactCache(folder / "exported"),
+        )
+    finally:
+        generation.FORMS.update(own)
+    path = folder / f"{variant.name}.onnx"
+    changed = onnx.load(artifact.graph)
+    if variant.change is not None:
+        variant.change(changed)
+    onnx.save(changed, path)
+    reference = np.load(artifact.reference)
+    x = {changed.graph.input[0].name: reference["in0"]}
+    y, wanted = next(iter(run_onnx(path, x, optimized=True).values())), reference["out0"]
+    error = float(np.abs(y - wanted).max() / np.abs(wanted).max())
+    if not error <= variant.tolerance:
+        raise ValueError(f"{variant.name}: outputs differ by {error:.2g} of the largest")
+    return path
+
+
+def reachable(model: str, schemes: Sequence[str]) -> list[str]:
+    """Return the schemes that a model can have; says which are left out and why."""
+    found = []
+    for text in schemes:
+        try:
+            MODELS[model].total(Scheme.parse(text))
+            found.append(text)
+        except SchemeError as error:
+            print(f"{model} {text}: left out: {error}", flush=True)
+    return found
+
+
+def measure(model: str, batch: int, options: argparse.Namespace) -> Run:
+    """One run: dense, every scheme in every mode, and the variants."""
+    schemes = reachable(model, options.schemes)
+    files = []
+    if options.variants:
+        folder = options.out / f"{model}-b{batch}"
+        folder.mkdir(parents=True, exist_ok=True)
+        for variant in VARIANTS:
+            fitting = [text for text in schemes if Scheme.parse(text).name == variant.kind]
+            if fitting:
+                files.append(str(export_variant(variant, model, fitting[0], batch, folder)))
+    procedure = make_procedure("quick", {"latency_rounds": options.rounds, "loads": options.loads})
+    plan = make_plan(
+        models=[model, *files],
+        schemes=["dense", *schemes],
+        batches=[batch],
+        threads=[1],
+        procedure=procedure,
+        estimates=False,
+        skips=True,
+    )
+    with progress(people()) as display:
+        outcome = run_session(
+            plan,
+            {"local": find_device(load_devices(None), "local")},
+            results_dir=options.out / "runs",
+            cache=default_cache(),
+            command=sys.argv,
+            observer=display,
+            wait=True,
+        )
+    return outcome.run
+
+
+def lines(run: Run) -> Iterator[str]:
+    """A line per case: its ratio to dense, median and memory."""
+    dense = next(
+        trial for trial in run.trials if trial.case.scheme == "dense" and trial.case.model in MODELS
+    )
+    for trial in run.trials:
+        name = " ".join(filter(None, (trial.case.scheme, trial.case.weights)))
+        if trial.case.model not in MODELS:
+            name = trial.case.model
+        yield f"  {name:28} {_ratio(dense, trial, run):28} {_cost(trial)}"
+
+
+def _ratio(dense: Trial, trial: Trial, run: Run) -> str:
+    if trial is dense:
+        return "1"
+    compared = compare(subject(dense, run.manifest), subject(trial, run.manifest), margin=0.0)
+    found = next(each for each in compared.quantities if each.quantity == "latency")
+    if found.ratio is None or found.low is None or found.high is None:
+        return found.why
+    side = "" if compared.paired else " not side by side"
+    return f"{found.ratio:.3f} ({found.low:.3f}–{found.high:.3f}){side}"
+
+
+def _cost(trial: Trial) -> str:
+    memory = trial.memory
+    rise = fmt.NONE if memory is None else fmt.size(memory.steady_rise_bytes)
+    peak = fmt.NONE if memory is None else fmt.size(memory.peak_bytes)
+    size = fmt.size(trial.artifact.file_bytes if trial.artifact else None)
+    return (
+        f"p50 {fmt.median(trial.latency)}, memory +{rise} (peak {peak}), file {size}, "
+        f"{fmt.status(trial)}"
+    )
+
+
+def main() -> None:
+    """Measure and print a block per input size and batch."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("results/weight-modes"))
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--loads", type=int, default=3)
+    parser.add_argument("--inputs", type=_numbers, default=(224, 32))
+    parser.add_argument("--batches", type=_numbers, default=(1, 8))
+    parser.add_argument("--schemes", type=lambda text: text.split(","), default=SCHEMES)
+    parser.add_argument("--variants", action="store_true")
+    options = parser.parse_args()
+    for size in options.inputs:
+        for batch in options.batches:
+            model = MODELS_BY_INPUT[size]
+            run = measure(model, batch, options)
+            print(f"{model}, {size}×{size}, batch {batch} (run {run.manifest.run_id}):")
+            for line in lines(run):
+                print(line, flush=True)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""scripts/experiments/fashion_mnist.py: what is compared, trained, and said about it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from compared_networks import DENSE, PRUNED_BY_SENSITIVITY, REDUCTIONS, Network, compared
+from labelled_images import fashion_mnist
+from pareto_chart import Point, draw, frontier
+from result_table import as_markdown, collect
+from training_queue import RESULT, Queue, Trainings
+
+from models import MODELS
+from models.kinds import KINDS
+
+SMALL = "shufflenet_v2_x0_5_fashion_mnist"
+LARGE = "shufflenet_v2_x1_0_fashion_mnist"
+
+
+def test_every_scheme_is_compared_at_every_reduction_or_says_why_not() -> None:
+    found = {(each.model, each.method, each.reduction): each for each in compared()}
+    for model, reductions in REDUCTIONS.items():
+        assert (model, DENSE, None) in found
+        for method in (*KINDS, PRUNED_BY_SENSITIVITY):
+            for reduction in reductions if method != DENSE else ():
+                network = found.get((model, method, reduction)) or found[model, method, None]
+                if not network.problem:
+                    saved = 1 - MODELS[model].total(network.scheme) / MODELS[model].parameters
+                    assert saved >= reduction
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "reduction", "ceiling"),
+    [(SMALL, "recursive", 0.25, "20.4 %"), (LARGE, "reuse-2", 0.35, "30.9 %")],
+)
+def test_what_cannot_be_reached_says_the_ceiling(
+    model: str, method: str, reduction: float, ceiling: str
+) -> None:
+    wanted = (model, method, reduction)
+    (network,) = [x for x in compared() if (x.model, x.method, x.reduction) == wanted]
+    assert ceiling in network.problem
+
+
+def stored(out: Path, network: Network, seed: int, top1: float) -> None:
+    result = {
+        "model": network.model,
+        "scheme": str(network.scheme),
+        "seed": seed,
+        "parameters": MODELS[network.model].total(network.scheme),
+        "test_top1": top1,
+        "train_images": 20_000,
+        "selection_images": 2222,
+        "test_images": 10_000,
+        "epochs": 10,
+        "torch": "2.9",
+        "device": "cpu",
+        "threads": 1,
+        "wall_s": 60.0,
+    }
+    folder = network.folder(out, seed)
+    folder.mkdir(parents=True)
+    (folder / RESULT).write_text(json.dumps(result))
+
+
+def page(out: Path, *, dense: float) -> str:
+    for seed, shift in enumerate((-0.01, 0.0, 0.01)):
+        stored(out, Network(SMALL, DENSE), seed, dense + shift)
+        stored(out, Network(SMALL, "basis", 0.15), seed, dense + shift - 0.02)
+        stored(out, Network(SMALL, "soft", 0.15), seed, dense + shift - 0.05 + shift / 10)
+    trained = collect(compared(), out, 3, None)
+    return as_markdown(trained, None, "pareto.svg")
+
+
+def test_the_table_has_means_deviations_and_differences_by_seed(tmp_path: Path) -> None:
+    text = page(tmp_path, dense=0.9)
+    assert "| dense | 351,610 | 0.0 % | 90.00 ± 1.00 % (3) |" in text
+    assert "| basis at 15 % | 298,830 | 15.0 % | 88.00 ± 1.00 % (3) | -2.00 ± 0.00 |" in text
+    assert "fashion-mnist --train-images 20000 --epochs 10 --seeds 3`" in text
+    assert "| recursive at 25 % | a reduction of 25 % cannot be reached" in text
+    assert f"| {SMALL} | 15 % | basis | soft | +3.00 | +2.75 to +3.25 | method better |" in text
+
+
+def test_a_weak_dense_network_makes_the_table_inconclusive(tmp_path: Path) -> None:
+    section = page(tmp_path, dense=0.84).split("## ")[1]
+    assert "***Inconclusive***: the dense network reaches 84.00 %" in section
+
+
+def test_a_good_dense_network_is_not_called_inconclusive(tmp_path: Path) -> None:
+    assert "nconclusive" not in page(tmp_path, dense=0.9).split("## ")[1]
+
+
+def test_what_was_not_measured_is_drawn_and_written_as_such(tmp_path: Path) -> None:
+    text = page(tmp_path, dense=0.9)
+    assert "Nothing has been measured on a board yet" in text
+    assert draw(collect(compared(), tmp_path, 3, None))["png"].startswith(b"\x89PNG")
+
+
+def test_the_frontier_has_what_no_other_point_beats() -> None:
+    costs = {"cheap": (1.0, 88.0), "beaten": (2.0, 87.0), "best": (3.0, 90.0), "dear": (4.0, 90.0)}
+    points = [Point(name, "k", "o", cost, top1, None) for name, (cost, top1) in costs.items()]
+    assert [point.label for point in frontier(points)] == ["cheap", "best"]
+
+
+def test_pruning_by_sensitivity_starts_from_the_dense_network_and_is_done_once(
+    tmp_path: Path,
+) -> None:
+    data = fashion_mnist(tmp_path / "data", train=300, test=20)
+    settings = Trainings(data, tmp_path / "out", train_images=128, epochs=1, seeds=1)
+    networks = [Network(SMALL, DENSE), Network(SMALL, PRUNED_BY_SENSITIVITY, 0.15)]
+    assert Queue(settings, jobs=2).run(networks) == []
+    files = [network.folder(settings.out, 0) / RESULT for network in networks]
+    dense, pruned = (json.loads(file.read_bytes()) for file in files)
+    assert pruned["init_from_sha256"] == dense["checkpoint_sha256"]
+    assert pruned["scheme"].startswith("prune-l1:")
+    assert pruned["parameters"] <= 0.85 * dense["parameters"]
+    before = [file.stat().st_mtime_ns for file in files]
+    assert Queue(settings, jobs=1).run(networks) == []
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_a_training_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    settings = Trainings(tmp_path, tmp_path / "out", train_images=128, epochs=1, seeds=1)
+    failures = Queue(settings, jobs=1).run([Network(SMALL, DENSE)])
+    assert "train-images-idx3-ubyte" in failures[0]
+    assert failures[1].endswith("there is no dense network to measure")
