@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         out=options.out.resolve(),
         train_images=options.train_images,
         epochs=options.epochs,
+        batch=options.batch,
+        lr=options.lr,
         seeds=options.seeds,
     )
     if not settings.data.is_dir():
@@ -83,8 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stage", choices=STAGES, help="Only this stage (default: all).")
     parser.add_argument("--out", type=Path, default=Path("results/fashion-mnist"))
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
-    parser.add_argument("--train-images", type=_positive, default=20_000)
+    parser.add_argument("--train-images", type=_positive, default=10_000)
     parser.add_argument("--epochs", type=_positive, default=10)
+    # Small batches: so few images make too few steps of the recipe's 128.
+    parser.add_argument("--batch", type=_positive, default=32)
+    parser.add_argument("--lr", type=float, default=0.05)
     parser.add_argument("--seeds", type=_positive, default=3)
     parser.add_argument("--jobs", type=_positive, default=1, help="Trainings at once.")
     parser.add_argument("--device", default="local", help="Device of devices.yaml to measure on.")

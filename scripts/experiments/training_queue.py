@@ -29,6 +29,8 @@ class Trainings:
     out: Path
     train_images: int
     epochs: int
+    batch: int
+    lr: float
     seeds: int
 
     @property
@@ -52,13 +54,15 @@ class Queue:
         self._stopped = False
 
     def run(self, networks: Sequence[Network]) -> list[str]:
-        """Train what is not finished yet, seed by seed; returns what failed, in words.
+        """Train what is not finished yet, model by model, seed by seed; returns what failed.
 
         After KeyboardInterrupt every training has kept its last whole epoch.
         """
         waiting: dict[str, Future[None]] = {}
-        for seed in range(self._settings.seeds):
-            self._submit(seed, [each for each in networks if not each.problem], waiting)
+        for model in REDUCTIONS:
+            there = [each for each in networks if each.model == model and not each.problem]
+            for seed in range(self._settings.seeds):
+                self._submit(seed, there, waiting)
         failures = []
         try:
             for name, future in waiting.items():
@@ -119,7 +123,8 @@ class Queue:
             scheme = chosen_schemes(settings.out, network.model, seed)[f"{network.reduction:g}"]
         command = [str(BENCH), "train", network.model, "--scheme", scheme, "--resume"]
         command += ["--data", settings.data_set, "--out", str(folder), "--seed", str(seed)]
-        command += ["--epochs", str(settings.epochs), "--train-images", str(settings.train_images)]
+        for option in ("train_images", "epochs", "batch", "lr"):
+            command += [f"--{option.replace('_', '-')}", str(getattr(settings, option))]
         if network.starts_dense:
             dense = Network(network.model, DENSE).folder(settings.out, seed)
             command += ["--init-from", str(dense / MODEL)]
