@@ -73,6 +73,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Start from this checkpoint of the dense network, or of this scheme.",
 )
+@click.option(
+    "--by-sensitivity",
+    is_flag=True,
+    help="prune-l1: take more channels where the network of --init-from suffers less on the "
+    "held-out images.",
+)
 @options.as_json
 def train(
     model: str,
@@ -80,6 +86,7 @@ def train(
     data_set: str,
     out: Path,
     resume: bool,
+    by_sensitivity: bool,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -99,6 +106,7 @@ def train(
     from models.training.job import Training
     from models.training.loop import train as run
     from models.training.recipe import Recipe
+    from models.training.sensitivity import with_measured_channels
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     spec = find_model(model)
@@ -110,6 +118,8 @@ def train(
         job = Training(spec, parsed, open_dataset(data_set), recipe, **settings)
         job.check()
         with _held(out), _progress() as progress:
+            if by_sensitivity:
+                job = with_measured_channels(job)
             result = run(job, out, write=_write, resume=resume, progress=progress)
     except KeyboardInterrupt:
         if _is_first():

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compared_networks import DENSE, REDUCTIONS, Network, seed_folder
-
-from models import MODELS, Scheme
+from compared_networks import DENSE, REDUCTIONS, Network
 
 BENCH = Path(sys.executable).with_name("bench")
 MODEL, RESULT, LOG = "model.pt", "result.json", "training.log"
@@ -82,27 +80,19 @@ class Queue:
     ) -> None:
         """Put one seed's trainings into the queue, those that others start from first."""
         dense = [each for each in networks if each.method == DENSE]
-        # A network waits for its dense one in a thread of the pool. That one comes first in the
-        # queue, so it is at work or done by then.
-        submit = self._pool.submit
-        first = {each.model: submit(self._train, each, seed) for each in dense}
-        chosen = {
-            model: submit(self._choose_channels, model, seed, first[model]) for model in first
-        }
+        first = {each.model: self._pool.submit(self._train, each, seed) for each in dense}
         waiting |= {f"seed {seed}: {model} dense": future for model, future in first.items()}
-        waiting |= {f"seed {seed}: {model} sensitivity": each for model, each in chosen.items()}
+        # A network waits for its dense one in a thread of the pool. By then that one is at work
+        # or done, since it comes before in the queue.
         for network in networks:
-            if network.method == DENSE:
-                continue
-            before = chosen if network.by_sensitivity else first
-            needed = [before[network.model]] if network.starts_dense else []
-            name = f"seed {seed}: {network.model} {network.title}"
-            waiting[name] = submit(self._train, network, seed, needed)
+            if network.method != DENSE:
+                needed = first[network.model] if network.starts_dense else None
+                name = f"seed {seed}: {network.model} {network.title}"
+                waiting[name] = self._pool.submit(self._train, network, seed, needed)
 
-    def _train(self, network: Network, seed: int, needed: Sequence[Future[None]] = ()) -> None:
-        for future in needed:
-            if future.exception() is not None:
-                raise RuntimeError("what it starts from is not there")
+    def _train(self, network: Network, seed: int, needed: Future[None] | None = None) -> None:
+        if needed is not None and needed.exception() is not None:
+            raise RuntimeError("the dense network that it starts from is not there")
         folder = network.folder(self._settings.out, seed)
         if _is_finished(folder / RESULT, self._settings):
             return
@@ -119,8 +109,6 @@ class Queue:
     def _command(self, network: Network, seed: int, folder: Path) -> list[str]:
         settings = self._settings
         scheme = str(network.scheme)
-        if network.by_sensitivity:
-            scheme = chosen_schemes(settings.out, network.model, seed)[f"{network.reduction:g}"]
         command = [str(BENCH), "train", network.model, "--scheme", scheme, "--resume"]
         command += ["--data", settings.data_set, "--out", str(folder), "--seed", str(seed)]
         for option in ("train_images", "epochs", "batch", "lr"):
@@ -128,6 +116,8 @@ class Queue:
         if network.starts_dense:
             dense = Network(network.model, DENSE).folder(settings.out, seed)
             command += ["--init-from", str(dense / MODEL)]
+        if network.by_sensitivity:
+            command.append("--by-sensitivity")
         return command
 
     def _call(self, command: Sequence[str], log: Any) -> int:
@@ -158,63 +148,13 @@ class Queue:
                 # Not SIGINT, which is ignored by whatever a script starts in the background.
                 process.terminate()
 
-    def _choose_channels(self, model: str, seed: int, dense: Future[None]) -> None:
-        """Find out for one dense network how much each unit can be pruned, if not done yet."""
-        if dense.exception() is not None:
-            raise RuntimeError("there is no dense network to measure")
-        out = self._settings.out
-        if _choice_file(out, model, seed).exists():
-            return
-        print(f"seed {seed}: {model}: sensitivity of each unit", flush=True)
-        checkpoint = Network(model, DENSE).folder(out, seed) / MODEL
-        schemes = _schemes_by_sensitivity(model, checkpoint, self._settings)
-        text = json.dumps(schemes, indent=1)
-        partial = _choice_file(out, model, seed).with_suffix(".partial")
-        partial.write_text(text)
-        partial.replace(_choice_file(out, model, seed))
-
-
-def chosen_schemes(out: Path, model: str, seed: int) -> dict[str, str]:
-    """Return the schemes that sensitivity chose for a seed, by reduction, none if not done yet."""
-    path = _choice_file(out, model, seed)
-    found: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
-    return found
-
-
-def _choice_file(out: Path, model: str, seed: int) -> Path:
-    return seed_folder(out, seed) / f"{model}-sensitivity.json"
-
-
-def _schemes_by_sensitivity(model: str, checkpoint: Path, settings: Trainings) -> dict[str, str]:
-    """Measure on the images that are held out of training, not on the test set."""
-    import torch
-
-    from models.sensitivity import measure_sensitivity, scheme_by_sensitivity
-    from models.training.accuracy import accuracy
-    from models.training.batches import split
-    from models.training.checkpoint import read_model
-    from models.training.datasets import open_dataset
-
-    torch.set_num_threads(1)
-    data = open_dataset(settings.data_set)
-    rows = split(data.train, settings.train_images).held_out
-    measured = measure_sensitivity(
-        read_model(checkpoint).network(),
-        lambda network: accuracy(network, data, data.train, rows).top1,
-    )
-    schemes: dict[str, Scheme] = {
-        f"{reduction:g}": scheme_by_sensitivity(measured, MODELS[model].parameters, reduction)
-        for reduction in REDUCTIONS[model]
-    }
-    return {reduction: str(scheme) for reduction, scheme in schemes.items()}
-
 
 def _is_finished(result: Path, settings: Trainings) -> bool:
     """Whether a training with these settings is over; of others, bench train tells."""
     try:
         found = json.loads(result.read_bytes())
-        return bool(
-            found["epochs"] == settings.epochs and found["train_images"] == settings.train_images
-        )
+        recipe = found["recipe"]
+        trained_with = found["train_images"], recipe["epochs"], recipe["batch"], recipe["lr"]
     except (FileNotFoundError, ValueError, KeyError):
         return False
+    return trained_with == (settings.train_images, settings.epochs, settings.batch, settings.lr)

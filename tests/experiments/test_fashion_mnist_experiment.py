@@ -135,6 +135,7 @@ def test_pruning_by_sensitivity_starts_from_the_dense_network_and_is_done_once(
 
 def test_a_training_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     settings = tiny(tmp_path, tmp_path / "out")
-    failures = Queue(settings, jobs=1).run([Network(SMALL, DENSE)])
+    networks = [Network(SMALL, DENSE), Network(SMALL, "prune-l1", 0.15)]
+    failures = Queue(settings, jobs=1).run(networks)
     assert "train-images-idx3-ubyte" in failures[0]
-    assert failures[1].endswith("there is no dense network to measure")
+    assert failures[1].endswith("the dense network that it starts from is not there")
