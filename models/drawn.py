@@ -137,8 +137,8 @@ class Recipe:
 
     - ``"basis"``: templates (S, i), own (n, U, i) unless U = 0, coefficients (n, o, S + U);
       W_l = coefficients_l · [templates ; own_l]
-    - ``"soft"``: templates (o, K, i), coefficients (n, K), scales (o, n, 1);
-      row r of W_l = scales_r,l · coefficients_l · templates_r
+    - ``"soft"``: templates (K, o·i), coefficients (n, K), scales (n, o, 1);
+      W_l from row l of coefficients · templates, then scaled
     - ``"blocks"``: templates (K, t²), coefficients (n·(o/t)·(i/t), K), scales (n, o, 1);
       block (a, b) of W_l from row (l, a, b) of coefficients · templates, then scaled
     - ``"reuse"``: templates (o, i), scales (n, o, 1); W_l = scales_l ⊙ templates

@@ -144,29 +144,34 @@ def _generations(
 ) -> tuple[Generation, ...]:
     """A generation per bank and shape of layer."""
     names = {id(bank): name for name, bank in network.named_modules()}
-    members: dict[tuple[str, int, int], list[tuple[str, DrawnLayer]]] = defaultdict(list)
+    members: dict[tuple[str, str], list[tuple[str, DrawnLayer]]] = defaultdict(list)
     for path, layer in network.named_modules():
         if isinstance(layer, DrawnLayer):
-            key = (names[id(layer.bank)], layer.shape.inputs, layer.shape.outputs)
-            members[key].append((path, layer))
+            members[names[id(layer.bank)], _size(layer.shape)].append((path, layer))
     shapes_of: dict[str, int] = defaultdict(int)
-    for bank, _, _ in members:
+    for bank, _ in members:
         shapes_of[bank] += 1
     generations = []
-    for (bank, inputs, outputs), drawn in members.items():
+    for (bank, size), drawn in members.items():
         layers = [layer for _, layer in drawn]
+        outputs = layers[0].shape.outputs
         scales = [
             affine[path][0] if path in affine else layer.bank.templates.new_ones(outputs)
             for path, layer in drawn
         ]
         recipe = layers[0].bank.recipe(layers, scales)
         tensors = {name: value.detach().float() for name, value in recipe.tensors.items()}
-        prefix = bank if shapes_of[bank] == 1 else f"{bank}.{inputs}x{outputs}"
+        prefix = bank if shapes_of[bank] == 1 else f"{bank}.{size}"
         weights = tuple(f"{path}.weight" for path, _ in drawn)
         generations.append(
             Generation(prefix, f"{bank}.templates", weights, Recipe(recipe.kind, tensors))
         )
     return tuple(generations)
+
+
+def _size(shape: Shape) -> str:
+    """A name for the shape of a weight."""
+    return f"{shape.inputs}x{shape.outputs}{'-linear' if shape.linear else ''}"
 
 
 def _plain(layer: DrawnLayer, affine: tuple[Tensor, Tensor] | None) -> nn.Module:

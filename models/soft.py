@@ -35,14 +35,18 @@ class SoftBank(Bank):
                 layer.get_parameter("coefficients").copy_(row)
 
     def recipe(self, layers: Sequence[DrawnLayer], scales: Sequence[Tensor]) -> Recipe:
-        """Templates by output, so that scaled coefficients generate all layers in one product."""
+        """One product makes the weights of all layers, each in one piece; the scales come after.
+
+        With the scales in the coefficients there would be a coefficient per output, and the
+        weights of a layer would lie apart from each other.
+        """
         coefficients: list[Tensor] = [layer.get_parameter("coefficients") for layer in layers]
         return Recipe(
             "soft",
             {
-                "templates": self.templates.transpose(0, 1),
+                "templates": self.templates.flatten(1),
                 "coefficients": torch.stack(coefficients),
-                "scales": torch.stack(list(scales), dim=1)[:, :, None],
+                "scales": torch.stack(list(scales))[:, :, None],
             },
         )
 

@@ -50,26 +50,22 @@ class Writer:
         """Add a Reshape."""
         return self.node("Reshape", value, self.integers(shape))
 
-    def weights(self, stacked: str, axis: int) -> None:
-        """Cut the weights of all layers apart along an axis and give them their shapes."""
+    def weights(self, stacked: str) -> None:
+        """Cut apart the weights of all layers, which lie one after the other in a tensor.
+
+        They get their shapes before, in one node: each node costs time in every inference, and a
+        cut along the first axis is one copy of each part.
+        """
         wanted = self.generation.weights
-        parts = [f"{name}/part" for name in wanted]
+        outputs, *rest = self.shapes[0]
+        shaped = self.reshape(stacked, [len(wanted) * outputs, *rest])
         if len(wanted) == 1:
-            parts = [stacked]
+            node = helper.make_node("Identity", [shaped], list(wanted))
         else:
-            split = helper.make_node(
-                "Split",
-                [stacked, self.integers([1] * len(wanted))],
-                parts,
-                name=f"{self.generation.prefix}/split",
-                axis=axis,
-            )
-            self.nodes.append(split)
-        for part, name, shape in zip(parts, wanted, self.shapes, strict=True):
-            node = helper.make_node(
-                "Reshape", [part, self.integers(shape)], [name], name=f"{name}/reshape"
-            )
-            self.nodes.append(node)
+            lengths = self.integers([outputs] * len(wanted))
+            node = helper.make_node("Split", [shaped, lengths], list(wanted), axis=0)
+        node.name = f"{self.generation.prefix}/{node.op_type.lower()}"
+        self.nodes.append(node)
 
 
 def add_generation(model: ModelProto, generations: Sequence[Generation]) -> ModelProto:
@@ -114,13 +110,16 @@ def _basis(write: Writer) -> None:
         )
         repeated = write.node("Expand", rows, write.integers([layers, shared, inputs]))
         rows = write.node("Concat", repeated, write.input("own"), axis=1)
-    write.weights(write.node("MatMul", write.input("coefficients"), rows), axis=0)
+    write.weights(write.node("MatMul", write.input("coefficients"), rows))
 
 
 def _soft(write: Writer) -> None:
-    """(o, n, K) · (o, K, i): the scales go into the small factor."""
-    scaled = write.node("Mul", write.input("scales"), write.input("coefficients"))
-    write.weights(write.node("MatMul", scaled, write.input("templates")), axis=1)
+    """(n, K) · (K, o·i), then the scales."""
+    mixed = write.node("MatMul", write.input("coefficients"), write.input("templates"))
+    layers, outputs = write.size("scales", 0), write.size("scales", 1)
+    inputs = write.size("templates", 1) // outputs
+    whole = write.reshape(mixed, [layers, outputs, inputs])
+    write.weights(write.node("Mul", whole, write.input("scales")))
 
 
 def _blocks(write: Writer) -> None:
@@ -133,13 +132,12 @@ def _blocks(write: Writer) -> None:
     tiles = write.reshape(flat, [layers, down, across, side, side])
     placed = write.node("Transpose", tiles, perm=[0, 1, 3, 2, 4])
     whole = write.reshape(placed, [layers, outputs, across * side])
-    write.weights(write.node("Mul", whole, write.input("scales")), axis=0)
+    write.weights(write.node("Mul", whole, write.input("scales")))
 
 
 def _reuse(write: Writer) -> None:
     """(n, o, 1) ⊙ (o, i)."""
-    scaled = write.node("Mul", write.input("scales"), write.input("templates"))
-    write.weights(scaled, axis=0)
+    write.weights(write.node("Mul", write.input("scales"), write.input("templates")))
 
 
 FORMS: dict[str, Callable[[Writer], None]] = {

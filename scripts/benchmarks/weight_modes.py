@@ -92,19 +92,15 @@ def basis_per_layer(write: Writer) -> None:
 
 
 def soft_per_layer(write: Writer) -> None:
-    """A product for each layer, (o, 1, K) · (o, K, i), instead of one for the stage."""
-    scaled = write.node("Mul", write.input("scales"), write.input("coefficients"))
+    """A product for each layer, (1, K) · (K, o·i), and nothing to cut apart."""
     products = []
     for layer in range(len(write.generation.weights)):
-        mixing = write.node("Gather", scaled, write.integers([layer]), axis=1)
-        products.append(write.node("MatMul", mixing, write.input("templates")))
+        number = write.integers([layer])
+        mixing = write.node("Gather", write.input("coefficients"), number, axis=0)
+        mixed = write.node("MatMul", mixing, write.input("templates"))
+        whole = write.reshape(mixed, [write.size("scales", 1), -1])
+        products.append(write.node("Mul", whole, _layer(write, "scales", number)))
     _as_weights(write, products)
-
-
-def soft_scaled_after(write: Writer) -> None:
-    """BatchNorm's scale on the whole weights instead of on the coefficients."""
-    mixed = write.node("MatMul", write.input("coefficients"), write.input("templates"))
-    write.weights(write.node("Mul", mixed, write.input("scales")), axis=1)
 
 
 def _layer(write: Writer, tensor: str, number: str) -> str:
@@ -182,7 +178,6 @@ VARIANTS = (
     Variant("basis-half-templates", "basis", change=half_templates, tolerance=HALF_TOLERANCE),
     Variant("basis-matmul", "basis", change=pointwise_matmul),
     Variant("soft-per-layer", "soft", form=soft_per_layer),
-    Variant("soft-scaled-after", "soft", form=soft_scaled_after),
     Variant("soft-half-templates", "soft", change=half_templates, tolerance=HALF_TOLERANCE),
     Variant("soft-matmul", "soft", change=pointwise_matmul),
 )

@@ -66,8 +66,8 @@ def weights_of(artifact: Artifact, text: str) -> Iterator[np.ndarray]:
         if kind.startswith("basis"):
             yield from tensors[name] @ templates
         elif kind == "soft" and tensor == "coefficients":
-            for layer, row in enumerate(tensors[name]):
-                yield scales[:, layer] * np.einsum("k,oki->oi", row, templates)
+            for row, scale in zip(tensors[name], scales, strict=True):
+                yield scale * (row @ templates).reshape(len(scale), -1)
         elif kind.startswith("blocks") and tensor == "coefficients":
             layers, outputs, _ = scales.shape
             side = int(templates.shape[1] ** 0.5)
