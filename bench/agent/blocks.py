@@ -146,6 +146,8 @@ def _round_fields(block, window_ns, trace, ours_s):
         "start_ns": block["start_ns"],
         "arrivals_ns": block["arrivals_ns"],
         "durations_ns": block["durations_ns"],
+        "copy_ns": block["copy_ns"],
+        "compute_ns": block["compute_ns"],
         "window_ns": window_ns,
         "trace": trace,
         "background": cpu.background_share(before, after, ours_s),

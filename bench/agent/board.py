@@ -6,6 +6,7 @@ import re
 import stat
 
 from bench.agent.child import AGENT_ROOT
+from bench.agent.tensorrt import engines
 
 JOBS = "jobs"
 PLACED_BY_HOST = re.compile(r"agent-[0-9a-f]{16}\.pyz$")
@@ -90,6 +91,10 @@ def _confined_case(case, work_dir, folder):
             # Nothing that the job folder has of its own.
             raise JobProblem("case %s would write %s, which is no .onnx file" % (case["key"], path))
         options["optimized_model_path"] = path
+    for name in ("bound", "calibration"):
+        if options.get(name) is not None:
+            options[name] = _inside(work_dir, options[name], work_dir, case)
+    options["engine_cache"] = os.path.join(work_dir, engines.FOLDER)
     read = {name: _inside(work_dir, case[name], work_dir, case) for name in ("graph", "reference")}
     parts = [
         dict(part, path=_inside(work_dir, part["path"], work_dir, case))

@@ -8,6 +8,7 @@ import shutil
 
 from bench.agent import board, jobs, lease, notes, wire
 from bench.agent.child import AGENT_ROOT
+from bench.agent.tensorrt import engines
 
 ARTIFACTS = "artifacts"
 AGENTS = "agent-*.pyz"
@@ -51,6 +52,9 @@ def _survey(work_dir):
     for path in _matching(artifacts, "*"):
         if not _is_leftover(path) and used is not None and path not in used:
             removable.append(_item("artifact", path))
+    for path in _matching(os.path.join(work_dir, engines.FOLDER), "*"):
+        if used is not None and not _is_of_used_graph(path, used):
+            removable.append(_item("engine", path))
     paths = _matching(work_dir, "*") + _matching(artifacts, "*")
     leftovers = [path for path in paths if _is_leftover(path)] + _no_jobs(work_dir)
     removable += [_item("leftover", path) for path in leftovers]
@@ -104,14 +108,24 @@ def _used_files(kept):
         for graph, reference in {(case["graph"], case["reference"]) for case in cases}:
             used.update((graph, reference))
             used.update(_weights_files(graph))
+        options = [case["options"] for case in cases]
+        for bound in {option["bound"] for option in options if option.get("bound")}:
+            used.update({bound}, _weights_files(bound))
+        used.update(option["calibration"] for option in options if option.get("calibration"))
     return used
 
 
-def _weights_files(graph):
-    """Files beside a graph that it names: ONNX keeps large weights outside of it."""
-    folder = os.path.dirname(graph)
+def _is_of_used_graph(path, used):
+    """Whether a file of the engine cache belongs to a graph that a kept job uses."""
+    return any(os.path.basename(path).startswith(engines.stem(graph)) for graph in used)
+
+
+def _weights_files(path):
+    """Files beside a graph, or beside a list of bound inputs, that it names: ONNX keeps large
+    weights outside of it."""
+    folder = os.path.dirname(path)
     try:
-        with open(graph, "rb") as stream:
+        with open(path, "rb") as stream:
             data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):
         return set()

@@ -28,6 +28,7 @@ from bench.agent.group import Group
 from bench.agent.journal import Journal, JournalLost
 from bench.agent.processes import CaseWorker, PowerSampler
 from bench.agent.progress import Progress
+from bench.agent.runtimes import RUNTIMES
 
 LOOK_S = 0.2
 """How often a waiting conductor looks whether it is to stop."""
@@ -175,14 +176,23 @@ class Conductor(object):
                 self._accuracy_pass(case["key"], case.get("accuracy") or [])
 
     def _solo_pass(self, key):
-        """One case alone on the board, in a fresh process."""
+        """One case alone on the board, in a fresh process; before it, another one builds what the
+        runtime may have to build, so that the builder's memory is not taken for the model's."""
         self.begin_block(("solo", key))
+        built = None
         worker = self.start_worker(key)
         try:
+            if hasattr(RUNTIMES.get(self._cases[key]["runtime"]), "build"):
+                worker.import_runtime()
+                built = worker.build()
+                worker.close()
+                worker = self.start_worker(key)
             fields = worker.solo(self.job["procedure"])
         except Failure as failure:
             self.fail(key, failure)
         else:
+            if built is not None:
+                fields["engine"]["cached"] = fields["engine"]["cached"] and built["cached"]
             self._peak_bytes.append((key, fields["peak_bytes"]))
             self.record("solo", case=key, t_ns=now_ns(), **fields)
             self.run_s[key] = fields["steady_run_s"]

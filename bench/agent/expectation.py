@@ -6,6 +6,8 @@ import time
 from collections import OrderedDict
 
 from bench.agent import cooldown, schedule, stopping
+from bench.agent.runtimes import RUNTIMES
+from bench.agent.tensorrt import engines
 
 HEALTH_S = 0.1
 WORKER_STARTS = 6.0
@@ -16,6 +18,9 @@ WARMUP_FACTOR = 1.3
 """Warm-ups mostly end soon after their minimum."""
 ROUND_OVERHEAD_S = 0.06
 """Lead-in, pipes, health and the journal's fsync, per round."""
+BUILD_S = 60.0
+"""First guess of what building an engine takes where there is none of the graph; it depends on
+board, network and precision (seconds to tens of minutes)."""
 SOLO_RUN_S = 0.5
 """Load in the solo pass before memory is called steady."""
 CHECKPOINT_S = 3.0
@@ -40,9 +45,17 @@ def expected_blocks(job, start_s):
         blocks[("cooldown", "job")] = cooldown.expected_s(job["root"], job["procedure"])
     blocks[("health", "before")] = HEALTH_S
     solo_s = start_s + min(SOLO_RUN_S, job["procedure"]["warmup_min_s"])
-    blocks.update((("solo", case), solo_s) for case in cases)
+    for case in job["cases"]:
+        blocks[("solo", case["key"])] = solo_s + build_s(case)
     blocks.update(remaining_blocks(job, [cases], dict.fromkeys(cases, start_s), {}))
     return blocks
+
+
+def build_s(case):
+    """First guess of the seconds that it takes to build what the runtime of a case runs."""
+    if not hasattr(RUNTIMES.get(case["runtime"]), "build"):
+        return 0.0
+    return 0.0 if engines.has_any(case["options"]["engine_cache"], case["graph"]) else BUILD_S
 
 
 def remaining_blocks(job, groups, load_s, run_s):

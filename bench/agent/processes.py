@@ -8,6 +8,8 @@ from bench.agent.failure import Failure, SensorLost
 
 LOAD_LIMIT_S = 600.0
 ANSWER_LIMIT_S = 60.0
+BUILD_LIMIT_S = 3600.0
+"""TensorRT tries many ways to compute each layer: minutes, on a small board tens of them."""
 ONE_RUN_S = 1e-9
 """A block that is over after one inference."""
 SLOW_RUNS = 20
@@ -24,6 +26,7 @@ class CaseWorker(object):
         limits = job.get("limits", {})
         self._load_limit_s = limits.get("load_s", LOAD_LIMIT_S)
         self._answer_limit_s = limits.get("answer_s", ANSWER_LIMIT_S)
+        self._build_limit_s = limits.get("build_s", BUILD_LIMIT_S)
         self._slowest_s = 0.0
         log = os.path.join(folder, "worker-%d.log" % job["cases"].index(case))
         # For people who look at ps. Under a POSIX locale Python 3.6 can start nothing but ASCII.
@@ -41,6 +44,11 @@ class CaseWorker(object):
             },
             self._load_limit_s,
         )
+
+    def build(self):
+        """Build what the runtime runs in place of the graph, unless it has that: ``{cached}``."""
+        request = {"do": "build", "graph": self._case["graph"], "options": self._case["options"]}
+        return self._child.ask(request, self._build_limit_s)
 
     def load(self):
         """Load the model and run it once."""

@@ -6,6 +6,7 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
 
     agent-<sha256[:16]>.pyz        the agent, named by its hash
     artifacts/<files named by hash>
+    engines/<graph>-<key>.*        engines that were built here, see tensorrt/engines.py
     jobs/<job id>/job.json         what is asked (host writes it)
     jobs/<job id>/journal.jsonl    what has been done (conductor appends, fsync per record)
     jobs/<job id>/collected        exists once a host has the whole journal safe on its own disk
@@ -39,10 +40,10 @@ too, while they change something, as the jobs "restore" and "clean".
                          names a file outside the board folder, or there is none. A job that has
                          been started is never started again: ``{"refused": {"kind": "job", ...}}``
 ``clean LOCK APPLY``     what the board folder need not keep: ``{"removable": [{"what":
-                         "agent"|"job"|"artifact"|"leftover", "path", "bytes"}], "kept": [{"job_id",
-                         "why"}]}``; removed as well if APPLY is ``yes``, else it is ``no``. Jobs
-                         that were begun and not collected are kept, and so are this agent and
-                         files that kept jobs use
+                         "agent"|"job"|"artifact"|"engine"|"leftover", "path", "bytes"}],
+                         "kept": [{"job_id", "why"}]}``; removed as well if APPLY is ``yes``, else
+                         it is ``no``. Jobs that were begun and not collected are kept, and so are
+                         this agent and files that kept jobs use
 
                          A board that measures answers these with ``{"busy": {"job_id", "pid",
                          "owner", "user", "since_wall_s", "left_s": float|null}}`` instead.
@@ -71,20 +72,25 @@ failure with the traceback.
     {"version": 1, "job_id": str, "run_id": str, "owner": "user@host", "root": "/",
      "procedure": {... fields of records.Procedure ...},
      "cases": [{"key": str, "runtime": str, "graph": path, "reference": path,
-                "options": {"threads": int, ...}, "classifier": bool,
+                "options": {"threads": int, ... see below}, "classifier": bool,
                 "accuracy": [{"path": str, "images": int}],
                 "tolerance": {"atol": float, "rtol": float, "cosine": float}}],
      "sensor": null | {"name": str, "options": {...}, "channels": [str, ...],
                        "unit": "W"|"J", "period_s": float, "lag_s": float|null},
      "state": {"power_mode": str|null, "clocks": "max"|null, "governor": str|null},
-     "limits": {"load_s": 600, "answer_s": 60}}
+     "limits": {"load_s": 600, "answer_s": 60, "build_s": 3600}}
 
 The paths of cases may be relative to the board folder and must not lead out of it (nor must
 ``optimized_model_path``, which ends in ``.onnx``, lead out of the job folder), also not through
 links. ``job_id`` is the name of the job folder. ``accuracy`` (optional) are the parts of a labelled
-set, see accuracy.py. ``limits`` (optional) are the seconds after which a worker that loads, or that
-should have answered, counts as hung. The option ``optimized_model_path`` (optional) makes a worker
-write the graph that its engine really runs.
+set, see accuracy.py. ``limits`` (optional) are the seconds after which a worker that loads, builds
+an engine, or should have answered, counts as hung.
+
+Options of a case, all optional: ``threads``; ``optimized_model_path`` (ONNX Runtime) makes a worker
+write the graph that its engine really runs; ``precision`` ("fp32"|"fp16"|"int8"), ``bound`` (path
+of the list of inputs that are bound once, see tensorrt/bound.py, or null), ``calibration`` (path of
+an .npy of inputs for int8, or null), ``cuda_graph`` and ``layer_profile`` (bool) are TensorRT's.
+``engine_cache`` is not the host's to say: the agent sets it.
 
 **Probe**::
 
@@ -113,6 +119,12 @@ of the board's CLOCK_MONOTONIC:
 ``solo``     case, t_ns, runtime_version, providers, threads, spins_when_parked, import_s,
              load_s, first_s, steady_run_s, imported_bytes, load_rise_bytes,
              steady_rise_bytes, peak_bytes,
+             engine (TensorRT alone) {key, tensorrt (module and version), device,
+             compute_capability, builder_options {...}, cached (whether it was there before this
+             job), build_s (of the build that made it, whenever that was), engine_bytes, cuda
+             (package that drives the GPU, and its version), cuda_graph, log [last warnings and
+             worse of that build], layers [{name, ms}] (only under layer_profile)},
+             gpu_memory_bytes (rise of all that is in use on the GPU by this load)|null,
              parity {passed, max_abs_error, max_rel_error, cosine, top1_agreement, detail}
 ``failure``  case, reason (a value of records.Reason), text (one line), detail (tail of output),
              parity (only with the reason "parity")
@@ -122,6 +134,8 @@ of the board's CLOCK_MONOTONIC:
              steady_rise_bytes, peak_bytes (of this load, as in ``solo``)
 ``idle``     where ("before"|"after"), cases [parked], window_ns [t0, t1], trace
 ``round``    case, index, type ("latency"|"energy"), start_ns, durations_ns [...],
+             copy_ns [...]|null, compute_ns [...]|null (of the same inferences: copies to the GPU
+             and back, and computation, by the GPU's clock; null: the runtime does not tell),
              window_ns [t0, t1]|null, trace|null, background (0..1)|null
 ``sensor``   t_ns, text (one line), detail: the sampler was lost; no power from here on
 ``state``    where ("before"|"set"|"after"|"restored"), t_ns, power_mode, clocks, governor {cpu:

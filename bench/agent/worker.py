@@ -1,6 +1,7 @@
 """One case in its own process: import the runtime, load, infer, report raw times.
 
-Requests (see serve.py): ``import`` {runtime, reference, root}, ``load`` {graph, options},
+Requests (see serve.py): ``import`` {runtime, reference, root}, ``build`` {graph, options} (only
+where the runtime has something to build), ``load`` {graph, options},
 ``run`` {seconds, lead_s, arrivals}, ``memory`` {}, ``parity`` {tolerance, classifier},
 ``accuracy`` {part}. Loading the inputs is part of ``import``, so that memory rises hold only what
 the model costs.
@@ -31,14 +32,15 @@ def main(arguments):
     worker = Worker()
     handlers = {
         "import": worker.import_runtime,
+        "build": worker.build,
         "load": worker.load,
         "run": worker.run,
         "memory": worker.memory,
         "parity": worker.parity,
         "accuracy": worker.accuracy,
     }
-    reasons = {"import": "load", "load": "load", "run": "crash", "memory": "crash"}
-    reasons.update(parity="crash", accuracy="crash")
+    reasons = dict.fromkeys(("import", "build", "load"), "load")
+    reasons.update(dict.fromkeys(("run", "memory", "parity", "accuracy"), "crash"))
     serve.serve(requests, answers, handlers, reasons)
 
 
@@ -64,6 +66,11 @@ class Worker(object):
         self._imported_bytes = resident_bytes()
         return {"import_s": import_s, "imported_bytes": self._imported_bytes}
 
+    def build(self, request):
+        """Have the runtime build what it runs in place of the graph, unless it has that."""
+        graph = require(request["graph"])
+        return self._runtime.build(self._engine, graph, request["options"])
+
     def load(self, request):
         """Load the model and run it once."""
         graph = require(request["graph"])
@@ -81,14 +88,18 @@ class Worker(object):
     def run(self, request):
         """Infer back to back, or at the Poisson arrivals of ``arrivals`` {rate_per_s, seed}.
 
-        Raw times, our CPU time and the board's before and after. With arrivals a duration counts
-        from the arrival to the end of the inference.
+        Raw times, our CPU time and the board's before and after; where the runtime tells copies
+        and computation apart, those of the same inferences. With arrivals a duration counts from
+        the arrival to the end of the inference.
         """
         infer = functools.partial(self._run, self._outputs, self._feed)
         seconds, lead_s, arrivals = request["seconds"], request["lead_s"], request["arrivals"]
         offsets_s = None
         if arrivals is not None:
             offsets_s = timing.poisson_offsets_s(arrivals["rate_per_s"], seconds, arrivals["seed"])
+        take_split = getattr(self._run, "take_split", None)
+        if take_split is not None:
+            take_split()  # of inferences before this block
         times_before, ours_before = cpu.read_times(self._root), time.process_time()
         if offsets_s is None:
             stamps = timing.back_to_back(infer, seconds, lead_s)
@@ -98,10 +109,13 @@ class Worker(object):
             starts_s = [start_s + offset_s for offset_s in offsets_s]
         ours_after, times_after = time.process_time(), cpu.read_times(self._root)
         starts_ns = [to_ns(stamp) for stamp in starts_s]
+        split = take_split() if take_split is not None else {}
         return {
             "start_ns": to_ns(start_s),
             "arrivals_ns": None if arrivals is None else starts_ns,
             "durations_ns": [to_ns(end) - began for began, end in zip(starts_ns, ends_s)],
+            "copy_ns": last(split.get("copy_ns"), len(ends_s)),
+            "compute_ns": last(split.get("compute_ns"), len(ends_s)),
             "cpu_s": ours_after - ours_before,
             "times": [times_before, times_after],
         }
@@ -151,6 +165,11 @@ def read_arrays(reference, prefix, names):
 
     with numpy.load(reference, allow_pickle=False) as archive:
         return [archive["%s%d" % (prefix, i)] for i in range(len(names))]
+
+
+def last(values, count):
+    """The last ``count`` of a list (those before were untimed); ``None`` of ``None``."""
+    return None if values is None else values[len(values) - count :]
 
 
 def require(path):
