@@ -77,7 +77,7 @@ class PowerSettings(Settings):
     ``period_s``: time between two readings.
     """
 
-    sensor: Literal["auto", "none", "ina3221", "rapl", "replay", "estimate"] = "auto"
+    sensor: Literal["auto", "none", "ina3221", "rapl", "nvml", "replay", "estimate"] = "auto"
     total: tuple[str, ...] | None = None
     scope: str | None = None
     period_s: Annotated[float, Field(gt=0, le=10)] = 0.005

@@ -75,11 +75,41 @@ class SourceFacts(TypedDict):
 
 
 @with_config(_OPEN)
+class LayerFacts(TypedDict):
+    """What one layer of an engine takes, in a pass in which each is timed."""
+
+    name: str
+    ms: Real
+
+
+@with_config(_OPEN)
+class EngineFacts(TypedDict, total=False):
+    """What a runtime built of the graph (journal record ``solo``).
+
+    ``cached``: whether it was there before the job; ``build_s``: what building it took, whenever
+    that was.
+    """
+
+    device: str | None
+    compute_capability: str | None
+    builder_options: dict[str, Any]
+    cached: bool | None
+    build_s: Seconds | None
+    engine_bytes: Count | None
+    layers: list[LayerFacts]
+
+
+@with_config(_OPEN)
 class TrialFacts(TypedDict, total=False):
-    """Facts of one trial; ``group``: keys of the cases that were loaded side by side."""
+    """Facts of one trial; ``group``: keys of the cases that were loaded side by side; ``nodes``: of
+    the graph, by the execution provider of ONNX Runtime that ran them."""
 
     runtime_version: str
     providers: list[str]
+    provider_options: dict[str, str]
+    nodes: dict[str, Count]
+    cuda_graph: bool | None
+    engine: EngineFacts
     import_s: Seconds | None
     warmup: WarmupFacts
     stopping: StoppingFacts

@@ -34,7 +34,8 @@ class LatencyStats(Record):
     for it, its interval when too few of them are independent or there are too few rounds.
     ``autocorrelation``: lag-1 autocorrelation within rounds. ``effective_samples``: number of
     independent samples that would tell as much. ``queue_mean_s``: mean waiting time (scenario
-    ``server``). ``copy_p50_s``/``compute_p50_s``: where the runtime tells them apart.
+    ``server``). ``copy_p50_s``/``compute_p50_s``: medians of the copies to the GPU and back, and of
+    the computation, where the runtime tells them apart (they need not add up to ``p50_s``).
     """
 
     samples: Count
@@ -130,6 +131,8 @@ class MemoryStats(Record):
     """95 % half-width of the mean, from three passes on."""
     peak_half_width_bytes: NotNegative | None = None
     """As ``steady_rise_half_width_bytes``."""
+    gpu_rise_bytes: Whole | None = None
+    """Rise of all memory in use on the GPU by the load of the solo pass, where that is known."""
 
 
 class LoadStats(Record):

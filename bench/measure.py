@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import getpass
-import shlex
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.analysis.validity import blank_trial
+from bench.board_runtimes import require_any, runtime_problem
 from bench.boards import recognise
 from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
 from bench.contact import Contact, DeviceSettings, contact
 from bench.device.client import Started
-from bench.device.deploy import push_artifacts
+from bench.device.deploy import Pushed, push_artifacts
 from bench.device.follow import LEAST_WAIT_S
 from bench.device.job import Deployed, build_job
 from bench.earlier import EarlierRuns
-from bench.errors import AgentError, ExportError, LeaseError, StateError, UnsupportedCase
+from bench.engine_options import needs_calibration
+from bench.errors import ExportError, LeaseError, StateError, UnsupportedCase
 from bench.evaluation import trial_id
 from bench.export.cases import export_case
 from bench.export.labelled import LabelledSet
@@ -31,7 +32,7 @@ from bench.plan import Plan, checkpoint, refusal
 from bench.power import choose_power, sensor_options
 from bench.recordings import Artifact
 from bench.records import BoardState, Case, JobEnd, JobFacts, PowerSource
-from bench.runtimes import RUNTIMES, graph_limits
+from bench.runtimes import graph_limits
 from bench.status import Reason, Status, Verdict
 from bench.store.files import safe_name
 from bench.store.writer import RunWriter
@@ -43,7 +44,8 @@ Answer = TypeVar("Answer")
 class RunContext:
     """What all devices of a run share. ``cancel`` asks them to stop after the round they are in.
 
-    ``labelled``: what accuracy is counted on. ``attempt``: 0 in a new run, then how often it has
+    ``labelled``: what accuracy is counted on. ``calibration``: inputs of int8 engines, by model.
+    ``attempt``: 0 in a new run, then how often it has
     been resumed. ``wait``: whether to wait for a board on which somebody else measures.
     """
 
@@ -54,6 +56,7 @@ class RunContext:
     cancel: threading.Event
     earlier: EarlierRuns
     labelled: LabelledSet | None = None
+    calibration: Mapping[str, Path] = field(default_factory=dict)
     attempt: int = 0
     wait: bool = False
 
@@ -93,6 +96,7 @@ def measure_device(
         if probe["lock"]["problem"] is not None:
             run.observer.note(name, probe["lock"]["problem"])
         _check_state(name, cases, probe, run)
+        require_any([case.runtime for case in cases], probe)
         artifacts = [
             (case, artifact)
             for case in cases
@@ -206,9 +210,8 @@ def _start(board: Contact, facts: JobFacts, job: dict[str, Any], run: RunContext
 
 def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact | None:
     """Export a case; one that cannot be is stored as skipped or failed, and ``None``."""
-    runtime = _runtime(case.runtime, probe)
     try:
-        artifact = _export(case, runtime["version"], run)
+        artifact = _export(case, probe, run)
     except UnsupportedCase as error:
         verdict = Verdict(status=Status.SKIPPED, reasons=(Reason.UNSUPPORTED,), detail=str(error))
     except ExportError as error:
@@ -231,30 +234,15 @@ def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact
     return None
 
 
-def _runtime(name: str, probe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the probe's facts of a runtime, made sure that it and numpy can be imported."""
-    python = probe["python"]["executable"]
-    for package, facts in (("numpy", probe["numpy"]), (name, probe["runtimes"].get(name))):
-        if facts is None:
-            raise AgentError(
-                f"{python} has no {package}; on the board: "
-                f"{shlex.quote(python)} -m pip install {RUNTIMES[name].packages}"
-            )
-        if facts["problem"]:
-            raise AgentError(f"{package} is broken for {python}: {facts['problem']}")
-    found: Mapping[str, Any] = probe["runtimes"][name]
-    return found
-
-
-def _export(case: Case, version: str, run: RunContext) -> Artifact:
+def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
     def exporting() -> None:
         run.observer.phase(case.device, f"exporting {case.label}")
 
     plan = run.plan
-    reason = refusal(plan, case)
+    reason = refusal(plan, case) or runtime_problem(case.runtime, probe)
     if reason is not None:
         raise UnsupportedCase(reason)
-    limits = graph_limits(version)
+    limits = graph_limits(probe["runtimes"][case.runtime]["version"])
     file = plan.files.get(case.model)
     if file is not None:
         batch = case.batch if plan.batches else None
@@ -277,18 +265,36 @@ def _deploy(
     counted = _counted(board.name, [case.model for case, _ in artifacts], run)
     parts = run.labelled.parts if run.labelled is not None and counted else ()
     files = [artifact for _, artifact in artifacts]
-    pushed = push_artifacts(
-        board.transport, board.settings.work_dir, files, [part.path for part in parts]
-    )
+    calibrated = dict.fromkeys(case.model for case, _ in artifacts if case.model in run.calibration)
+    others = [part.path for part in parts] + [run.calibration[model] for model in calibrated]
+    pushed = push_artifacts(board.transport, board.settings.work_dir, files, others)
     exported = sum(artifact.fresh for _, artifact in artifacts)
     run.observer.note(
         board.name, f"{exported} of {len(artifacts)} artifacts exported, {pushed.sent} files sent"
     )
     on_board = tuple((pushed.path(part.path), part.images) for part in parts)
     return [
-        Deployed(case, artifact, *pushed.of(artifact), on_board if case.model in counted else ())
+        Deployed(
+            case,
+            artifact,
+            *pushed.of(artifact),
+            labelled=on_board if case.model in counted else (),
+            options=_engine_options(case, pushed, run),
+        )
         for case, artifact in artifacts
     ]
+
+
+def _engine_options(case: Case, pushed: Pushed, run: RunContext) -> dict[str, Any]:
+    """Return the options of a case's engine, with the paths of their files on the board."""
+    plan, inputs = run.plan, run.calibration.get(case.model)
+    if inputs is not None and not needs_calibration(case, plan.files.get(case.model)):
+        inputs = None
+    return {
+        "cuda_graph": plan.engine.cuda_graph,
+        "layer_profile": plan.engine.layer_profile,
+        "calibration": None if inputs is None else pushed.path(inputs),
+    }
 
 
 def _counted(name: str, models: Sequence[str], run: RunContext) -> set[str]:

@@ -10,10 +10,11 @@ models, and its cases that cannot run are recorded as skipped with the reason (:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from bench.engine_options import NOTHING_FURTHER, EngineOptions, engine_options, engine_refusal
 from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
 from bench.export.trained import network_name, trained_networks
@@ -64,8 +65,11 @@ class Plan:
     """The labelled set (``NAME:FOLDER``) that is counted on the board."""
     accuracy_images: int | None = None
     """No more images of it than that."""
+    engine: EngineOptions = NOTHING_FURTHER
     file_batches: Mapping[str, int] = field(default_factory=dict)
-    """Inputs per run of each of ``files``, once they have been looked into."""
+    """Inferences per run of each of ``files``, once they have been looked into."""
+    file_inputs: Mapping[str, Sequence[tuple[int, ...]]] = field(default_factory=dict)
+    """Shapes of their inputs, likewise."""
 
 
 def make_plan(
@@ -88,6 +92,9 @@ def make_plan(
     trained: Path | None = None,
     accuracy: str | None = None,
     accuracy_images: int | None = None,
+    cuda_graph: bool = False,
+    layer_profile: bool = False,
+    calibration: Path | None = None,
     skips: bool = False,
 ) -> Plan:
     """Check what was asked for and fill in the defaults for what was not.
@@ -128,6 +135,7 @@ def make_plan(
         trained=None if trained is None else trained_networks(trained),
         accuracy=accuracy,
         accuracy_images=accuracy_images,
+        engine=engine_options(cuda_graph, layer_profile, calibration),
     )
     _check_accuracy(plan)
     for scheme in plan.schemes:
@@ -189,12 +197,9 @@ def refusal(plan: Plan, case: Case) -> str | None:
 
     What only a certain board cannot do is found out there.
     """
-    offered = RUNTIMES[case.runtime].precisions
-    if case.precision not in offered:
-        return (
-            f"precision {case.precision!r} is not available with runtime {case.runtime!r} yet; "
-            f"use {', '.join(offered)}"
-        )
+    reason = engine_refusal(case, plan.engine, plan.files.get(case.model))
+    if reason is not None:
+        return reason
     if case.model in plan.files:
         return None
     try:
@@ -211,35 +216,6 @@ def checkpoint(plan: Plan, case: Case) -> Path | None:
     if plan.trained is None or case.model in plan.files:
         return None
     return plan.trained[network_name(case.model, Scheme.parse(case.scheme))]
-
-
-def require_runnable(plan: Plan, cases: Iterable[Case]) -> None:
-    """Refuse a plan of which nothing would be measured.
-
-    Raises:
-        ConfigError: there is no case, or each has a reason not to run; the message has the first.
-    """
-    reasons = [refusal(plan, case) for case in cases]
-    if not reasons:
-        raise ConfigError("the plan has no case; 'exclude' takes all of them out")
-    if None not in reasons:
-        raise ConfigError(f"no case of the plan can run; the first one: {reasons[0]}")
-
-
-def loose_ends(plan: Plan, devices: Mapping[str, int]) -> list[str]:
-    """Return what in a plan has no effect, a line each: most likely a value is misspelt.
-
-    ``devices`` maps the names of devices to their own setting of threads.
-    """
-    whole = replace(plan, exclude=(), overrides=())
-    cases = [case for name, threads in devices.items() for case in expand(whole, name, threads)]
-    entries = [("exclude", where) for where in plan.exclude]
-    entries += [("overrides", override.where) for override in plan.overrides]
-    return [
-        f"{key}: no case has {', '.join(f'{name} {value!r}' for name, value in where.items())}"
-        for key, where in entries
-        if not any(fits(case, where) for case in cases)
-    ]
 
 
 def _check_accuracy(plan: Plan) -> None:

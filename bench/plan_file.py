@@ -14,6 +14,8 @@
       - {where: {scheme: dense}, threads: 2}    # changes to every case that fits
     trained: trainings                          # a folder of `bench train`, relative to this file
     accuracy: "fashion-mnist:/data/fashion"
+    cuda_graph: true
+    calibration: images                         # a folder or an .npy, relative to this file
     procedure: {preset: standard, latency_rounds: 60}
 
 Everything is optional and means what the option of ``bench run`` of that name means. Every
@@ -91,6 +93,9 @@ class PlanFile(Settings):
     trained: Path | None = None
     accuracy: Name | None = None
     accuracy_images: Count | None = None
+    cuda_graph: bool | None = None
+    layer_profile: bool | None = None
+    calibration: Path | None = None
     procedure: Name | dict[str, Any] | None = None
 
     def arguments(self) -> dict[str, Any]:
@@ -141,6 +146,8 @@ def load_plan(path: Path) -> PlanFile:
     beside: dict[str, Any] = {"models": _beside(path, plan.models)}
     if plan.trained is not None:
         beside["trained"] = path.parent / plan.trained
+    if plan.calibration is not None:
+        beside["calibration"] = path.parent / plan.calibration
     return plan.model_copy(update=beside)
 
 

@@ -10,7 +10,8 @@ from bench.config import PowerSettings
 from bench.records import PowerSource
 from bench.status import Reason, Source, Status, Verdict
 
-# Measured before counted before estimated; a replayed trace is used only when it is asked for.
+# Measured before counted before estimated; a replayed trace, and the counter of a GPU alone, are
+# used only when they are asked for.
 _AUTO_ORDER = ("ina3221", "rapl", "estimate")
 
 Sensor = Mapping[str, Any]

@@ -74,7 +74,8 @@ class Round:
     ``None``. ``load`` numbers the fresh load of the worker. ``health``: temperatures, clocks and
     throttle counters right after the round; ``throttled``: what throttled the board since the
     reading before it, ``{counter: events}``, where that is known. ``kind`` is ``latency``,
-    ``energy`` or ``sustain``.
+    ``energy`` or ``sustain``. ``copy_ns``, ``compute_ns``: how long each inference copied to the
+    GPU and back, and computed there, ``None`` where the runtime does not tell them apart.
     """
 
     index: int
@@ -88,6 +89,8 @@ class Round:
     arrivals_ns: NDArray[np.int64] | None = None
     health: dict[str, Any] | None = None
     throttled: dict[str, int] | None = None
+    copy_ns: NDArray[np.int64] | None = None
+    compute_ns: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

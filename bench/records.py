@@ -185,6 +185,13 @@ class ModelFile(Record):
     external: dict[str, str] = Field(default_factory=dict)
 
 
+class CalibrationFacts(Record):
+    """What int8 engines are calibrated on; ``inputs``: files named by their content, by model."""
+
+    path: str
+    inputs: dict[str, str]
+
+
 class PlanFacts(Record):
     """What a plan says beyond its procedure and its cases; see :class:`bench.plan.Plan`.
 
@@ -200,6 +207,9 @@ class PlanFacts(Record):
     trained: dict[str, ModelFile] | None = None
     accuracy: str | None = None
     accuracy_images: int | None = None
+    cuda_graph: bool = False
+    layer_profile: bool = False
+    calibration: CalibrationFacts | None = None
 
 
 class Resumption(Record):

@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from bench import calibrations
 from bench.attach import attach, held, settings_of
 from bench.background import in_background
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
+from bench.engine_options import engine_options
 from bench.errors import ConfigError, ExportError, UnsupportedCase
+from bench.export.calibration import input_shapes
 from bench.export.cases import require_exporter
 from bench.export.labelled import LabelledSet, labelled_set
 from bench.export.onnx_files import external_files, import_onnx
@@ -23,7 +26,8 @@ from bench.measure import RunContext, measure_device
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
 from bench.parallel import on_devices
-from bench.plan import Plan, expand, require_runnable
+from bench.plan import Plan, expand
+from bench.plan_checks import require_runnable
 from bench.provenance import git_revision, versions
 from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
 from bench.runtimes import ANY_RUNTIME
@@ -55,7 +59,10 @@ def run(
     labelled = _labelled(plan, cache)
     plan = _with_files(plan, cache, observer)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
-    require_runnable(plan, [case for of_device in cases.values() for case in of_device])
+    every = [case for of_device in cases.values() for case in of_device]
+    require_runnable(plan, every)
+    calibrations.require_use(plan, every)
+    calibration = calibrations.prepare(plan, every, cache)
     now = datetime.now(UTC)
     manifest = Manifest(
         run_id=new_run_id(tuple(devices), now),
@@ -65,7 +72,7 @@ def run(
         versions=versions(),
         procedure=plan.procedure,
         devices=_as_configured(devices),
-        cases=tuple(case for of_device in cases.values() for case in of_device),
+        cases=tuple(every),
         plan=PlanFacts(
             batches=plan.batches,
             clocks=plan.clocks,
@@ -78,12 +85,17 @@ def run(
             else {name: _checkpoint_file(path) for name, path in plan.trained.items()},
             accuracy=plan.accuracy,
             accuracy_images=plan.accuracy_images,
+            cuda_graph=plan.engine.cuda_graph,
+            layer_profile=plan.engine.layer_profile,
+            calibration=calibrations.facts(plan, calibration),
         ),
     )
     writer = RunWriter.create(results_dir, manifest)
     cancel = threading.Event()
     earlier = EarlierRuns(results_dir, observer, cancel)
-    context = RunContext(plan, cache, writer, observer, cancel, earlier, labelled, wait=wait)
+    context = RunContext(
+        plan, cache, writer, observer, cancel, earlier, labelled, calibration, wait=wait
+    )
     return _carry_out(devices, cases, context)
 
 
@@ -107,6 +119,8 @@ def resume(
     """
     plan = _with_files(_plan_of(run), cache, observer)
     labelled = _labelled(plan, cache)
+    calibration = calibrations.prepare(plan, run.unfinished, cache)
+    calibrations.require_same(run.manifest.plan.calibration, calibration)
     wanted = {case.device: settings_of(devices, case.device, run) for case in run.unfinished}
     collected = attach(run, devices, observer)
     run = collected.run
@@ -130,7 +144,16 @@ def resume(
     cancel = threading.Event()
     earlier = EarlierRuns(run.path.parent, observer, cancel)
     context = RunContext(
-        plan, cache, writer, observer, cancel, earlier, labelled, attempt=len(attempts), wait=wait
+        plan,
+        cache,
+        writer,
+        observer,
+        cancel,
+        earlier,
+        labelled,
+        calibration,
+        attempt=len(attempts),
+        wait=wait,
     )
     with closing(writer, {}):
         writer.update(resumptions=attempts)
@@ -209,7 +232,7 @@ def _plan_of(run: Run) -> Plan:
     """
     facts, names = run.manifest.plan, tuple({case.model: None for case in run.unfinished})
     files = {name: file for name, file in facts.files.items() if name in names}
-    trained = facts.trained
+    trained, calibration = facts.trained, facts.calibration
     for file in (*files.values(), *(trained or {}).values()):
         _require_unchanged(file)
     return Plan(
@@ -226,6 +249,11 @@ def _plan_of(run: Run) -> Plan:
         else {name: Path(file.path) for name, file in trained.items()},
         accuracy=facts.accuracy,
         accuracy_images=facts.accuracy_images,
+        engine=engine_options(
+            facts.cuda_graph,
+            facts.layer_profile,
+            None if calibration is None else Path(calibration.path),
+        ),
     )
 
 
@@ -240,11 +268,11 @@ def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:
 
     The same goes for built-in models when what builds them is not installed.
 
-    Returns the plan with the batch that each file's inputs turned out to have.
+    Returns the plan with the batch and the shapes that each file's inputs turned out to have.
     """
     if set(plan.models) - set(plan.files):
         require_exporter()
-    batches = {}
+    batches, inputs = {}, {}
     for name, file in plan.files.items():
         for batch in plan.batches or (None,):
             observer.note(name, "checking the file and computing its reference outputs")
@@ -252,5 +280,7 @@ def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:
             with suppress(UnsupportedCase, ExportError):
                 taken = partial(import_onnx, file, batch, plan.shapes, ANY_RUNTIME, cache)
                 # Deep in an engine's code Ctrl-C would not be heard.
-                batches[name] = in_background(taken).result().batch
-    return replace(plan, file_batches=batches)
+                artifact = in_background(taken).result()
+                batches[name] = artifact.batch
+                inputs[name] = input_shapes(artifact.reference)
+    return replace(plan, file_batches=batches, file_inputs=inputs)

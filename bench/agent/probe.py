@@ -39,7 +39,7 @@ def probe(root, options, wanted_lock):
         "os": operating_system(root),
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "numpy": probe_import(NUMPY_PROBE),
-        "runtimes": {name: probe_import(RUNTIMES[name].PROBE) for name in RUNTIMES},
+        "runtimes": runtimes(),
         "cpu": {
             "model": cpu_model(root),
             "count": os.cpu_count(),
@@ -64,6 +64,13 @@ def probe(root, options, wanted_lock):
         "monotonic_ns": now_ns(),
         "wall_s": time.time(),
     }
+
+
+def runtimes():
+    """Facts of each runtime by name; what several are made of is imported once."""
+    codes = {runtime.PROBE for runtime in RUNTIMES.values()}
+    packages = {code: probe_import(code) for code in codes}
+    return {name: _runtime(RUNTIMES[name], packages[RUNTIMES[name].PROBE]) for name in RUNTIMES}
 
 
 def identify(root):
@@ -126,6 +133,13 @@ def probe_import(code):
         return dict(json.loads(done.stdout.decode("utf-8").strip().split("\n")[-1]), problem=None)
     except (TypeError, ValueError):
         return _broken("the import printed something else than its version")
+
+
+def _runtime(runtime, package):
+    """The facts of the package, with what keeps it from serving this runtime."""
+    if package is None or package["problem"] or not hasattr(runtime, "complaint"):
+        return package
+    return dict(package, problem=runtime.complaint(package))
 
 
 def _broken(problem):

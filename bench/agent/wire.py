@@ -153,6 +153,10 @@ of the board's CLOCK_MONOTONIC:
 ``checkpoint`` t_ns, until_ns: nothing is measured in between; the host may look
 ``end``      t_ns, reason ("finished"|"stopped")
 
+A ``solo`` record of ONNX Runtime's GPU providers has further: provider_options {name: value}, nodes
+{provider: how many of the graph it ran}, cuda_graph (bool), gpu_memory_bytes|null, and with its
+TensorRT provider engine {cached, engine_bytes}.
+
 A ``round`` has further: load (number of the fresh load), health {temperature_c, frequency_khz,
 throttle} read right after it, arrivals_ns [...]|null (scenario ``server``: then durations_ns
 count from the arrival, the same arrivals for all cases in rounds of one type and index). Its type

@@ -54,6 +54,7 @@ def subject(trial: Trial, manifest: Manifest) -> Subject:
         "runtime": case.runtime,
         "runtime version": trial.facts.get("runtime_version"),
         "precision": case.precision,
+        "CUDA graph": "yes" if trial.facts.get("cuda_graph") else None,
         "batch": case.batch,
         "threads": case.threads,
         "procedure": procedure.name,

@@ -12,6 +12,16 @@ from bench.facts import TrialFacts
 from bench.recordings import Recording, Round
 from bench.records import PowerSource
 
+_OF_SOLO = (
+    "runtime_version",
+    "providers",
+    "provider_options",
+    "nodes",
+    "cuda_graph",
+    "engine",
+    "import_s",
+)
+
 
 def board_facts(recording: Recording, power: PowerSource | None, lag: Lag | None) -> TrialFacts:
     """Return what else the board told, and how the energy figure was made up.
@@ -20,9 +30,9 @@ def board_facts(recording: Recording, power: PowerSource | None, lag: Lag | None
     ``group``: keys of the cases that were loaded side by side with it.
     """
     solo = recording.solo or {}
-    facts: dict[str, Any] = {
-        name: solo[name] for name in ("runtime_version", "providers", "import_s") if name in solo
-    }
+    facts: dict[str, Any] = {name: solo[name] for name in _OF_SOLO if solo.get(name) is not None}
+    if facts.get("engine", {}).get("cuda_graph") is not None:
+        facts["cuda_graph"] = facts["engine"]["cuda_graph"]
     for name in ("warmup", "stopping", "cooldown"):
         record = getattr(recording, name)
         if record is not None:

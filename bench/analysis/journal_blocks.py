@@ -8,6 +8,8 @@ their nanoseconds in a float.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,8 +34,9 @@ Window = tuple[int, int]
 
 
 def read_round(record: dict[str, Any], problems: list[str]) -> Round:
-    """Return a ``round``; what it can do without (health, background, the power of a sustained
-    load) and is not as it should be is left out and described in ``problems``."""
+    """Return a ``round``; what it can do without (health, background, copies and computation, the
+    power of a sustained load) and is not as it should be is left out and described in
+    ``problems``."""
     kind = record["type"]
     if kind not in ROUND_KINDS:
         raise ValueError("it has an unknown type")
@@ -54,7 +57,14 @@ def read_round(record: dict[str, Any], problems: list[str]) -> Round:
         if kind == "energy":
             raise
         problems.append(f"no power: {describe(error)}")
-    for name, read in (("background", _share), ("health", round_health)):
+    part = functools.partial(_part_ns, whole_ns=durations_ns)
+    readers: dict[str, Callable[[Any], Any]] = {
+        "background": _share,
+        "health": round_health,
+        "copy_ns": part,
+        "compute_ns": part,
+    }
+    for name, read in readers.items():
         try:
             fields[name] = read(record.get(name))
         except ValueError as error:
@@ -112,6 +122,18 @@ def _durations_ns(values: Any) -> NDArray[np.int64]:
     if durations_ns.sum(dtype=np.float64) > LONGEST_NS:
         raise ValueError("durations_ns add up to more than ten days")
     return durations_ns
+
+
+def _part_ns(values: Any, whole_ns: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return what some part of each inference took."""
+    if values is None:
+        return None
+    part_ns = _integers(values, "the list")
+    if part_ns.shape != whole_ns.shape:
+        raise ValueError("it has not one time per inference")
+    if part_ns.sum(dtype=np.float64) > LONGEST_NS:
+        raise ValueError("it adds up to more than ten days")
+    return part_ns
 
 
 def _arrivals_ns(

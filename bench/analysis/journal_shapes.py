@@ -25,6 +25,9 @@ Evidence = Annotated[str, _cut(50_000)]
 Key = Annotated[str, Field(max_length=1000)]
 Numbers = Annotated[dict[Name, Number], Field(max_length=5000)]
 Names = Annotated[dict[Name, Name], Field(max_length=5000)]
+Settings = Annotated[
+    dict[Name, bool | Number | Line | list[bool | Number | Line] | None], Field(max_length=200)
+]
 
 
 class _Shape(BaseModel):
@@ -85,11 +88,38 @@ class _Cooldown(_Shape):
     temperature_c: Number | None = None
 
 
+class _Layer(_Shape):
+    name: Line
+    ms: Real
+
+
+class _Engine(_Shape):
+    """What a runtime built of the graph, or found in its cache."""
+
+    key: Name | None = None
+    tensorrt: Name | None = None
+    device: Name | None = None
+    compute_capability: Name | None = None
+    builder_options: Settings = {}
+    cached: bool | None = None
+    build_s: Seconds | None = None
+    engine_bytes: Count | None = None
+    cuda: Name | None = None
+    cuda_graph: bool | None = None
+    log: Annotated[list[Line], Field(max_length=1000)] = []
+    layers: Annotated[list[_Layer], Field(max_length=5000)] = []
+
+
 class _Solo(_Shape):
     case: Key
     t_ns: Nanoseconds = 0
     runtime_version: Name = ""
     providers: list[Name] = []
+    provider_options: Names = {}
+    nodes: Annotated[dict[Name, Count], Field(max_length=100)] = {}
+    cuda_graph: bool | None = None
+    engine: _Engine | None = None
+    gpu_memory_bytes: Whole | None = None
     threads: Whole | None = None
     spins_when_parked: bool | None = None
     import_s: Seconds | None = None

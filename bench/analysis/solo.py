@@ -38,7 +38,10 @@ def memory_stats(
         values[name] = round(float(seen.mean()))
         if seen.size >= MIN_PASSES:
             values[name.replace("_bytes", "_half_width_bytes")] = mean_half_width(seen)
-    return MemoryStats.model_validate({**values, "passes": len(said)})
+    gpu_rise_bytes = (solo or {}).get("gpu_memory_bytes")
+    return MemoryStats.model_validate(
+        {**values, "passes": len(said), "gpu_rise_bytes": gpu_rise_bytes}
+    )
 
 
 def load_stats(solo: dict[str, Any] | None) -> LoadStats | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.analysis.batches import batch_means, mean_half_width
 from bench.analysis.tails import tails
@@ -78,7 +79,15 @@ def latency_stats(
         mad_s=float(np.median(np.abs(samples_s - p50_s))),
         throughput_per_s=batch * samples_s.size / sum(_busy_s(item) for item in used),
         queue_mean_s=float(np.mean(waits_s)) if waits_s else None,
+        copy_p50_s=_median_s([item.copy_ns for item in used]),
+        compute_p50_s=_median_s([item.compute_ns for item in used]),
     )
+
+
+def _median_s(parts_ns: Sequence[NDArray[np.int64] | None]) -> float | None:
+    """Return the median of all times of the rounds that have some."""
+    known = [part_ns for part_ns in parts_ns if part_ns is not None]
+    return float(np.median(np.concatenate(known))) * 1e-9 if known else None
 
 
 def sampler_effect(rounds: Sequence[Round]) -> float | None:

@@ -179,6 +179,34 @@ def procedure(command: Command) -> Command:
     return command
 
 
+def engine(command: Command) -> Command:
+    """What is asked of an engine beside its precision; ``None`` where nothing is."""
+    for add in reversed(
+        (
+            click.option(
+                "--cuda-graph",
+                is_flag=True,
+                default=None,
+                help="Replay each inference as one CUDA graph (GPU runtimes).",
+            ),
+            click.option(
+                "--layer-profile",
+                is_flag=True,
+                default=None,
+                help="Time each layer too, in a pass of its own (tensorrt).",
+            ),
+            click.option(
+                "--calibration",
+                type=click.Path(path_type=Path),
+                metavar="FOLDER|FILE",
+                help="Images, or an .npy of inputs, to calibrate int8 on (tensorrt).",
+            ),
+        )
+    ):
+        command = add(command)
+    return command
+
+
 def as_json(command: Command) -> Command:
     """``--json``: one JSON document on stdout instead of a table."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(

@@ -11,7 +11,8 @@ from rich.table import Table
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
 from bench.config import LocalDevice, SshDevice, find_device, load_devices
-from bench.plan import Plan, expand, loose_ends, make_plan, refusal, require_runnable
+from bench.plan import Plan, expand, make_plan, refusal
+from bench.plan_checks import loose_ends, require_runnable
 from bench.plan_file import choose_procedure, load_plan
 from bench.procedures import ExpectedTime, doubts, expected_time
 from bench.records import Case

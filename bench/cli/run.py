@@ -17,7 +17,8 @@ from bench.cli.progress import progress
 from bench.config import LocalDevice, SshDevice, find_device, load_devices
 from bench.errors import ConfigError
 from bench.export.cache import default_cache
-from bench.plan import Plan, expand, loose_ends, make_plan
+from bench.plan import Plan, expand, make_plan
+from bench.plan_checks import loose_ends
 from bench.plan_file import PlanFile, choose_procedure, load_plan
 from bench.procedures import doubts
 from bench.session import resume as resume_session
@@ -39,7 +40,7 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
 @options.names("--scheme", "schemes", text="dense, basis:0.25, basis:26/53/106, …")
 @options.names("--weights", text="Weight modes: load, runtime, factored.")
 @options.names("--runtime", "runtimes", text="Inference engines.")
-@options.names("--precision", "precisions", text="fp32.")
+@options.names("--precision", "precisions", text="fp32, fp16, int8.")
 @options.names("--batch", "batches", kind=int, text="Batch sizes.")
 @options.names("--threads", kind=int, text="CPU threads of the runtime.")
 @options.names("--power-mode", "power_modes", text="Power modes of the board.")
@@ -65,6 +66,7 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
     help="Count top-1 and top-5 on the board: fashion-mnist:…, cifar-100:…, imagenet:…",
 )
 @click.option("--accuracy-images", type=int, metavar="N", help="No more images than N.")
+@options.engine
 @click.option("--no-estimate", is_flag=True, help="No energy rather than an estimated one.")
 @click.option(
     "--resume",

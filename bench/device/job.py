@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.agent import wire
@@ -22,6 +22,8 @@ class Deployed:
     reference: str
     labelled: tuple[tuple[str, int], ...] = ()
     """Parts of the labelled set that accuracy is counted on: (path on the board, images)."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the engine is asked for beside threads and precision; paths are those on the board."""
 
 
 def build_job(
@@ -59,7 +61,11 @@ def _case(deployed: Deployed) -> Mapping[str, Any]:
         "runtime": case.runtime,
         "graph": deployed.graph,
         "reference": deployed.reference,
-        "options": {"threads": case.threads},
+        "options": {
+            "threads": case.threads,
+            "precision": case.precision,
+            **deployed.options,
+        },
         "classifier": deployed.artifact.classifier,
         "accuracy": [{"path": path, "images": images} for path, images in deployed.labelled],
         "tolerance": asdict(RUNTIMES[case.runtime].precisions[case.precision]),

@@ -8,6 +8,7 @@ from bench.facts import LagFacts, TrialFacts
 from bench.figures import AccuracyStats, EnergyStats, Interval, LatencyStats, SustainStats
 from bench.records import Trial
 from bench.report import format as fmt
+from bench.report.engine import engine_details
 
 Detail = tuple[str, str]
 """A name and a text."""
@@ -53,6 +54,7 @@ def details(trial: Trial) -> list[Detail]:
         found += _accuracy(trial.accuracy)
     if trial.sustain is not None:
         found += _sustain(trial.sustain)
+    found += engine_details(trial)
     found += _board(trial.facts)
     return [(name, fmt.plain(text)) for name, text in found]
 

@@ -20,6 +20,7 @@ from bench.report import format as fmt
 from bench.report.canvas import rendered
 from bench.report.details import Detail, details
 from bench.report.energy_charts import energy_chart, power_chart
+from bench.report.engine import Column, columns
 from bench.report.latency_charts import distribution_chart, latency_chart
 from bench.report.rows import Row, common_model, rows_by_device
 from bench.report.sustain_chart import sustain_chart
@@ -65,6 +66,8 @@ class _Section:
     rows: tuple[Row, ...]
     counted: bool
     """Whether accuracy was counted for any case."""
+    columns: tuple[Column, ...]
+    """What only the runtimes of these cases have to show."""
     charts: tuple[_Chart, ...]
     details: tuple[tuple[str, list[Detail]], ...]
     findings: tuple[_Finding, ...]
@@ -169,6 +172,7 @@ def _section(
         title=_where(device, rows),
         rows=rows,
         counted=any(row.trial is not None and row.trial.accuracy is not None for row in rows),
+        columns=columns(row.trial for row in rows),
         charts=charts,
         details=tuple((row.short, details(row.trial)) for row in rows if row.trial is not None),
         findings=tuple(findings),

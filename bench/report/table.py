@@ -8,6 +8,7 @@ from rich.text import Text
 
 from bench.figures import EnergyStats, LatencyStats
 from bench.report import format as fmt
+from bench.report.engine import Column, columns
 from bench.report.rows import Row, common_model, rows_by_device
 from bench.status import Source, Status
 from bench.store.reader import Run
@@ -55,16 +56,20 @@ def summary_table(run: Run) -> Table:
     counted = any(row.trial and row.trial.accuracy for rows in devices.values() for row in rows)
     if counted:
         table.add_column("top-1, 95 %\ninterval", justify="right", no_wrap=True)
+    further = columns(row.trial for rows in devices.values() for row in rows)
+    for column in further:
+        table.add_column(column.name, justify="right", no_wrap=True)
     table.add_column("status", overflow="fold")
     for device, rows in devices.items():
         for row in rows:
             cells = [Text(fmt.plain(device))] if len(devices) > 1 else []
-            table.add_row(*cells, *_cells(row, row.short if model else row.label, counted))
+            label = row.short if model else row.label
+            table.add_row(*cells, *_cells(row, label, counted, further))
         table.add_section()
     return table
 
 
-def _cells(row: Row, label: str, counted: bool) -> list[Text]:
+def _cells(row: Row, label: str, counted: bool, further: tuple[Column, ...]) -> list[Text]:
     trial = row.trial
     latency = trial.latency if trial else None
     memory = trial.memory if trial else None
@@ -80,6 +85,7 @@ def _cells(row: Row, label: str, counted: bool) -> list[Text]:
         Text(fmt.size(memory.peak_bytes if memory else None)),
         Text(fmt.size(artifact.file_bytes if artifact else None)),
         *accuracy,
+        *(Text(column.cell(trial) if trial else fmt.NONE) for column in further),
         Text(row.status, style=_COLOURS[row.mark]),
     ]
 

@@ -1,12 +1,13 @@
 """Raw samples as Parquet: every inference and every power reading.
 
 ``<trial-id>.latency.parquet``: ``round`` int32, ``kind`` ("latency"|"energy"|"sustain"), ``t_ns``
-(start of the inference, or its arrival), ``duration_ns``. ``<trial-id>.power.parquet``: ``where``
-("round-<index>", "idle-before", with several fresh loads also "idle-before-2" and so on,
-"idle-after"), ``t_before_ns``, ``t_after_ns``, and one column per
-channel named ``<channel> [W]`` or ``<channel> [J]``; a failed read is NaN. The schema's metadata
-holds the key ``bench`` with a JSON object: the rounds of the one, ``unit``, ``channels`` and
-``windows_ns`` of the other. All times are nanoseconds of the board's CLOCK_MONOTONIC.
+(start of the inference, or its arrival), ``duration_ns``; where the runtime tells them apart also
+``copy_ns`` and ``compute_ns`` (empty for rounds that lack them). ``<trial-id>.power.parquet``:
+``where`` ("round-<index>", "idle-before", with several fresh loads also "idle-before-2" and so on,
+"idle-after"), ``t_before_ns``, ``t_after_ns``, and one column per channel named ``<channel> [W]``
+or ``<channel> [J]``; a failed read is NaN. The schema's metadata holds the key ``bench`` with a
+JSON object: the rounds of the one, ``unit``, ``channels`` and ``windows_ns`` of the other. All
+times are nanoseconds of the board's CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ _LATENCY_COLUMNS = {
     "t_ns": pa.int64(),
     "duration_ns": pa.int64(),
 }
+_PART_COLUMNS = ("copy_ns", "compute_ns")
+"""Columns that only some runtimes have."""
 _TIME_COLUMNS = {"where": pa.string(), "t_before_ns": pa.int64(), "t_after_ns": pa.int64()}
 
 
@@ -53,12 +56,18 @@ class _PowerFacts(Record):
 
 @dataclass(frozen=True, slots=True)
 class LatencySamples:
-    """Every inference of a trial in order; the arrays have one entry per inference."""
+    """Every inference of a trial in order; the arrays have one entry per inference.
+
+    ``copy_ns`` and ``compute_ns`` are NaN where the runtime did not tell, ``None`` where it never
+    did.
+    """
 
     round: NDArray[np.int32]
     kind: NDArray[np.str_]
     t_ns: NDArray[np.int64]
     duration_ns: NDArray[np.int64]
+    copy_ns: NDArray[np.float64] | None = None
+    compute_ns: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,7 @@ def encode_latency(rounds: Sequence[Round]) -> bytes:
         "kind": pa.array(np.repeat([item.kind for item in rounds], sizes), pa.string()),
         "t_ns": np.concatenate(starts).astype(np.int64),
         "duration_ns": np.concatenate([item.durations_ns for item in rounds]),
+        **_parts(rounds),
     }
     facts = [
         {
@@ -102,6 +112,23 @@ def encode_latency(rounds: Sequence[Round]) -> bytes:
         for item in rounds
     ]
     return _encode(pa.table(columns), {"rounds": facts})
+
+
+def _parts(rounds: Sequence[Round]) -> dict[str, Any]:
+    """Return the columns of what parts of the inferences took, as far as any round has them."""
+    columns = {}
+    for name in _PART_COLUMNS:
+        found = [getattr(item, name) for item in rounds]
+        if any(part_ns is not None for part_ns in found):
+            columns[name] = pa.concat_arrays(
+                [
+                    pa.nulls(item.durations_ns.size, pa.int64())
+                    if part_ns is None
+                    else pa.array(part_ns, pa.int64())
+                    for item, part_ns in zip(rounds, found, strict=True)
+                ]
+            )
+    return columns
 
 
 def _starts_ns(item: Round) -> NDArray[np.int64]:
@@ -171,12 +198,18 @@ def decode_latency(path: Path) -> LatencySamples | None:
     if table is None:
         return None
     with _told(path):
+        parts = {
+            name: table[name].cast(pa.float64()).to_numpy()
+            for name in _PART_COLUMNS
+            if name in table.column_names
+        }
         table = _columns(table, _LATENCY_COLUMNS)
         samples = LatencySamples(
             round=table["round"].to_numpy(),
             kind=np.asarray(table["kind"].to_pylist(), dtype=np.str_),
             t_ns=table["t_ns"].to_numpy(),
             duration_ns=table["duration_ns"].to_numpy(),
+            **parts,
         )
         if (samples.duration_ns <= 0).any():
             raise ValueError("an inference took no time")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ConfigError
-from bench.plan import Plan, expand, loose_ends, make_plan, refusal, require_runnable
+from bench.plan import Plan, expand, make_plan, refusal
+from bench.plan_checks import loose_ends, require_runnable
 from bench.plan_file import choose_procedure, load_plan
 
 SMALL = "shufflenet_v2_x0_5_cifar100"

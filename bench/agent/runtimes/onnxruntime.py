@@ -1,11 +1,12 @@
-"""ONNX Runtime on the CPU (seen working: 1.10 on Python 3.6 up to 1.32)."""
+"""ONNX Runtime on the CPU, and what its other execution providers share with it."""
 
 PROBE = (
     "import json, onnxruntime as o;"
     "print(json.dumps({'version': o.__version__, 'providers': o.get_available_providers()}))"
 )
 
-PROVIDERS = ["CPUExecutionProvider"]
+CPU = "CPUExecutionProvider"
+PROVIDERS = [CPU]
 LOG_ERRORS_ONLY = 3
 SPINNING_STOP_SINCE = (1, 12)
 
@@ -24,8 +25,18 @@ def open_model(engine, graph, options):
     """Load ``graph`` with ``options["threads"]`` threads for the operators.
 
     ``options["optimized_model_path"]`` (optional) makes the engine write the graph that it
-    really runs. With several threads they stop spinning when a run returns, where the version
-    can do that: parked workers must not burn CPU time.
+    really runs.
+    """
+    session_options, threads = settings(engine, options)
+    session = engine.InferenceSession(graph, session_options, providers=PROVIDERS)
+    return session.run, dict(described(engine, session), **threads)
+
+
+def settings(engine, options):
+    """``(session options, facts of the threads)``.
+
+    With several threads they stop spinning when a run returns, where the version can do that:
+    parked workers must not burn CPU time.
     """
     threads = options.get("threads", 1)
     session_options = engine.SessionOptions()
@@ -37,15 +48,14 @@ def open_model(engine, graph, options):
     stops_spinning = threads > 1 and _version(engine) >= SPINNING_STOP_SINCE
     if stops_spinning:
         session_options.add_session_config_entry("session.force_spinning_stop", "1")
-    session = engine.InferenceSession(graph, session_options, providers=PROVIDERS)
-    facts = {
-        "runtime_version": engine.__version__,
-        "providers": session.get_providers(),
-        "threads": threads,
-        # One thread has no pool that could spin.
-        "spins_when_parked": threads > 1 and not stops_spinning,
-    }
-    return session.run, facts
+    # One thread has no pool that could spin.
+    facts = {"threads": threads, "spins_when_parked": threads > 1 and not stops_spinning}
+    return session_options, facts
+
+
+def described(engine, session):
+    """What an open session says of itself."""
+    return {"runtime_version": engine.__version__, "providers": session.get_providers()}
 
 
 def _version(engine):

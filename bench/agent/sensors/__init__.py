@@ -15,6 +15,12 @@ A sensor is a module with two functions; both read below ``root``:
     already unwrapped. Raises OSError or ValueError when the sensor is not there.
 """
 
-from bench.agent.sensors import estimate, ina3221, rapl, replay
+from bench.agent.sensors import estimate, ina3221, nvml, rapl, replay
 
-SENSORS = {"ina3221": ina3221, "rapl": rapl, "replay": replay, "estimate": estimate}
+SENSORS = {
+    "ina3221": ina3221,
+    "rapl": rapl,
+    "nvml": nvml,
+    "replay": replay,
+    "estimate": estimate,
+}
