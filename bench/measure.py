@@ -254,7 +254,7 @@ def _export(case: Case, version: str, run: RunContext) -> Artifact:
     reason = refusal(plan, case)
     if reason is not None:
         raise UnsupportedCase(reason)
-    limits = graph_limits(version)
+    limits = graph_limits(case.runtime, version)
     file = plan.files.get(case.model)
     if file is not None:
         batch = case.batch if plan.batches else None
@@ -286,7 +286,13 @@ def _deploy(
     )
     on_board = tuple((pushed.path(part.path), part.images) for part in parts)
     return [
-        Deployed(case, artifact, *pushed.of(artifact), on_board if case.model in counted else ())
+        Deployed(
+            case,
+            artifact,
+            *pushed.of(artifact),
+            labelled=on_board if case.model in counted else (),
+            bound=None if artifact.bound is None else pushed.path(artifact.bound),
+        )
         for case, artifact in artifacts
     ]
 

@@ -22,6 +22,8 @@ class Deployed:
     reference: str
     labelled: tuple[tuple[str, int], ...] = ()
     """Parts of the labelled set that accuracy is counted on: (path on the board, images)."""
+    bound: str | None = None
+    """Path on the board of the artifact's bound inputs."""
 
 
 def build_job(
@@ -59,7 +61,7 @@ def _case(deployed: Deployed) -> Mapping[str, Any]:
         "runtime": case.runtime,
         "graph": deployed.graph,
         "reference": deployed.reference,
-        "options": {"threads": case.threads},
+        "options": {"threads": case.threads, "bound": deployed.bound},
         "classifier": deployed.artifact.classifier,
         "accuracy": [{"path": path, "images": images} for path, images in deployed.labelled],
         "tolerance": asdict(RUNTIMES[case.runtime].precisions[case.precision]),
