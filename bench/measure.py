@@ -242,7 +242,7 @@ def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
     reason = refusal(plan, case) or runtime_problem(case.runtime, probe)
     if reason is not None:
         raise UnsupportedCase(reason)
-    limits = graph_limits(probe["runtimes"][case.runtime]["version"])
+    limits = graph_limits(case.runtime, probe["runtimes"][case.runtime]["version"])
     file = plan.files.get(case.model)
     if file is not None:
         batch = case.batch if plan.batches else None
@@ -279,13 +279,15 @@ def _deploy(
             artifact,
             *pushed.of(artifact),
             labelled=on_board if case.model in counted else (),
-            options=_engine_options(case, pushed, run),
+            options=_engine_options(case, artifact, pushed, run),
         )
         for case, artifact in artifacts
     ]
 
 
-def _engine_options(case: Case, pushed: Pushed, run: RunContext) -> dict[str, Any]:
+def _engine_options(
+    case: Case, artifact: Artifact, pushed: Pushed, run: RunContext
+) -> dict[str, Any]:
     """Return the options of a case's engine, with the paths of their files on the board."""
     plan, inputs = run.plan, run.calibration.get(case.model)
     if inputs is not None and not needs_calibration(case, plan.files.get(case.model)):
@@ -294,6 +296,7 @@ def _engine_options(case: Case, pushed: Pushed, run: RunContext) -> dict[str, An
         "cuda_graph": plan.engine.cuda_graph,
         "layer_profile": plan.engine.layer_profile,
         "calibration": None if inputs is None else pushed.path(inputs),
+        "bound": None if artifact.bound is None else pushed.path(artifact.bound),
     }
 
 

@@ -18,10 +18,15 @@ from bench.figures import ArtifactFacts
 
 @dataclass(frozen=True, slots=True)
 class GraphLimits:
-    """The newest ONNX opset and IR version that a board's runtime reads."""
+    """What a board's runtime reads: the newest ONNX opset and IR version, and in what form."""
 
     opset: int
     ir_version: int
+    engine: str = "onnxruntime"
+    """Whose ways of keeping and folding weights the graph must fit: ``onnxruntime`` or
+    ``tensorrt``."""
+    computed_weights: bool = True
+    """Whether a convolution may have weights that are computed in the graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,9 @@ class Artifact:
     """Whether the outputs are class scores, for which top-1 agreement makes sense."""
     fresh: bool
     """Whether this call exported it (``False``: it came from the cache)."""
+    bound: Path | None = None
+    """JSON that says where in ``weights`` the values of those graph inputs lie that are no part
+    of a feed (:mod:`bench.export.bound`), ``None`` where there are none."""
 
 
 @dataclass(frozen=True, slots=True)

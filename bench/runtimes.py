@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.errors import UnsupportedCase
 from bench.recordings import GraphLimits
 
 # Newest ONNX opset and IR version that each minor release of ONNX Runtime 1.x reads; from the
@@ -24,6 +25,36 @@ _ONNXRUNTIME = {
 }
 # What later releases read, they say themselves when they load a file.
 ANY_RUNTIME = GraphLimits(opset=1000, ir_version=1000)
+
+
+def _tensorrt(opset: int, *, computed_weights: bool = True) -> GraphLimits:
+    """TensorRT's parser does not look at the IR version: ModelImporter.cpp only logs it."""
+    return GraphLimits(opset, ANY_RUNTIME.ir_version, "tensorrt", computed_weights)
+
+
+# What TensorRT takes since which release, newest first. Opsets: docs/operators.md of that release
+# in onnx/onnx-tensorrt (8.0: commit 8fea430, 8.2: 85e79f6, 8.4: 1da7332, 8.5: 3b008c4, 9.0:
+# 66b2536, 10.0: eb43908), for 11 NVIDIA's "ONNX Opset Guide"; 10.2 and later 10.x were not found.
+# Computed weights: the parser has always handed a convolution's weights on as a second input where
+# they are no initializer (convMultiInput in onnx2trt_utils.cpp), whether or not all they are
+# computed from is constant. The network refuses that before 8.5 unless it is quantised: "two inputs
+# (data and weights) are allowed only in explicit-quantization mode" (onnx/onnx-tensorrt#790 and
+# NVIDIA/TensorRT#1675 with 8.2, NVIDIA/TensorRT#2507 with 8.4.1; announced for 8.5 in
+# onnx/onnx-tensorrt#609). In operators.md the weights of Conv must be an initializer up to 8.4 and
+# need no longer be in 8.5. A MatMul takes two tensors in all of them.
+ANY_TENSORRT = _tensorrt(ANY_RUNTIME.opset)
+_TENSORRT = (
+    ((12, 0), ANY_TENSORRT),
+    ((11, 0), _tensorrt(25)),
+    ((10, 2), ANY_TENSORRT),
+    ((10, 0), _tensorrt(20)),
+    ((9, 0), _tensorrt(19)),
+    ((8, 5), _tensorrt(17)),
+    ((8, 4), _tensorrt(17, computed_weights=False)),
+    ((8, 0), _tensorrt(13, computed_weights=False)),
+)
+_RTX_BEFORE = (5, 0)
+"""TensorRT for RTX counts versions of its own from 1 on; there was none before TensorRT 10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +148,29 @@ RUNTIMES: dict[str, RuntimeSpec] = {
 }
 
 
-def graph_limits(version: str) -> GraphLimits:
-    """Return what an ONNX Runtime of this version reads (``"1.10.0"`` → opset 15, IR 8)."""
+def graph_limits(runtime: str, version: str) -> GraphLimits:
+    """Return what a version of a runtime reads.
+
+    ``("onnxruntime", "1.10.0")`` gives opset 15 and IR 8, ``("tensorrt", "8.2.1.8")`` opset 13 and
+    no computed weights of convolutions. The execution providers of ONNX Runtime read what it reads.
+
+    Raises:
+        UnsupportedCase: TensorRT is older than 8.0.
+    """
     major, minor = (int(part) for part in version.split(".")[:2])
+    if runtime == "tensorrt":
+        return _tensorrt_limits((major, minor))
     if (major, minor) < (1, min(_ONNXRUNTIME)):
         return GraphLimits(12, 7)
     return _ONNXRUNTIME.get(minor, ANY_RUNTIME) if major == 1 else ANY_RUNTIME
+
+
+def _tensorrt_limits(version: tuple[int, int]) -> GraphLimits:
+    if version < _RTX_BEFORE:
+        return ANY_TENSORRT
+    for since, limits in _TENSORRT:
+        if version >= since:
+            return limits
+    raise UnsupportedCase(
+        f"TensorRT {version[0]}.{version[1]} is too old, it takes 8.0; install JetPack 4.6 or newer"
+    )

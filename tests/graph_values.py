@@ -1,8 +1,15 @@
-"""What values the graph that a runtime executes has in it."""
+"""What values and operators the graph that a runtime executes has in it."""
 
 from __future__ import annotations
 
 import numpy as np
+
+# onnx/onnx-tensorrt, docs/operators.md at release/8.0: of what it supports, what is used here.
+IN_TENSORRT_8_0 = {
+    *("Add", "AveragePool", "Clip", "Concat", "Conv", "Expand", "Flatten", "Gemm"),
+    *("GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Pad", "ReduceMean", "Relu", "Reshape"),
+    *("Slice", "Split", "Transpose", "Unsqueeze"),
+}
 
 
 def holds(initializers: list[np.ndarray], weight: np.ndarray) -> bool:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.table import Table
 
 from bench.cli import options
-from bench.cli.output import emit_json, people, tables
+from bench.cli.model_export import export
+from bench.cli.output import emit_json, tables
 from bench.errors import ConfigError
-from bench.export.cache import default_cache
-from bench.export.cases import export_case, find_model, parse_scheme
-from bench.plan import expand, make_plan
-from bench.recordings import GraphLimits
-from bench.store.files import write_atomic
+from bench.export.cases import find_model, parse_scheme
 from models import MODELS, ModelsExtraMissing, ModelSpec, ModelSummary, describe
 
 
 @click.group()
 def models() -> None:
     """List, describe and export models."""
+
+
+models.add_command(export)
 
 
 @models.command("list")
@@ -112,62 +111,6 @@ def _stages(summary: ModelSummary) -> Table:
     macs = summary.macs - sum(group.macs_dense for group in summary.groups)
     table.add_row("others", "", "", *[f"{rest:,}"] * 2, "", "", "", f"{macs / 1e6:.2f}", "", "")
     return table
-
-
-@models.command()
-@click.argument("name")
-@click.option("--output", "-o", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--scheme", "schemes", type=options.CommaList(), default="dense", show_default=True)
-@click.option("--weights", type=options.CommaList(), help="Weight modes (default: all).")
-@click.option("--batch", "batches", type=options.CommaList(int), default="1", show_default=True)
-@click.option("--opset", type=click.IntRange(13, 17), default=17, show_default=True)
-@options.as_json
-def export(
-    name: str,
-    output: Path,
-    schemes: tuple[str, ...],
-    weights: tuple[str, ...] | None,
-    batches: tuple[int, ...],
-    opset: int,
-    as_json: bool,
-) -> None:
-    """Export a model to ONNX: graph, shared weights file, reference inputs and outputs."""
-    find_model(name)
-    plan = make_plan(models=(name,), schemes=schemes, weights=weights or (), batches=batches)
-    limits = GraphLimits(opset=opset, ir_version=7 if opset < 15 else 8)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{output}: cannot make the folder: {error.strerror}") from None
-    written = []
-    for case in expand(plan, "export", threads=1):
-        artifact = export_case(
-            case.model, case.scheme, case.weights, case.batch, limits, default_cache()
-        )
-        for source in (artifact.graph, artifact.weights, artifact.reference):
-            if source is not None:
-                _copy(source, output / source.name)
-        written.append(
-            {
-                "scheme": case.scheme,
-                "weights": case.weights,
-                "batch": case.batch,
-                "graph": str(output / artifact.graph.name),
-                "weights_file": str(output / artifact.weights.name) if artifact.weights else None,
-                "reference": str(output / artifact.reference.name),
-                **artifact.facts.model_dump(mode="json"),
-            }
-        )
-        people().print(f"{case.label}: {output / artifact.graph.name}", markup=False)
-    if as_json:
-        emit_json(written)
-
-
-def _copy(source: Path, target: Path) -> None:
-    try:
-        write_atomic(target, source.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from None
 
 
 def _facts(spec: ModelSpec) -> dict[str, Any]:

@@ -97,7 +97,8 @@ def push_artifacts(
         hashes[artifact.graph] = artifact.facts.graph_sha256
         if artifact.weights is not None and artifact.facts.weights_sha256 is not None:
             hashes[artifact.weights] = artifact.facts.weights_sha256
-    for local in (*(artifact.reference for artifact in artifacts), *others):
+    bound = [artifact.bound for artifact in artifacts if artifact.bound is not None]
+    for local in (*(artifact.reference for artifact in artifacts), *bound, *others):
         if local not in hashes:
             hashes[local] = hashlib.sha256(local.read_bytes()).hexdigest()
     files = [

@@ -2,7 +2,7 @@
 
 ::
 
-    <cache>/<stem>-<sha256[:16]>.onnx|.weights|.npz    content
+    <cache>/<stem>-<sha256[:16]>.onnx|.weights|.npz|.json    content
     <cache>/index/<sha256 of the key>.json             what a key led to, written last
 
 Every file is written under a temporary name and renamed, so a reader never sees half a file and
@@ -59,8 +59,9 @@ class ArtifactCache:
                 batch=entry["batch"],
                 classifier=entry["classifier"],
                 fresh=False,
+                bound=self.folder / entry["bound"] if entry["bound"] else None,
             )
-            files = (artifact.graph, artifact.weights, artifact.reference)
+            files = (artifact.graph, artifact.weights, artifact.reference, artifact.bound)
             whole = all(_is_whole(file) for file in files if file is not None)
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -76,6 +77,7 @@ class ArtifactCache:
             "facts": artifact.facts.model_dump(),
             "batch": artifact.batch,
             "classifier": artifact.classifier,
+            "bound": artifact.bound.name if artifact.bound else None,
         }
         self._put(self._entry(key), json.dumps(entry, indent=1).encode())
         return replace(artifact, fresh=True)

@@ -55,6 +55,8 @@ def export_case(
         "batch": batch,
         "opset": target.opset,
         "ir_version": target.ir_version,
+        "engine": target.engine,
+        "computed_weights": target.computed_weights,
         "toolchain": toolchain(),
     }
     if trained is not None:

@@ -44,6 +44,8 @@ def import_onnx(
     """
     model, content_hash = _read(path)
     check_limits(path.name, _opset(model), model.ir_version, limits)
+    if not limits.computed_weights:
+        _check_convolutions(path.name, model)
     key: dict[str, Any] = {
         "onnx": content_hash,
         "name": path.stem,
@@ -100,6 +102,21 @@ def _parse(path: Path) -> tuple[ModelProto, bytes]:
         raise ConfigError(f"model {path}: not an ONNX file (it holds no graph)")
     _check_external_files(path, model)
     return model, content
+
+
+def _check_convolutions(file: str, model: ModelProto) -> None:
+    """Raise UnsupportedCase for one whose weight is computed, unless that only dequantises it."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type in ("Constant", "DequantizeLinear"):
+            stored.update(node.output)
+        elif node.op_type == "Conv" and node.input[1] not in stored:
+            name = str(node.name or node.output[0])
+            raise UnsupportedCase(
+                f"{file}: the weight of convolution {name!r} is computed in the graph, TensorRT "
+                "before 8.5 takes stored ones only; fold the graph's constants, or use JetPack 5.1 "
+                "or newer"
+            )
 
 
 def _write(

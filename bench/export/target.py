@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.errors import UnsupportedCase
 from bench.recordings import GraphLimits
 
@@ -16,18 +18,20 @@ _NEWEST_OPSET_OF_IR = {7: 14}
 
 
 def choose_target(limits: GraphLimits) -> GraphLimits:
-    """Return the opset and IR version to write for a board that reads up to ``limits``.
+    """Return the opset and IR version to write for a board that reads up to ``limits``, with
+    what else these say.
 
     Raises UnsupportedCase when the board is too old for what the exporter can write.
     """
     if limits.opset < OLDEST.opset or limits.ir_version < OLDEST.ir_version:
         raise UnsupportedCase(
             f"the runtime reads ONNX opset {limits.opset} and IR {limits.ir_version} at most; "
-            f"models are exported at opset {OLDEST.opset} and IR {OLDEST.ir_version} or newer"
+            f"models are exported at opset {OLDEST.opset} and IR {OLDEST.ir_version} or newer; "
+            "install a newer runtime on the board"
         )
     ir_version = min(limits.ir_version, NEWEST.ir_version)
     newest_opset = _NEWEST_OPSET_OF_IR.get(ir_version, NEWEST.opset)
-    return GraphLimits(min(limits.opset, newest_opset), ir_version)
+    return replace(limits, opset=min(limits.opset, newest_opset), ir_version=ir_version)
 
 
 def check_limits(name: str, opset: int, ir_version: int, limits: GraphLimits) -> None:

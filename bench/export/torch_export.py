@@ -16,7 +16,9 @@ from torch import nn
 
 from bench.errors import BenchError, ConfigError, ExportError
 from bench.export import graph
+from bench.export.bound import bound_json, bound_values
 from bench.export.cache import ArtifactCache
+from bench.export.forms import Weights, fit
 from bench.export.generation import add_generation
 from bench.export.reference import (
     Array,
@@ -42,8 +44,7 @@ class _Network:
     original: nn.Module
     folded: Folded
     macs: dict[str | None, int]
-    weights: bytes
-    places: dict[str, tuple[int, int]]
+    weights: Weights
 
 
 def export_artifact(
@@ -82,27 +83,31 @@ def _export(
 ) -> Artifact:
     network = _network(spec.name, str(scheme), trained)
     stem = f"{spec.name}-{str(scheme).replace(':', '-').replace('/', '-')}"
-    weights_path = store.write(stem, ".weights", network.weights)
     traceable = _traceable(spec, network.folded, weights == "factored", batch)
     model = graph.convert(_traced(traceable), target)
     if weights != "factored":
         model = add_generation(model, network.folded.generations)
-    # Every tensor that weights are generated from: with the coefficients alone, ONNX Runtime
-    # would fold what is done to the templates, and keep a copy of them per layer.
-    overridable = {
-        name
-        for each in network.folded.generations
-        for name in each.tensors()
-        if weights == "runtime"
-    }
-    model = graph.attach_weights(model, weights_path.name, network.places, overridable)
+    generators = frozenset(name for each in network.folded.generations for name in each.tensors())
+    form = fit(model, weights, network.weights, generators, target)
+    weights_path = store.write(stem, ".weights", form.weights.data)
+    places = form.weights.places
+    model = graph.attach_weights(
+        form.model,
+        weights_path.name,
+        {name: place for name, place in places.items() if name not in form.bound},
+        form.overridable,
+    )
+    bound = None
+    if form.bound:
+        content = bound_json(model, form.bound, weights_path.name, places)
+        bound = store.write(f"{stem}-bound", ".json", content)
     model.graph.name = stem
     inputs, outputs = _reference(spec, network.original, batch)
     mode = f"-{weights}" if weights else ""
     path = store.write(f"{stem}{mode}-b{batch}", ".onnx", model.SerializeToString(True))
     try:
         onnx.checker.check_model(path, full_check=True)
-        check_agreement(path, inputs, outputs)
+        check_agreement(path, {**inputs, **bound_values(bound)}, outputs)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -114,6 +119,7 @@ def _export(
         batch=batch,
         classifier=spec.task == "classification",
         fresh=True,
+        bound=bound,
     )
 
 
@@ -123,9 +129,9 @@ def _network(model: str, scheme: str, trained: Path | None) -> _Network:
     original = spec.build(parsed) if trained is None else _trained(trained, spec, parsed)
     folded = fold(original)
     tensors = folded.tensors()
-    weights, places = pack((name, tensors[name].numpy().tobytes()) for name in sorted(tensors))
+    data, places = pack((name, tensors[name].numpy().tobytes()) for name in sorted(tensors))
     places |= _slices(folded, places)
-    return _Network(original, folded, count_macs(spec, parsed), weights, places)
+    return _Network(original, folded, count_macs(spec, parsed), Weights(data, places))
 
 
 def _trained(checkpoint: Path, spec: ModelSpec, scheme: Scheme) -> nn.Module:

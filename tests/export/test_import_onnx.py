@@ -262,3 +262,23 @@ def test_torch_is_never_imported(tmp_path) -> None:
         check=True,
     )
     assert result.stdout == "False\n"
+
+
+def test_a_computed_convolution_weight_is_refused_where_tensorrt_refuses_it(tmp_path) -> None:
+    x, y = (helper.make_tensor_value_info(name, 1, [1, 2, 4, 4]) for name in "xy")
+    weight = numpy_helper.from_array(np.ones((2, 2, 1, 1), np.float32), "w")
+    nodes = [
+        helper.make_node("Add", ["w", "w"], ["twice"]),
+        helper.make_node("Conv", ["x", "twice"], ["y"], name="layer"),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], [weight]),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=7,
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path)
+    old, new = (GraphLimits(13, 8, "tensorrt", computed) for computed in (False, True))
+    with pytest.raises(UnsupportedCase, match=r"convolution 'layer' is computed .*JetPack 5\.1"):
+        import_onnx(path, None, {}, old, tmp_path / "cache")
+    assert import_onnx(path, None, {}, new, tmp_path / "cache").graph.is_file()

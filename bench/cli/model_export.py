@@ -1,0 +1,140 @@
+"""``bench models export``: a model's files in the form of a runtime, tried by its builder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import click
+
+from bench.cli import options
+from bench.cli.output import emit_json, people
+from bench.errors import ConfigError, suggest
+from bench.export.cache import default_cache
+from bench.export.cases import export_case, find_model
+from bench.export.tensorrt_check import LIKE_ORIN, EngineCheck, check_engines, require_builder
+from bench.plan import expand, make_plan
+from bench.recordings import GraphLimits
+from bench.runtimes import ANY_RUNTIME, ANY_TENSORRT, graph_limits
+from bench.store.files import write_atomic
+
+_EXPORTS = {"onnxruntime": ANY_RUNTIME, "tensorrt": ANY_TENSORRT}
+"""What is exported for, with what the newest version of it reads."""
+
+
+@click.command()
+@click.argument("name")
+@click.option("--output", "-o", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--scheme", "schemes", type=options.CommaList(), default="dense", show_default=True)
+@click.option("--weights", type=options.CommaList(), help="Weight modes (default: all).")
+@click.option("--batch", "batches", type=options.CommaList(int), default="1", show_default=True)
+@click.option(
+    "--for",
+    "runtime",
+    metavar="RUNTIME[:VERSION]",
+    help="What is to read it: onnxruntime (the default) or tensorrt, for example tensorrt:8.2.",
+)
+@click.option("--opset", type=click.IntRange(13, 17), default=17, show_default=True)
+@click.option(
+    "--check",
+    type=click.Choice(["tensorrt"]),
+    help="Build an engine of it here with NVIDIA's builder, and tell what is in it.",
+)
+@click.option(
+    "--capability",
+    "capabilities",
+    type=options.CommaList(),
+    default=LIKE_ORIN,
+    show_default=True,
+    help="Compute capabilities to build for (with --check).",
+)
+@options.as_json
+def export(
+    name: str,
+    output: Path,
+    schemes: tuple[str, ...],
+    weights: tuple[str, ...] | None,
+    batches: tuple[int, ...],
+    runtime: str | None,
+    opset: int,
+    check: str | None,
+    capabilities: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Export a model to ONNX: graph, shared weights file, reference inputs and outputs."""
+    find_model(name)
+    plan = make_plan(models=(name,), schemes=schemes, weights=weights or (), batches=batches)
+    limits = _limits(runtime or check or "onnxruntime", opset)
+    if check:
+        if limits.engine != "tensorrt":
+            raise ConfigError("--check tensorrt needs an export for it: --for tensorrt")
+        require_builder(capabilities)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot make the folder: {error.strerror}") from None
+    written = []
+    for case in expand(plan, "export", threads=1):
+        artifact = export_case(
+            case.model, case.scheme, case.weights, case.batch, limits, default_cache()
+        )
+        for source in (artifact.graph, artifact.weights, artifact.reference, artifact.bound):
+            if source is not None:
+                _copy(source, output / source.name)
+        people().print(f"{case.label}: {output / artifact.graph.name}", markup=False)
+        checks = check_engines(artifact, capabilities) if check else []
+        for each in checks:
+            people().print(f"  {_told(each)}", markup=False)
+        written.append(
+            {
+                "scheme": case.scheme,
+                "weights": case.weights,
+                "batch": case.batch,
+                "graph": str(output / artifact.graph.name),
+                "weights_file": str(output / artifact.weights.name) if artifact.weights else None,
+                "reference": str(output / artifact.reference.name),
+                "bound": str(output / artifact.bound.name) if artifact.bound else None,
+                **artifact.facts.model_dump(mode="json"),
+                **({"engines": [asdict(each) for each in checks]} if check else {}),
+            }
+        )
+    if as_json:
+        emit_json(written)
+
+
+def _limits(text: str, opset: int) -> GraphLimits:
+    """What ``RUNTIME[:VERSION]`` reads, but no newer opset than that."""
+    runtime, _, version = text.partition(":")
+    if runtime not in _EXPORTS:
+        raise ConfigError(f"--for {text}: no such runtime; {suggest(runtime, _EXPORTS)}")
+    if not version:
+        limits = _EXPORTS[runtime]
+    elif re.fullmatch(r"[0-9]+[.][0-9]+([.][0-9]+)*", version):
+        limits = graph_limits(runtime, version)
+    else:
+        raise ConfigError(f"--for {text}: write the version as in {runtime}:8.2")
+    if not version:  # then for as many versions as that opset allows
+        limits = replace(limits, ir_version=7 if opset < 15 else 8)
+    return replace(limits, opset=min(limits.opset, opset))
+
+
+def _told(check: EngineCheck) -> str:
+    weights = [f"{check.stored} stored"]
+    if check.constant:
+        weights.append(f"{check.constant} computed from stored ones, {check.folded} of them folded")
+    if check.generated:
+        weights.append(
+            f"{check.generated} generated in every inference, {check.found} in the engine"
+        )
+    return (
+        f"built by {check.builder} for compute capability {check.capability}: "
+        f"{check.layers} layers, engine {check.engine_bytes:,} bytes; weights: {'; '.join(weights)}"
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        write_atomic(target, source.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{target}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,90 @@
+"""Every model × scheme × weight mode × version of TensorRT through NVIDIA's own builder.
+
+Each line of the table is one artifact: exported for that version, parsed and built here by TensorRT
+for RTX, its outputs checked against torch's by ONNX Runtime (the export does that itself). What a
+network cannot have at all (a reduction out of reach) is counted, not built.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from bench.errors import BenchError, ConfigError
+from bench.export.cache import default_cache
+from bench.export.cases import export_case
+from bench.export.tensorrt_check import LIKE_ORIN, EngineCheck, check_engines
+from bench.runtimes import graph_limits
+from models import MODELS, Scheme
+from models.kinds import KINDS
+
+VERSIONS = ("8.2", "8.4", "8.5")
+"""Opset 13 with products, opset 17 with products, opset 17 with computed weights."""
+SAVED = "0.05"
+"""A reduction that every network can reach that can share at all."""
+COLUMNS = ("model", "scheme", "weights", "tensorrt", "opset", "layers", "engine_bytes")
+COLUMNS += ("file_bytes", "stored", "constant", "folded", "generated", "found", "problem")
+
+
+def cases(models: tuple[str, ...]) -> Iterator[tuple[str, str, str | None, str]]:
+    """Every combination, the same network's one after the other."""
+    for model in models:
+        for name, kind in KINDS.items():
+            scheme = f"{name}:{SAVED}" if kind.sized else name
+            for weights in kind.weight_modes or (None,):
+                for version in VERSIONS:
+                    yield model, scheme, weights, version
+
+
+def problem(check: EngineCheck, weights: str | None) -> str:
+    """What is wrong with an engine that was built, empty when nothing is."""
+    if check.found:
+        return f"{check.found} weights generated at run time are in the engine"
+    if check.folded != check.constant:
+        return f"{check.constant - check.folded} weights were not folded"
+    if weights == "runtime" and not check.generated:
+        return "no weight is generated at run time"
+    return ""
+
+
+@click.command()
+@click.option("--model", "models", multiple=True, type=click.Choice(list(MODELS)))
+@click.option("--capability", default=LIKE_ORIN, show_default=True)
+@click.option("--output", type=click.File("w"), default="-", help="CSV.")
+def main(models: tuple[str, ...], capability: str, output: click.utils.LazyFile) -> None:
+    """Build them all and print a line for each."""
+    table = csv.DictWriter(output, COLUMNS, restval="")
+    table.writeheader()
+    built = impossible = wrong = 0
+    for model, scheme, weights, version in cases(models or tuple(MODELS)):
+        row = {"model": model, "scheme": scheme, "weights": weights or "", "tensorrt": version}
+        try:
+            MODELS[model].total(Scheme.parse(scheme))
+            limits = graph_limits("tensorrt", version)
+            artifact = export_case(model, scheme, weights, 1, limits, Path(default_cache()))
+            (check,) = check_engines(artifact, [capability])
+        except ConfigError as error:
+            raise SystemExit(f"trt_grid: {error}") from None
+        except ValueError:
+            impossible += 1
+            continue
+        except BenchError as error:
+            row["problem"] = str(error)
+        else:
+            built += 1
+            row |= {name: getattr(check, name) for name in COLUMNS if hasattr(check, name)}
+            row |= {"opset": artifact.facts.opset, "file_bytes": artifact.facts.file_bytes}
+            row["problem"] = problem(check, weights)
+        wrong += bool(row["problem"])
+        table.writerow(row)
+        output.flush()
+    click.echo(f"{built} built, {wrong} wrong, {impossible} not possible", err=True)
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()

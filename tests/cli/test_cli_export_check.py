@@ -1,0 +1,66 @@
+"""`bench models export --check tensorrt`: what NVIDIA's builder makes of a model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bench_program import Program
+
+SMALL = "shufflenet_v2_x0_5_cifar100"
+SHARED = "basis:5/10/20"
+
+
+def test_an_engine_is_built_and_told(bench: Program) -> None:
+    done = bench.run(
+        *("models", "export", SMALL, "-o", "out", "--scheme", SHARED, "--weights", "runtime"),
+        *("--for", "tensorrt:8.2", "--check", "tensorrt", "--capability", "8.6,12.0", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    (artifact,) = json.loads(done.stdout)
+    assert artifact["opset"] == 13
+    assert (bench.folder / artifact["bound"]).is_file()
+    assert [engine["capability"] for engine in artifact["engines"]] == ["8.6", "12.0"]
+    for engine in artifact["engines"]:
+        assert engine["builder"].startswith("TensorRT for RTX ")
+        assert engine["engine_bytes"] > 1_000_000
+        assert (engine["generated"], engine["found"]) == (35, 0)
+        told = f"{engine['layers']} layers, engine {engine['engine_bytes']:,} bytes"
+        assert told in done.stderr
+    assert "35 generated in every inference, 0 in the engine" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--for", "tensorrt:7.1"), "TensorRT 7.1 is too old"),
+        (("--for", "tensort"), "did you mean 'tensorrt'?"),
+        (("--for", "tensorrt:new"), "write the version as in tensorrt:8.2"),
+        (("--for", "onnxruntime", "--check", "tensorrt"), "--for tensorrt"),
+        (("--check", "tensorrt", "--capability", "8.7"), "did you mean"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_line(bench: Program, options, expected) -> None:
+    done = bench.run("models", "export", SMALL, "-o", "out", *options)
+    assert done.returncode != 0
+    assert expected in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not list(bench.folder.glob("out/*.onnx"))
+
+
+def test_without_the_builder_one_line_says_what_to_install(tmp_path: Path) -> None:
+    without = (
+        "import sys; sys.modules['tensorrt_rtx'] = None\n"
+        "from bench.cli import main; sys.exit(main())"
+    )
+    command = ["models", "export", SMALL, "-o", "out", "--check", "tensorrt"]
+    done = subprocess.run(
+        [sys.executable, "-c", without, *command], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("bench: --check tensorrt needs NVIDIA's builder")
+    assert "pip install '.[trt-check]'" in " ".join(done.stderr.split())
+    assert not (tmp_path / "out").exists()
