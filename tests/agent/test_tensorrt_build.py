@@ -96,7 +96,7 @@ def holds(plan: bytes, array: np.ndarray) -> bool:
 def refused(graph: Path, precision: str = "fp32", **changes: Any) -> Failure:
     options = build.builder_options(precision, None, capability=ORIN_LIKE)
     with pytest.raises(Failure) as raised:
-        build.build(str(graph), {**options, **changes}, Log())
+        build.build(str(graph), {**options, **changes})
     assert "\n" not in raised.value.text
     return raised.value
 

@@ -56,9 +56,9 @@ def mypy(stubs: Path, *files: Path) -> list[str]:
     """Lines of errors."""
     config = stubs / "mypy.ini"
     config.write_text(CONFIG)
+    options = "--config-file", config, "--cache-dir", stubs / "cache", "--no-error-summary"
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", config, "--cache-dir", stubs / "cache"]
-        + ["--no-error-summary", "--explicit-package-bases", *files],
+        [sys.executable, "-m", "mypy", *options, "--explicit-package-bases", *files],
         capture_output=True,
         text=True,
         check=False,
