@@ -117,6 +117,12 @@ RUNTIMES: dict[str, RuntimeSpec] = {
         precisions={"fp32": Tolerance(atol=1e-4, rtol=1e-3, cosine=0.9999)},
         fix="{python} -m pip install numpy onnxruntime",
     ),
+    "onnxruntime-optimized": RuntimeSpec(
+        name="onnxruntime-optimized",
+        summary="ONNX Runtime on the CPU, from a graph that it optimised once on the board",
+        precisions={"fp32": Tolerance(atol=1e-4, rtol=1e-3, cosine=0.9999)},
+        fix="{python} -m pip install numpy 'onnxruntime>=1.16'",
+    ),
     "onnxruntime-cuda": RuntimeSpec(
         name="onnxruntime-cuda",
         summary="ONNX Runtime with its CUDA execution provider",

@@ -5,8 +5,8 @@ import pwd
 import re
 import stat
 
+from bench.agent import engines
 from bench.agent.child import AGENT_ROOT
-from bench.agent.tensorrt import engines
 
 JOBS = "jobs"
 PLACED_BY_HOST = re.compile(r"agent-[0-9a-f]{16}\.pyz$")

@@ -6,9 +6,8 @@ import mmap
 import os
 import shutil
 
-from bench.agent import board, jobs, lease, notes, wire
+from bench.agent import board, engines, jobs, lease, notes, wire
 from bench.agent.child import AGENT_ROOT
-from bench.agent.tensorrt import engines
 
 ARTIFACTS = "artifacts"
 AGENTS = "agent-*.pyz"

@@ -5,9 +5,8 @@ import random
 import time
 from collections import OrderedDict
 
-from bench.agent import cooldown, schedule, stopping
+from bench.agent import cooldown, engines, schedule, stopping
 from bench.agent.runtimes import RUNTIMES
-from bench.agent.tensorrt import engines
 
 HEALTH_S = 0.1
 WORKER_STARTS = 6.0
@@ -53,9 +52,12 @@ def expected_blocks(job, start_s):
 
 def build_s(case):
     """First guess of the seconds that it takes to build what the runtime of a case runs."""
-    if not hasattr(RUNTIMES.get(case["runtime"]), "build"):
+    runtime = RUNTIMES.get(case["runtime"])
+    if not hasattr(runtime, "build"):
         return 0.0
-    return 0.0 if engines.has_any(case["options"]["engine_cache"], case["graph"]) else BUILD_S
+    if engines.has_any(case["options"]["engine_cache"], case["graph"]):
+        return 0.0
+    return getattr(runtime, "BUILD_S", BUILD_S)
 
 
 def remaining_blocks(job, groups, load_s, run_s):

@@ -6,7 +6,7 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
 
     agent-<sha256[:16]>.pyz        the agent, named by its hash
     artifacts/<files named by hash>
-    engines/<graph>-<key>.*        engines that were built here, see tensorrt/engines.py
+    engines/<graph>-<key>.*        engines that were built here, see engines.py
     jobs/<job id>/job.json         what is asked (host writes it)
     jobs/<job id>/journal.jsonl    what has been done (conductor appends, fsync per record)
     jobs/<job id>/collected        exists once a host has the whole journal safe on its own disk

@@ -10,16 +10,25 @@ more than infer, it puts ``first_s`` there, the seconds of the inference alone. 
 where there is one, returns ``{"copy_ns": [...], "compute_ns": [...]}`` of the inferences since it
 was last called. A runtime that must turn a graph into something of its own first has
 ``build(engine, graph, options)``, done in a process of its own before the case is loaded; its
-answer ``{"cached": bool}`` says whether that was there already.
+answer ``{"cached": bool}`` says whether that was there already. ``BUILD_S``, where there is one, is
+a first guess of the seconds that it takes.
 """
 
-from bench.agent.runtimes import onnxruntime, onnxruntime_gpu, onnxruntime_tensorrt, tensorrt
+from bench.agent.runtimes import (
+    onnxruntime,
+    onnxruntime_gpu,
+    onnxruntime_optimized,
+    onnxruntime_tensorrt,
+    tensorrt,
+)
 
 RUNTIMES = {
     "onnxruntime": onnxruntime,
+    "onnxruntime-optimized": onnxruntime_optimized,
     "onnxruntime-cuda": onnxruntime_gpu.CUDA,
     "onnxruntime-tensorrt": onnxruntime_tensorrt.TENSORRT,
     "tensorrt": tensorrt,
 }
-"""ONNX Runtime on the CPU (seen working: 1.10 on Python 3.6 up to 1.32), its CUDA and TensorRT
-execution providers, and TensorRT itself (these three have never run on a GPU so far)."""
+"""ONNX Runtime on the CPU (seen working: 1.10 on Python 3.6 up to 1.32), the same from a
+stored optimised graph, its CUDA and TensorRT execution providers, and TensorRT itself (these three
+have never run on a GPU so far)."""

@@ -45,7 +45,7 @@ def settings(engine, options):
     session_options.log_severity_level = LOG_ERRORS_ONLY
     if options.get("optimized_model_path"):
         session_options.optimized_model_filepath = options["optimized_model_path"]
-    stops_spinning = threads > 1 and _version(engine) >= SPINNING_STOP_SINCE
+    stops_spinning = threads > 1 and major_minor(engine.__version__) >= SPINNING_STOP_SINCE
     if stops_spinning:
         session_options.add_session_config_entry("session.force_spinning_stop", "1")
     # One thread has no pool that could spin.
@@ -58,6 +58,6 @@ def described(engine, session):
     return {"runtime_version": engine.__version__, "providers": session.get_providers()}
 
 
-def _version(engine):
-    """``(major, minor)`` of the engine."""
-    return tuple(int(part) for part in engine.__version__.split(".")[:2])
+def major_minor(version):
+    """``(1, 16)`` of ``"1.16.3"``."""
+    return tuple(int(part) for part in version.split(".")[:2])

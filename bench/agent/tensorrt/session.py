@@ -4,8 +4,9 @@ import atexit
 import os
 import time
 
+from bench.agent import engines
 from bench.agent.failure import Failure
-from bench.agent.tensorrt import bound, build, cuda, engines, layers
+from bench.agent.tensorrt import bound, build, cuda, layers
 from bench.agent.tensorrt.execution import Execution
 from bench.agent.tensorrt.library import LOG, trt
 
