@@ -21,6 +21,8 @@ PART = ".part"
 TIMING = ".timing"
 CALIBRATION = ".calibration"
 KEY_CHARACTERS = 16
+BUILD_S = 60.0
+"""First guess of what building an engine of TensorRT takes (seconds to tens of minutes)."""
 
 
 def key(graph, facts):
@@ -40,13 +42,13 @@ def stem(graph):
     return re.sub(r"[^A-Za-z0-9_.]", "_", name) + "-"
 
 
-def has_any(folder, graph):
-    """Whether there is an engine of a graph, whatever it was built for."""
+def has_any(folder, graph, ending):
+    """Whether something whose name ends so is kept of a graph, whatever it was built for."""
     try:
         names = os.listdir(folder)
     except OSError:
         return False
-    return any(name.startswith(stem(graph)) and name.endswith(ENGINE) for name in names)
+    return any(name.startswith(stem(graph)) and name.endswith(ending) for name in names)
 
 
 class Cache(object):

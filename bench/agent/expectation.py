@@ -5,7 +5,7 @@ import random
 import time
 from collections import OrderedDict
 
-from bench.agent import cooldown, engines, schedule, stopping
+from bench.agent import cooldown, schedule, stopping
 from bench.agent.runtimes import RUNTIMES
 
 HEALTH_S = 0.1
@@ -17,9 +17,6 @@ WARMUP_FACTOR = 1.3
 """Warm-ups mostly end soon after their minimum."""
 ROUND_OVERHEAD_S = 0.06
 """Lead-in, pipes, health and the journal's fsync, per round."""
-BUILD_S = 60.0
-"""First guess of what building an engine takes where there is none of the graph; it depends on
-board, network and precision (seconds to tens of minutes)."""
 SOLO_RUN_S = 0.5
 """Load in the solo pass before memory is called steady."""
 CHECKPOINT_S = 3.0
@@ -55,9 +52,7 @@ def build_s(case):
     runtime = RUNTIMES.get(case["runtime"])
     if not hasattr(runtime, "build"):
         return 0.0
-    if engines.has_any(case["options"]["engine_cache"], case["graph"]):
-        return 0.0
-    return getattr(runtime, "BUILD_S", BUILD_S)
+    return runtime.build_s(case["graph"], case["options"])
 
 
 def remaining_blocks(job, groups, load_s, run_s):

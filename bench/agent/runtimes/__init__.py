@@ -10,8 +10,8 @@ more than infer, it puts ``first_s`` there, the seconds of the inference alone. 
 where there is one, returns ``{"copy_ns": [...], "compute_ns": [...]}`` of the inferences since it
 was last called. A runtime that must turn a graph into something of its own first has
 ``build(engine, graph, options)``, done in a process of its own before the case is loaded; its
-answer ``{"cached": bool}`` says whether that was there already. ``BUILD_S``, where there is one, is
-a first guess of the seconds that it takes.
+answer ``{"cached": bool}`` says whether that was there already. ``build_s(graph, options)`` is then
+a first guess of the seconds that it takes, 0 where it is likely there.
 """
 
 from bench.agent.runtimes import (

@@ -18,6 +18,7 @@ PROBE = onnxruntime.PROBE
 SINCE = (1, 16)
 """The first version that stores an optimised graph with its weights beside it."""
 BUILD_S = 3.0
+ENDING = "-optimized.engine"
 GRAPH, WEIGHTS, NOTE = "graph.onnx", "graph.weights", "note.json"
 CONFIG = {
     "session.optimized_model_external_initializers_file_name": WEIGHTS,
@@ -52,6 +53,12 @@ def build(engine, graph, options):
     return {"cached": False}
 
 
+def build_s(graph, options):
+    """First guess of the seconds that storing takes."""
+    is_there = engines.has_any(options["engine_cache"], graph, ENDING)
+    return 0.0 if is_there else BUILD_S
+
+
 def open_model(engine, graph, options):
     """Load what is stored of ``graph`` (stored now, if need be), with nothing optimised again."""
     folder, key = _place(engine, graph, options)
@@ -78,7 +85,7 @@ def _place(engine, graph, options):
     """``(folder, key)``: optimised graphs are for one version and one machine's processor."""
     facts = {"onnxruntime": engine.__version__, "machine": platform.machine()}
     key = engines.key(graph, dict(facts, node=platform.node()))
-    name = "%sonnxruntime-%s%s" % (engines.stem(graph), key, engines.ENGINE)
+    name = engines.stem(graph) + key + ENDING
     return os.path.join(options["engine_cache"], name), key
 
 

@@ -8,6 +8,7 @@ take the engine of another network of the same structure (its issues 6455 and 32
 import os
 import re
 
+from bench.agent import engines as engine_files
 from bench.agent.runtimes import onnxruntime
 from bench.agent.runtimes.onnxruntime_gpu import CUDA_PROVIDER, DEVICE, ProviderRuntime
 
@@ -39,6 +40,12 @@ class TensorrtRuntime(ProviderRuntime):
         before = engines(chosen)
         self.session(engine, graph, session_options, chosen)
         return {"cached": bool(before) and engines(chosen) == before}
+
+    def build_s(self, graph, options):
+        """First guess of the seconds that a build takes."""
+        ending = folder_name(graph, options.get("precision", "fp32"))
+        is_there = engine_files.has_any(options["engine_cache"], graph, ending)
+        return 0.0 if is_there else engine_files.BUILD_S
 
     def engine_facts(self, chosen):
         found = engines(chosen)

@@ -1,5 +1,6 @@
 """TensorRT on the board's GPU. Engines are built here and kept; see the package tensorrt."""
 
+from bench.agent import engines
 from bench.agent.child import AGENT_ROOT
 
 PROBE = (
@@ -22,6 +23,12 @@ def build(engine, graph, options):
     """
     _, facts = engine.prepare(graph, options)
     return {"cached": facts["cached"]}
+
+
+def build_s(graph, options):
+    """First guess of the seconds that a build takes; board, network and precision decide it."""
+    is_there = engines.has_any(options["engine_cache"], graph, engines.NOTE)
+    return 0.0 if is_there else engines.BUILD_S
 
 
 def open_model(engine, graph, options):

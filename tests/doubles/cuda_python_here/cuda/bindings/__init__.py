@@ -1,0 +1,3 @@
+"""As cuda.bindings."""
+
+__version__ = "13.5.0"

@@ -1,0 +1,176 @@
+"""A GPU that only keeps books: memory, streams, events, and a clock that its work moves on.
+
+For doubles of pycuda and cuda-python. Work that is queued on a stream is done when somebody waits
+for the stream, so that data which is used too early is wrong. Copies take a nanosecond a byte,
+computing COMPUTE_NS. Every call, and at the end of the process whatever was not given back, goes to
+the file that GPU_DOUBLE_LOG names, a JSON list a line, its process first.
+"""
+
+import atexit
+import ctypes
+import json
+import os
+
+import numpy
+
+NAME = "Double of a GPU"
+CAPABILITY = (8, 7)
+COMPUTE_NS = 1000000
+TOTAL_BYTES = int(os.environ.get("GPU_DOUBLE_BYTES", 1 << 30))
+PAST_END = 4096
+"""Between two pieces of memory, so that addresses past an end are nobody's."""
+
+
+class GpuProblem(Exception):
+    """What a driver would refuse, or crash on."""
+
+
+class HostMemory:
+    """Page-locked memory as an object that numpy arrays are made of."""
+
+    def __init__(self, size):
+        self.content = ctypes.create_string_buffer(size)
+        self.address = ctypes.addressof(self.content)
+        self.size = size
+        pinned[self.address] = self
+        say("pin", size)
+
+    def free(self):
+        del pinned[self.address]
+        say("unpin", self.size)
+
+    def array(self, shape, dtype):
+        self.__array_interface__ = {
+            "shape": tuple(shape),
+            "typestr": numpy.dtype(dtype).str,
+            "data": (self.address, False),
+            "version": 3,
+        }
+        return numpy.asarray(self)
+
+
+class Stream:
+    """Work in order; while it is captured, work is kept in place of being done."""
+
+    def __init__(self):
+        streams.append(self)
+        self.handle = 700 + len(streams)
+        self.queue = []
+        self.captured = None
+
+    def add(self, work):
+        (self.queue if self.captured is None else self.captured).append(work)
+
+    def wait(self):
+        if self.captured is not None:
+            raise GpuProblem("a stream that is captured cannot be waited for")
+        queue, self.queue = self.queue, []
+        for work in queue:
+            work()
+
+
+class Event:
+    """A moment of the GPU's clock, known once the work before it has been waited for."""
+
+    def __init__(self):
+        self.at_ns = None
+
+    def record(self, stream):
+        self.at_ns = None
+        stream.add(self._happen)
+
+    def _happen(self):
+        self.at_ns = clock["ns"]
+
+
+def elapsed_ms(begin, end):
+    """As CUDA has it: milliseconds; an error before both have happened."""
+    if begin.at_ns is None or end.at_ns is None:
+        raise GpuProblem("an event has not happened yet")
+    return (end.at_ns - begin.at_ns) / 1e6
+
+
+memory, pinned, streams, clock = {}, {}, [], {"ns": 0, "next": 1 << 20}
+
+
+def say(*words):
+    with open(os.environ["GPU_DOUBLE_LOG"], "a") as log:
+        log.write(json.dumps([os.getpid()] + list(words)) + "\n")
+
+
+def free_bytes():
+    return TOTAL_BYTES - sum(len(content) for content in memory.values())
+
+
+def allocate(size):
+    """Address of new memory, ``None`` where there is not enough."""
+    if size > free_bytes():
+        return None
+    address = clock["next"]
+    clock["next"] += size + PAST_END
+    memory[address] = bytearray(size)
+    say("allocate", size)
+    return address
+
+
+def release(address):
+    if address not in memory:
+        raise GpuProblem("%d is no memory of the GPU" % address)
+    say("free", len(memory.pop(address)))
+
+
+def content(address, size):
+    """Memory that is exactly as large as whoever uses it thinks."""
+    if address not in memory:
+        raise GpuProblem("%d is no memory of the GPU" % address)
+    if len(memory[address]) != size:
+        raise GpuProblem("%d bytes of a memory of %d" % (size, len(memory[address])))
+    return memory[address]
+
+
+def host(address, size):
+    return (ctypes.c_byte * size).from_address(address)
+
+
+def require_pinned(address, size):
+    if address not in pinned or size > pinned[address].size:
+        raise GpuProblem("host memory of a queued copy is not page-locked")
+
+
+def upload(address, source, size):
+    content(address, size)[:] = bytes(host(source, size))
+    say("upload", size)
+
+
+def queue_in(address, source, size, stream):
+    require_pinned(source, size)
+    say("queue in", size)
+
+    def work():
+        content(address, size)[:] = bytes(host(source, size))
+        clock["ns"] += size
+
+    stream.add(work)
+
+
+def queue_out(target, address, size, stream):
+    require_pinned(target, size)
+    say("queue out", size)
+
+    def work():
+        ctypes.memmove(target, bytes(content(address, size)), size)
+        clock["ns"] += size
+
+    stream.add(work)
+
+
+def stream_of(handle):
+    return next(stream for stream in streams if stream.handle == handle)
+
+
+@atexit.register
+def _report():
+    left = sorted(len(each) for each in memory.values()) + sorted(
+        each.size for each in pinned.values()
+    )
+    say("left", left)
