@@ -14,6 +14,7 @@ import pytest
 from graph_values import IN_TENSORRT_8_0, holds
 from onnx import ModelProto, helper, numpy_helper
 
+from bench.agent.tensorrt import build as on_board
 from bench.errors import ConfigError, UnsupportedCase
 from bench.export.cases import export_case
 from bench.export.layer_weights import GENERATED, STORED, EngineValues, layer_weights
@@ -55,7 +56,10 @@ def exported(cache: Path, model: str, scheme: str, weights: str | None, version:
 
 
 def engine(artifact: Artifact) -> bytes:
-    return build(artifact.graph, require_builder([ORIN])[ORIN])[0]
+    """By the code that builds on a board."""
+    options = on_board.builder_options("fp32", None, capability=f"SM{ORIN.replace('.', '')}")
+    plan, _ = on_board.build(str(artifact.graph), options)
+    return bytes(plan)
 
 
 def test_the_choice_has_every_mode_and_family_with_every_version() -> None:
@@ -78,6 +82,9 @@ def test_the_builder_takes_it(cache, model, scheme, weights, version) -> None:
     assert check.engine_bytes > 1_000_000
     assert check.folded == check.constant
     assert check.found == 0
+    held = EngineValues(engine(artifact))
+    for weight in layer_weights(artifact.graph, artifact.bound):
+        assert held.holds(weight.values) == (weight.source != GENERATED)
     assert bool(check.generated) == (weights == "runtime")
     if version == "8.2":
         assert check.constant == 0

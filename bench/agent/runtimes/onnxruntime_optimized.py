@@ -62,7 +62,9 @@ def build_s(graph, options):
 def open_model(engine, graph, options):
     """Load what is stored of ``graph`` (stored now, if need be), with nothing optimised again."""
     folder, key = _place(engine, graph, options)
-    cached = build(engine, graph, options)["cached"]
+    cached = os.path.isdir(folder)
+    if not cached:
+        build(engine, graph, options)
     session_options, threads = onnxruntime.settings(engine, options)
     session_options.graph_optimization_level = engine.GraphOptimizationLevel.ORT_DISABLE_ALL
     path = os.path.join(folder, GRAPH)
