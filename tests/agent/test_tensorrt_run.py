@@ -277,9 +277,9 @@ try:
 except Failure as failure:
     print(json.dumps(failure.text))
 """
-    assert "CUDA graphs need cuda-python (pycuda has no CUDA graphs" in TensorRtBoard(board).drive(
-        code, TENSORRT_DOUBLE="8.2.1"
-    )
+    text = TensorRtBoard(board).drive(code, TENSORRT_DOUBLE="8.2.1")
+    assert text.startswith("CUDA graphs need cuda-python (pycuda has no CUDA graphs")
+    assert text.endswith("python3 -m pip install cuda-python")
 
 
 def test_the_probe_tells_the_version_or_that_there_is_no_gpu(jetson: TensorRtBoard) -> None:

@@ -18,7 +18,7 @@ The context is the device's primary one, which TensorRT uses too.
 
 from bench.agent.failure import Failure, one_line
 
-INSTALL = "on the board: python3 -m pip install pycuda, or cuda-python"
+INSTALL = "on the board: python3 -m pip install %s"
 
 
 def open_device(with_graphs=False):
@@ -38,8 +38,10 @@ def open_device(with_graphs=False):
             problems.append("%s: %s" % (name, error))
         except Exception as error:
             raise Failure("load", "%s finds no usable GPU: %s" % (name, one_line(error)))
-    wanted = "CUDA graphs need cuda-python" if with_graphs else "pycuda or cuda-python is needed"
-    raise Failure("load", "%s (%s); %s" % (wanted, "; ".join(problems), INSTALL))
+    wanted, package = "pycuda or cuda-python is needed", "pycuda, or cuda-python"
+    if with_graphs:
+        wanted, package = "CUDA graphs need cuda-python", "cuda-python"
+    raise Failure("load", "%s (%s); %s" % (wanted, "; ".join(problems), INSTALL % package))
 
 
 def _pycuda():

@@ -3,6 +3,8 @@
 from array import array
 from typing import TYPE_CHECKING
 
+import numpy
+
 from bench.agent.failure import Failure
 from bench.agent.tensorrt import tensors
 from bench.agent.tensorrt.library import LOG
@@ -60,23 +62,44 @@ class Execution(object):
         return context
 
     def enqueuer(self, context: "trt.IExecutionContext"):
-        """A function that queues one inference of ``context`` over this memory."""
+        """A function that queues one inference of ``context`` over this memory, or raises."""
         addresses = {name: self._device.address(self._memory[name]) for name in self._memory}
         handle = self._device.handle(self._stream)
-        return tensors.enqueuer(context, self.tensors, addresses, handle)
+        queue = tensors.enqueuer(context, self.tensors, addresses, handle)
+
+        def enqueue():
+            if not queue():
+                text = "TensorRT could not run the engine: %s"
+                raise Failure("crash", text % LOG.last_error(), LOG.text())
+
+        return enqueue
 
     def synchronize(self):
         """Wait for all that was queued."""
         self._device.synchronize(self._stream)
 
     def use_graph(self):
-        """From here on, replay the computation as a CUDA graph."""
+        """From here on, replay the computation as a CUDA graph.
+
+        Raises:
+            Failure: the engine does not run, or does what no graph can hold.
+        """
         # What the engine only sets up in its first inference must not be recorded.
-        self._compute()
+        self._enqueue()
         self.synchronize()
         self._device.begin_capture(self._stream)
-        self._compute()
-        self._graph = self._device.end_capture(self._stream)
+        problem = None
+        try:
+            self._enqueue()
+        except Failure:
+            problem = LOG.last_error()
+        try:
+            self._graph = self._device.end_capture(self._stream)
+        except Exception as error:
+            problem = problem or error
+        if problem is not None:
+            text = "the engine cannot be captured as a CUDA graph (%s): leave out `--cuda-graph`"
+            raise Failure("unsupported", text % problem, LOG.text())
 
     def __call__(self, output_names, feed):
         device, stream, events = self._device, self._stream, self._events
@@ -87,7 +110,7 @@ class Execution(object):
             device.copy_in(self._memory[tensor.name], self._pinned[tensor.name], stream)
         device.record(events[COPIED_IN], stream)
         if self._graph is None:
-            self._compute()
+            self._enqueue()
         else:
             device.launch(self._graph, stream)
         device.record(events[COMPUTED], stream)
@@ -130,8 +153,6 @@ class Execution(object):
 
     def _reserve(self, tensor, constant):
         """Memory for a tensor: on the GPU, and page-locked here unless it is a constant."""
-        import numpy
-
         size = numpy.dtype(tensor.dtype).itemsize
         for length in tensor.shape:
             size *= length
@@ -142,6 +163,9 @@ class Execution(object):
         if constant.shape != tensor.shape:
             shapes = (tensor.name, constant.shape, tensor.shape)
             raise Failure("load", "bound input %s has shape %s, the engine wants %s" % shapes)
+        if not numpy.can_cast(constant.dtype, tensor.dtype, "same_kind"):
+            types = (tensor.name, constant.dtype, tensor.dtype)
+            raise Failure("load", "bound input %s is %s, the engine wants %s" % types)
         values = numpy.ascontiguousarray(constant, dtype=tensor.dtype)
         self._device.upload(self._memory[tensor.name], values)
 
@@ -152,10 +176,9 @@ class Execution(object):
         if values.shape != tensor.shape:
             shapes = (tensor.name, values.shape, tensor.shape)
             raise Failure("load", "input %s has shape %s, the engine wants %s" % shapes)
-        # Assigning casts, which copying bytes would not.
-        self._pinned[tensor.name][...] = values
-
-    def _compute(self):
-        if not self._enqueue():
-            text = "TensorRT could not run the engine: %s"
-            raise Failure("crash", text % LOG.last_error(), LOG.text())
+        # Casts (a graph's int64 may be the engine's int32), but never drops a fraction.
+        try:
+            numpy.copyto(self._pinned[tensor.name], values, casting="same_kind")
+        except TypeError:
+            types = (tensor.name, values.dtype, tensor.dtype)
+            raise Failure("load", "input %s is %s, the engine wants %s" % types)

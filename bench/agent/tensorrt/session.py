@@ -47,6 +47,8 @@ class Session(object):
         if engine is None and facts["cached"]:
             why = "TensorRT refuses the cached engine (%s)" % LOG.last_error()
             plan, facts = self.prepare(graph, options, why)
+            # What the builder has left in memory is no model's.
+            free_before = self.device.memory()[0]
             engine = self._runtime.deserialize_cuda_engine(plan)
         if engine is None:
             text = "TensorRT refuses the engine that it has just built: %s"

@@ -50,13 +50,15 @@ class HostMemory:
 
 
 class Stream:
-    """Work in order; while it is captured, work is kept in place of being done."""
+    """Work in order; while it is captured, work is kept in place of being done. ``is_spoilt``: what
+    is captured has something that no graph holds."""
 
     def __init__(self):
         streams.append(self)
         self.handle = 700 + len(streams)
         self.queue = []
         self.captured = None
+        self.is_spoilt = False
 
     def add(self, work):
         (self.queue if self.captured is None else self.captured).append(work)
@@ -91,6 +93,8 @@ def elapsed_ms(begin, end):
 
 
 memory, pinned, streams, clock = {}, {}, [], {"ns": 0, "next": 1 << 20}
+libraries = {"bytes": 0}
+"""Memory that libraries took for themselves, and keep."""
 
 
 def say(*words):
@@ -99,7 +103,7 @@ def say(*words):
 
 
 def free_bytes():
-    return TOTAL_BYTES - sum(len(content) for content in memory.values())
+    return TOTAL_BYTES - libraries["bytes"] - sum(len(content) for content in memory.values())
 
 
 def allocate(size):

@@ -1,8 +1,10 @@
 """A double of TensorRT whose engines compute with ONNX Runtime, on the memory of gpu_double.
 
 TENSORRT_DOUBLE is its version; what that version has not (yet, or any more) is taken out at the
-end. TENSORRT_DOUBLE_SLOW names precisions that the GPU is to have no fast form of. A graph with the
-operator Det is refused, one with Erf does not fit into memory.
+end. TENSORRT_DOUBLE_SLOW names precisions that the GPU is to have no fast form of,
+TENSORRT_DOUBLE_REFUSES what its engines do not do: "run", "capture" (say that they cannot be
+captured), "silent capture" (spoil it without a word). A graph with the operator Det is refused, one
+with Erf does not fit into memory.
 """
 
 import enum
@@ -16,6 +18,9 @@ import onnxruntime
 __version__ = os.environ.get("TENSORRT_DOUBLE", "10.3.0")
 VERSION = tuple(int(part) for part in __version__.split(".")[:2])
 SLOW = os.environ.get("TENSORRT_DOUBLE_SLOW", "").split(",")
+REFUSES = os.environ.get("TENSORRT_DOUBLE_REFUSES", "")
+BUILDER_BYTES = 4096
+"""What a build leaves behind in the memory of its process."""
 
 
 class Severity(enum.IntEnum):
@@ -199,6 +204,7 @@ class Builder:
         plan = {"graph": network.path, "flags": sorted(config.flags)}
         plan.update(network_flags=network.flags, workspace=config.max_workspace_size)
         gpu.say("build", plan)
+        gpu.libraries["bytes"] += BUILDER_BYTES
         return bytearray(("plan of %s\n" % __version__).encode() + json.dumps(plan).encode())
 
 
@@ -211,11 +217,12 @@ class Runtime:
         if version != ("plan of %s" % __version__).encode():
             self._logger.log(Severity.ERROR, "Serialization failed: Version tag does not match")
             return None
-        return ICudaEngine(json.loads(plan.decode())["graph"])
+        return ICudaEngine(json.loads(plan.decode())["graph"], self._logger)
 
 
 class ICudaEngine:
-    def __init__(self, path):
+    def __init__(self, path, logger):
+        self._logger = logger
         self._session = _session(path)
         self._inputs, self._outputs = self._session.get_inputs(), self._session.get_outputs()
         self._nodes = self._inputs + self._outputs
@@ -276,17 +283,24 @@ class IExecutionContext:
         return True
 
     def execute_async_v3(self, stream_handle):
-        self._queue(stream_handle)
-        return True
+        return self._queue(stream_handle)
 
     def execute_async_v2(self, bindings, stream_handle):
         self._addresses = dict(zip(self._engine._names, bindings))
-        self._queue(stream_handle)
-        return True
+        return self._queue(stream_handle)
 
     def _queue(self, stream_handle):
+        stream = gpu.stream_of(stream_handle)
+        is_captured = stream.captured is not None
+        if is_captured and "capture" in REFUSES:
+            stream.is_spoilt = True
+        if REFUSES == "run" or (is_captured and REFUSES == "capture"):
+            line = "IExecutionContext::enqueueV3: Error Code 1: Cuda Runtime (not permitted)"
+            self._engine._logger.log(Severity.ERROR, line)
+            return False
         gpu.say("queue compute")
-        gpu.stream_of(stream_handle).add(self._compute)
+        stream.add(self._compute)
+        return True
 
     def _compute(self):
         feed = {node.name: self._array(node).copy() for node in self._engine._inputs}

@@ -9,6 +9,7 @@ class cudaError_t(enum.IntEnum):
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
     cudaErrorNoDevice = 100
+    cudaErrorStreamCaptureInvalidated = 901
 
 
 class cudaMemcpyKind(enum.IntEnum):
@@ -20,7 +21,11 @@ class cudaStreamCaptureMode(enum.IntEnum):
     cudaStreamCaptureModeThreadLocal = 1
 
 
-TEXTS = {2: b"out of memory", 100: b"no CUDA-capable device is detected"}
+TEXTS = {
+    2: b"out of memory",
+    100: b"no CUDA-capable device is detected",
+    901: b"operation failed due to a previous error during capture",
+}
 OK = cudaError_t.cudaSuccess
 
 
@@ -130,6 +135,9 @@ def cudaStreamBeginCapture(stream, mode):
 
 def cudaStreamEndCapture(stream):
     work, stream.of.captured = stream.of.captured, None
+    if stream.of.is_spoilt:
+        stream.of.is_spoilt = False
+        return cudaError_t.cudaErrorStreamCaptureInvalidated, None
     return OK, work
 
 
