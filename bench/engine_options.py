@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bench.errors import ConfigError
 from bench.export.quantised import is_quantised
+from bench.export.target import Rounding
+from bench.recordings import GraphLimits
 from bench.records import Case
 from bench.runtimes import RUNTIMES, RuntimeSpec
 
@@ -72,6 +74,16 @@ def engine_refusal(case: Case, options: EngineOptions, file: Path | None) -> str
 def needs_calibration(case: Case, file: Path | None) -> bool:
     """Whether the engine of a case must see inputs before it can round to the precision."""
     return case.precision in RUNTIMES[case.runtime].calibrated and not _is_quantised(file)
+
+
+def rounding(case: Case, limits: GraphLimits, inputs: Path | None) -> Rounding | None:
+    """Return what the graph of a case must round to by itself, ``None`` where the engine does that.
+
+    ``limits``: what the board's engine takes. ``inputs``: what int8 is calibrated on.
+    """
+    if not limits.strong_types or case.precision == "fp32":
+        return None
+    return Rounding(case.precision, inputs if case.precision == "int8" else None)
 
 
 def _is_quantised(file: Path | None) -> bool:

@@ -21,7 +21,7 @@ from bench.device.deploy import Pushed, push_artifacts
 from bench.device.follow import LEAST_WAIT_S
 from bench.device.job import Deployed, build_job
 from bench.earlier import EarlierRuns
-from bench.engine_options import needs_calibration
+from bench.engine_options import needs_calibration, rounding
 from bench.errors import ExportError, LeaseError, StateError, UnsupportedCase
 from bench.evaluation import trial_id
 from bench.export.cases import export_case
@@ -256,6 +256,7 @@ def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
         run.cache,
         exporting,
         checkpoint(plan, case),
+        rounding(case, limits, run.calibration.get(case.model)),
     )
 
 

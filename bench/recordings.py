@@ -27,6 +27,8 @@ class GraphLimits:
     ``tensorrt``."""
     computed_weights: bool = True
     """Whether a convolution may have weights that are computed in the graph."""
+    strong_types: bool = False
+    """Whether the engine computes in the types of the graph, and rounds nothing by itself."""
 
 
 @dataclass(frozen=True, slots=True)

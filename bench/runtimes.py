@@ -27,9 +27,11 @@ _ONNXRUNTIME = {
 ANY_RUNTIME = GraphLimits(opset=1000, ir_version=1000)
 
 
-def _tensorrt(opset: int, *, computed_weights: bool = True) -> GraphLimits:
+def _tensorrt(
+    opset: int, *, computed_weights: bool = True, strong_types: bool = False
+) -> GraphLimits:
     """TensorRT's parser does not look at the IR version: ModelImporter.cpp only logs it."""
-    return GraphLimits(opset, ANY_RUNTIME.ir_version, "tensorrt", computed_weights)
+    return GraphLimits(opset, ANY_RUNTIME.ir_version, "tensorrt", computed_weights, strong_types)
 
 
 # What TensorRT takes since which release, newest first. Opsets: docs/operators.md of that release
@@ -41,11 +43,13 @@ def _tensorrt(opset: int, *, computed_weights: bool = True) -> GraphLimits:
 # (data and weights) are allowed only in explicit-quantization mode" (onnx/onnx-tensorrt#790 and
 # NVIDIA/TensorRT#1675 with 8.2, NVIDIA/TensorRT#2507 with 8.4.1; announced for 8.5 in
 # onnx/onnx-tensorrt#609). In operators.md the weights of Conv must be an initializer up to 8.4 and
-# need no longer be in 8.5. A MatMul takes two tensors in all of them.
+# need no longer be in 8.5. A MatMul takes two tensors in all of them. From 11 on there are only
+# strongly typed networks.
 ANY_TENSORRT = _tensorrt(ANY_RUNTIME.opset)
+TENSORRT_RTX = _tensorrt(ANY_RUNTIME.opset, strong_types=True)
 _TENSORRT = (
-    ((12, 0), ANY_TENSORRT),
-    ((11, 0), _tensorrt(25)),
+    ((12, 0), _tensorrt(ANY_RUNTIME.opset, strong_types=True)),
+    ((11, 0), _tensorrt(25, strong_types=True)),
     ((10, 2), ANY_TENSORRT),
     ((10, 0), _tensorrt(20)),
     ((9, 0), _tensorrt(19)),
@@ -173,7 +177,7 @@ def graph_limits(runtime: str, version: str) -> GraphLimits:
 
 def _tensorrt_limits(version: tuple[int, int]) -> GraphLimits:
     if version < _RTX_BEFORE:
-        return ANY_TENSORRT
+        return TENSORRT_RTX
     for since, limits in _TENSORRT:
         if version >= since:
             return limits

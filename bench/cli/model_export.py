@@ -11,9 +11,17 @@ import click
 from bench.cli import options
 from bench.cli.output import emit_json, people
 from bench.errors import ConfigError, suggest
-from bench.export.cache import default_cache
+from bench.export.cache import ArtifactCache, default_cache
+from bench.export.calibration import calibration_inputs
 from bench.export.cases import export_case, find_model
-from bench.export.tensorrt_check import LIKE_ORIN, EngineCheck, check_engines, require_builder
+from bench.export.target import Rounding
+from bench.export.tensorrt_check import (
+    LIKE_ORIN,
+    EngineCheck,
+    WeightsCheck,
+    check_engines,
+    require_builder,
+)
 from bench.plan import expand, make_plan
 from bench.recordings import GraphLimits
 from bench.runtimes import ANY_RUNTIME, ANY_TENSORRT, graph_limits
@@ -34,6 +42,19 @@ _EXPORTS = {"onnxruntime": ANY_RUNTIME, "tensorrt": ANY_TENSORRT}
     "runtime",
     metavar="RUNTIME[:VERSION]",
     help="What is to read it: onnxruntime (the default) or tensorrt, for example tensorrt:8.2.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="What the graph itself rounds to (for TensorRT 11 and TensorRT for RTX).",
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER|FILE",
+    help="Images, or an .npy of inputs, that int8 takes its ranges from.",
 )
 @click.option("--opset", type=click.IntRange(13, 17), default=17, show_default=True)
 @click.option(
@@ -57,15 +78,18 @@ def export(
     weights: tuple[str, ...] | None,
     batches: tuple[int, ...],
     runtime: str | None,
+    precision: str,
+    calibration: Path | None,
     opset: int,
     check: str | None,
     capabilities: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Export a model to ONNX: graph, shared weights file, reference inputs and outputs."""
-    find_model(name)
+    spec = find_model(name)
     plan = make_plan(models=(name,), schemes=schemes, weights=weights or (), batches=batches)
     limits = _limits(runtime or check or "onnxruntime", opset)
+    rounding = _rounding(precision, calibration, spec.input_shape, limits)
     if check:
         if limits.engine != "tensorrt":
             raise ConfigError("--check tensorrt needs an export for it: --for tensorrt")
@@ -77,13 +101,19 @@ def export(
     written = []
     for case in expand(plan, "export", threads=1):
         artifact = export_case(
-            case.model, case.scheme, case.weights, case.batch, limits, default_cache()
+            case.model,
+            case.scheme,
+            case.weights,
+            case.batch,
+            limits,
+            default_cache(),
+            rounding=rounding,
         )
         for source in (artifact.graph, artifact.weights, artifact.reference, artifact.bound):
             if source is not None:
                 _copy(source, output / source.name)
         people().print(f"{case.label}: {output / artifact.graph.name}", markup=False)
-        checks = check_engines(artifact, capabilities) if check else []
+        checks = check_engines(artifact, capabilities, precision) if check else []
         for each in checks:
             people().print(f"  {_told(each)}", markup=False)
         written.append(
@@ -91,6 +121,7 @@ def export(
                 "scheme": case.scheme,
                 "weights": case.weights,
                 "batch": case.batch,
+                "precision": precision,
                 "graph": str(output / artifact.graph.name),
                 "weights_file": str(output / artifact.weights.name) if artifact.weights else None,
                 "reference": str(output / artifact.reference.name),
@@ -101,6 +132,26 @@ def export(
         )
     if as_json:
         emit_json(written)
+
+
+def _rounding(
+    precision: str, calibration: Path | None, shape: tuple[int, ...], limits: GraphLimits
+) -> Rounding | None:
+    """What is asked for; nothing for fp32."""
+    if (precision == "int8") != (calibration is not None):
+        raise ConfigError("--precision int8 needs --calibration FOLDER|FILE, and only int8 does")
+    if precision == "fp32":
+        return None
+    if limits.engine != "tensorrt":
+        raise ConfigError(
+            f"--precision {precision} is for TensorRT: add --for tensorrt; what the CPU's runtimes "
+            "measure is fp32"
+        )
+    if calibration is None:
+        return Rounding(precision)
+    return Rounding(
+        precision, calibration_inputs(calibration, shape, ArtifactCache(default_cache()))
+    )
 
 
 def _limits(text: str, opset: int) -> GraphLimits:
@@ -120,17 +171,20 @@ def _limits(text: str, opset: int) -> GraphLimits:
 
 
 def _told(check: EngineCheck) -> str:
-    weights = [f"{check.stored} stored"]
-    if check.constant:
-        weights.append(f"{check.constant} computed from stored ones, {check.folded} of them folded")
-    if check.generated:
-        weights.append(
-            f"{check.generated} generated in every inference, {check.found} in the engine"
-        )
-    return (
+    text = (
         f"built by {check.builder} for compute capability {check.capability}: "
-        f"{check.layers} layers, engine {check.engine_bytes:,} bytes; weights: {'; '.join(weights)}"
+        f"{check.layers} layers, engine {check.engine_bytes:,} bytes"
     )
+    return text if check.weights is None else f"{text}; weights: {_weights_told(check.weights)}"
+
+
+def _weights_told(found: WeightsCheck) -> str:
+    parts = [f"{found.stored} stored"]
+    if found.constant:
+        parts.append(f"{found.constant} computed from stored ones, {found.folded} of them folded")
+    if found.generated:
+        parts.append(f"{found.generated} generated in every inference, {found.found} in the engine")
+    return "; ".join(parts)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ConfigError, suggest
+from bench.errors import ConfigError, UnsupportedCase, suggest
 from bench.export.cache import ArtifactCache, toolchain
-from bench.export.target import choose_target
+from bench.export.target import Rounding, choose_target
 from bench.recordings import Artifact, GraphLimits
 from models import MODELS, ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
@@ -30,6 +30,7 @@ def export_case(
     cache: Path,
     on_miss: Callable[[], None] = lambda: None,
     trained: Path | None = None,
+    rounding: Rounding | None = None,
 ) -> Artifact:
     """Return the artifact of a model, exporting it when the cache does not hold it yet.
 
@@ -38,9 +39,10 @@ def export_case(
     runtime reads, ``cache`` a folder. torch is imported only when something has to be exported
     (``on_miss`` is called before that), or to size a scheme that restructures the network.
     ``trained`` is a checkpoint of ``bench train`` to take the weights from, instead of fixed
-    pseudo-random ones. Raises ConfigError for wrong names, schemes, modes, a checkpoint of another
-    network or a missing torch, UnsupportedCase for a board that is too old, ExportError when the
-    export itself fails.
+    pseudo-random ones. ``rounding``: what the graph itself rounds to, for an engine that does not.
+    Raises ConfigError for wrong names, schemes, modes, a checkpoint of another network or a missing
+    torch, UnsupportedCase for a board that is too old or weights that cannot be rounded so,
+    ExportError when the export itself fails.
     """
     spec = find_model(model)
     parsed = parse_scheme(spec, scheme)
@@ -61,6 +63,10 @@ def export_case(
     }
     if trained is not None:
         key["trained"] = hashlib.sha256(trained.read_bytes()).hexdigest()
+    if rounding is not None:
+        _check_rounding(rounding, weights)
+        key["rounding"] = rounding.precision
+        key["inputs"] = rounding.inputs.name if rounding.inputs else None  # it has their hash
     store = ArtifactCache(cache)
     with _EXPORTING:
         found = store.find(key)
@@ -70,7 +76,10 @@ def export_case(
         on_miss()
         from bench.export.torch_export import export_artifact
 
-        return store.add(key, export_artifact(spec, parsed, weights, batch, target, store, trained))
+        return store.add(
+            key,
+            export_artifact(spec, parsed, weights, batch, target, store, trained, rounding),
+        )
 
 
 def find_model(name: str) -> ModelSpec:
@@ -98,6 +107,14 @@ def _check_mode(scheme: Scheme, weights: str | None) -> None:
         )
     if not modes and weights is not None:
         raise ConfigError(f"scheme {scheme} has no weight mode; {weights!r} cannot be asked for")
+
+
+def _check_rounding(rounding: Rounding, weights: str | None) -> None:
+    if rounding.precision == "int8" and weights == "runtime":
+        raise UnsupportedCase(
+            "int8 rounds stored weights, and those that are generated at run time are not stored: "
+            "use weight mode load or factored, or precision fp16"
+        )
 
 
 def require_exporter() -> None:

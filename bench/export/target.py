@@ -1,8 +1,9 @@
-"""Which ONNX opset and IR version to write for a board."""
+"""What to write for a board: which ONNX opset and IR version, and what the graph rounds to."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench.errors import UnsupportedCase
 from bench.recordings import GraphLimits
@@ -15,6 +16,18 @@ OLDEST = GraphLimits(opset=13, ir_version=7)
 
 _NEWEST_OPSET_OF_IR = {7: 14}
 """IR version 7 was current while opset 13 and 14 were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """What a graph rounds to by itself (:mod:`bench.export.rounding`).
+
+    ``precision``: fp16 or int8. ``inputs``: an ``.npy`` of float32 inputs (n, \\*shape of one),
+    from which int8 takes its ranges.
+    """
+
+    precision: str
+    inputs: Path | None = None
 
 
 def choose_target(limits: GraphLimits) -> GraphLimits:

@@ -24,13 +24,25 @@ LIKE_ORIN = "8.6"
 
 
 @dataclass(frozen=True, slots=True)
+class WeightsCheck:
+    """Where the weights of the layers are: ``stored`` in the file; ``constant``: computed from the
+    file alone, of which the engine holds ``folded``; ``generated``: computed from bound inputs in
+    every inference, of which the engine holds ``found``, which must be none."""
+
+    stored: int
+    constant: int
+    folded: int
+    generated: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineCheck:
     """What the builder made of one artifact for one compute capability.
 
     ``layers``: of the network as parsed, before the builder joins them, by kind in ``kinds``.
-    The layers' weights: ``stored`` in the file; ``constant``: computed from the file alone, of
-    which the engine holds ``folded``; ``generated``: computed from bound inputs in every inference,
-    of which the engine holds ``found``, which must be none.
+    ``weights``: ``None`` of a graph that rounds: of numbers of 16 bits and fewer an engine holds
+    each by chance.
     """
 
     builder: str
@@ -38,11 +50,7 @@ class EngineCheck:
     layers: int
     kinds: dict[str, int]
     engine_bytes: int
-    stored: int
-    constant: int
-    folded: int
-    generated: int
-    found: int
+    weights: WeightsCheck | None
 
 
 def require_builder(capabilities: Sequence[str]) -> dict[str, Any]:
@@ -70,14 +78,37 @@ def require_builder(capabilities: Sequence[str]) -> dict[str, Any]:
     return {text: known[text] for text in capabilities}
 
 
-def check_engines(artifact: Artifact, capabilities: Sequence[str]) -> list[EngineCheck]:
+def check_engines(
+    artifact: Artifact, capabilities: Sequence[str], precision: str = "fp32"
+) -> list[EngineCheck]:
     """Build an artifact for compute capabilities such as ``8.6`` and look into the engines.
+
+    ``precision``: what the graph itself rounds to.
 
     Raises:
         ConfigError: the builder is not installed, or does not know a compute capability.
         UnsupportedCase: the parser refuses a node; the message names it.
         ExportError: the builder fails; ``detail`` has its own lines.
     """
+    chosen = require_builder(capabilities)
+    trt = importlib.import_module(MODULE)
+    checks = []
+    for text, capability in chosen.items():
+        engine, kinds = build(artifact.graph, capability)
+        checks.append(
+            EngineCheck(
+                builder=f"TensorRT for RTX {trt.__version__}",
+                capability=text,
+                layers=sum(kinds.values()),
+                kinds=dict(kinds),
+                engine_bytes=len(engine),
+                weights=_weights(artifact, engine) if precision == "fp32" else None,
+            )
+        )
+    return checks
+
+
+def _weights(artifact: Artifact, engine: bytes) -> WeightsCheck:
     from bench.export.layer_weights import (
         CONSTANT,
         GENERATED,
@@ -86,30 +117,17 @@ def check_engines(artifact: Artifact, capabilities: Sequence[str]) -> list[Engin
         layer_weights,
     )
 
-    chosen = require_builder(capabilities)
-    trt = importlib.import_module(MODULE)
     weights = layer_weights(artifact.graph, artifact.bound)
-    checks = []
-    for text, capability in chosen.items():
-        engine, kinds = build(artifact.graph, capability)
-        values = EngineValues(engine)
-        held = Counter(weight.source for weight in weights if values.holds(weight.values))
-        total = Counter(weight.source for weight in weights)
-        checks.append(
-            EngineCheck(
-                builder=f"TensorRT for RTX {trt.__version__}",
-                capability=text,
-                layers=sum(kinds.values()),
-                kinds=dict(kinds),
-                engine_bytes=len(engine),
-                stored=total[STORED],
-                constant=total[CONSTANT],
-                folded=held[CONSTANT],
-                generated=total[GENERATED],
-                found=held[GENERATED],
-            )
-        )
-    return checks
+    values = EngineValues(engine)
+    held = Counter(weight.source for weight in weights if values.holds(weight.values))
+    total = Counter(weight.source for weight in weights)
+    return WeightsCheck(
+        stored=total[STORED],
+        constant=total[CONSTANT],
+        folded=held[CONSTANT],
+        generated=total[GENERATED],
+        found=held[GENERATED],
+    )
 
 
 def build(graph: Path, capability: Any) -> tuple[bytes, Counter[str]]:

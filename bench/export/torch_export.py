@@ -21,15 +21,19 @@ from bench.export.cache import ArtifactCache
 from bench.export.forms import Weights, fit
 from bench.export.generation import add_generation
 from bench.export.reference import (
+    TOLERANCE,
     Array,
     check_agreement,
     first_line,
     random_input,
     reference_bytes,
 )
+from bench.export.rounding import as_half, quantised
+from bench.export.target import Rounding
 from bench.export.weights import pack
 from bench.figures import ArtifactFacts
 from bench.recordings import Artifact, GraphLimits
+from bench.runtimes import RUNTIMES
 from models import MODELS, ModelSpec, Scheme
 from models.folding import Folded, factored, fold
 from models.summary import count_macs
@@ -55,15 +59,17 @@ def export_artifact(
     target: GraphLimits,
     store: ArtifactCache,
     trained: Path | None = None,
+    rounding: Rounding | None = None,
 ) -> Artifact:
     """Write graph, weights file and reference of one case into the store and verify them.
 
-    ``trained``: a checkpoint to take the weights from. Raises ConfigError when it is damaged or of
-    another network, ExportError when any step fails; its detail holds the traceback.
+    ``trained``: a checkpoint to take the weights from; ``rounding``: what the graph itself rounds
+    to. Raises ConfigError when the checkpoint is damaged or of another network, ExportError when
+    any step fails; its detail holds the traceback.
     """
     what = " ".join(filter(None, (spec.name, str(scheme), weights)))
     try:
-        return _export(spec, scheme, weights, batch, target, store, trained)
+        return _export(spec, scheme, weights, batch, target, store, trained, rounding)
     except BenchError:
         raise
     except Exception as error:  # the exporter raises errors of many libraries
@@ -80,6 +86,7 @@ def _export(
     target: GraphLimits,
     store: ArtifactCache,
     trained: Path | None,
+    rounding: Rounding | None,
 ) -> Artifact:
     network = _network(spec.name, str(scheme), trained)
     stem = f"{spec.name}-{str(scheme).replace(':', '-').replace('/', '-')}"
@@ -104,23 +111,58 @@ def _export(
     model.graph.name = stem
     inputs, outputs = _reference(spec, network.original, batch)
     mode = f"-{weights}" if weights else ""
-    path = store.write(f"{stem}{mode}-b{batch}", ".onnx", model.SerializeToString(True))
-    try:
-        onnx.checker.check_model(path, full_check=True)
-        check_agreement(path, {**inputs, **bound_values(bound)}, outputs)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    name = f"{stem}{mode}-b{batch}"
+    files: tuple[Path, Path | None] = (
+        _verified(store, name, model, {**inputs, **bound_values(bound)}, outputs),
+        weights_path,
+    )
+    if rounding is not None:
+        rounded = _rounded(model, files[0], rounding, form.bound, batch)
+        name = f"{name}-{rounding.precision}"
+        feed = {**inputs, **{n: v.astype(np.float16) for n, v in bound_values(bound).items()}}
+        tolerance = RUNTIMES["tensorrt"].precisions[rounding.precision].rtol
+        path = _verified(store, name, rounded, feed, outputs, tolerance)
+        files = (path, weights_path if rounding.precision == "fp16" else None)
     return Artifact(
-        graph=path,
-        weights=weights_path,
+        graph=files[0],
+        weights=files[1],
         reference=store.write(f"{stem}-b{batch}", ".npz", reference_bytes(inputs, outputs)),
-        facts=_facts(spec, scheme, path, weights_path, target, network.macs[weights]),
+        facts=_facts(spec, scheme, files, target, network.macs[weights]),
         batch=batch,
         classifier=spec.task == "classification",
         fresh=True,
         bound=bound,
     )
+
+
+def _verified(
+    store: ArtifactCache,
+    name: str,
+    model: ModelProto,
+    feed: dict[str, Array],
+    outputs: dict[str, Array],
+    tolerance: float = TOLERANCE,
+) -> Path:
+    """Store a graph that gives these outputs; one that does not is an ExportError."""
+    path = store.write(name, ".onnx", model.SerializeToString(True))
+    try:
+        onnx.checker.check_model(path, full_check=True)
+        check_agreement(path, feed, outputs, tolerance)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _rounded(
+    model: ModelProto, path: Path, rounding: Rounding, bound: frozenset[str], batch: int
+) -> ModelProto:
+    """A graph, which lies at ``path`` too, that rounds by itself."""
+    if rounding.precision == "fp16":
+        return as_half(model, bound)
+    assert rounding.inputs is not None
+    images = np.load(rounding.inputs, allow_pickle=False)
+    return onnx.load_from_string(quantised(path, graph.INPUT, images, batch))
 
 
 @lru_cache(maxsize=4)
@@ -195,16 +237,17 @@ def _reference(
 def _facts(
     spec: ModelSpec,
     scheme: Scheme,
-    path: Path,
-    weights_path: Path,
+    files: tuple[Path, Path | None],
     target: GraphLimits,
     macs: int,
 ) -> ArtifactFacts:
-    files = [path.read_bytes(), weights_path.read_bytes()]
+    """``files``: the graph, and the weights file where it has one."""
+    contents = [path.read_bytes() for path in files if path is not None]
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
     return ArtifactFacts(
-        graph_sha256=hashlib.sha256(files[0]).hexdigest(),
-        weights_sha256=hashlib.sha256(files[1]).hexdigest(),
-        file_bytes=sum(map(len, files)),
+        graph_sha256=hashes[0],
+        weights_sha256=hashes[1] if len(hashes) > 1 else None,
+        file_bytes=sum(map(len, contents)),
         opset=target.opset,
         ir_version=target.ir_version,
         parameters=spec.total(scheme),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ import click
 from bench.errors import BenchError, ConfigError
 from bench.export.cache import default_cache
 from bench.export.cases import export_case
-from bench.export.tensorrt_check import LIKE_ORIN, EngineCheck, check_engines
+from bench.export.tensorrt_check import LIKE_ORIN, WeightsCheck, check_engines
 from bench.runtimes import graph_limits
 from models import MODELS, Scheme
 from models.kinds import KINDS
@@ -40,7 +41,7 @@ def cases(models: tuple[str, ...]) -> Iterator[tuple[str, str, str | None, str]]
                     yield model, scheme, weights, version
 
 
-def problem(check: EngineCheck, weights: str | None) -> str:
+def problem(check: WeightsCheck, weights: str | None) -> str:
     """What is wrong with an engine that was built, empty when nothing is."""
     if check.found:
         return f"{check.found} weights generated at run time are in the engine"
@@ -76,9 +77,11 @@ def main(models: tuple[str, ...], capability: str, output: click.utils.LazyFile)
             row["problem"] = str(error)
         else:
             built += 1
-            row |= {name: getattr(check, name) for name in COLUMNS if hasattr(check, name)}
+            assert check.weights is not None  # every graph here is fp32
+            told = asdict(check) | asdict(check.weights)
+            row |= {name: told[name] for name in COLUMNS if name in told}
             row |= {"opset": artifact.facts.opset, "file_bytes": artifact.facts.file_bytes}
-            row["problem"] = problem(check, weights)
+            row["problem"] = problem(check.weights, weights)
         wrong += bool(row["problem"])
         table.writerow(row)
         output.flush()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import onnx
 import pytest
 from board_folder import BoardFolder
 from tensorrt_board import BYTES, SIZE, TensorRtBoard
+
+from bench.export.rounding import as_half
 
 PROBLEM = f"""
 import numpy
@@ -78,6 +81,25 @@ print(json.dumps([
     wanted = ["load", "bound input w is complex64, the engine wants float32"]
     assert jetson.drive(code) == [None, wanted]
     assert jetson.calls("left") == [[[]]]
+
+
+def test_bound_inputs_of_a_graph_that_rounds_are_rounded_once(jetson: TensorRtBoard) -> None:
+    graph = jetson.board.folder / jetson.bound_graph()["graph"]
+    half = graph.with_name("half.onnx")
+    onnx.save(as_half(onnx.load(graph), {"w"}), half)
+    code = f"""
+import numpy
+row = numpy.random.RandomState(1).standard_normal((1, {SIZE})).astype("float32")
+bound = {str(graph.with_name("bound.json"))!r}
+found = [session.open(path, options(bound=bound))[0](["y"], {{"x": row}})[0]
+         for path in ({str(graph)!r}, {str(half)!r})]
+error = abs(found[0] - found[1]).max() / abs(found[0]).max()
+print(json.dumps([str(found[1].dtype), float(error)]))
+"""
+    dtype, error = jetson.drive(code)
+    assert dtype == "float32"
+    assert 0 < error < 2e-3  # half an 11-bit step per factor, in a sum of 64
+    assert jetson.calls("upload") == [[4 * SIZE * SIZE], [2 * SIZE * SIZE]]
 
 
 @pytest.mark.parametrize("option", ["", "cuda_graph=True", "layer_profile=True"])

@@ -27,7 +27,7 @@ def test_an_engine_is_built_and_told(bench: Program) -> None:
     for engine in artifact["engines"]:
         assert engine["builder"].startswith("TensorRT for RTX ")
         assert engine["engine_bytes"] > 1_000_000
-        assert (engine["generated"], engine["found"]) == (35, 0)
+        assert (engine["weights"]["generated"], engine["weights"]["found"]) == (35, 0)
         told = f"{engine['layers']} layers, engine {engine['engine_bytes']:,} bytes"
         assert told in done.stderr
     assert "35 generated in every inference, 0 in the engine" in " ".join(done.stderr.split())
@@ -41,6 +41,13 @@ def test_an_engine_is_built_and_told(bench: Program) -> None:
         (("--for", "tensorrt:new"), "write the version as in tensorrt:8.2"),
         (("--for", "onnxruntime", "--check", "tensorrt"), "--for tensorrt"),
         (("--check", "tensorrt", "--capability", "8.7"), "did you mean"),
+        (("--precision", "fp16"), "add --for tensorrt"),
+        (("--for", "tensorrt", "--precision", "int8"), "needs --calibration FOLDER|FILE"),
+        (("--for", "tensorrt", "--calibration", "."), "needs --calibration FOLDER|FILE"),
+        (
+            ("--for", "tensorrt", "--precision", "int8", "--calibration", "none"),
+            "--calibration none: ",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_one_line(bench: Program, options, expected) -> None:
@@ -49,6 +56,19 @@ def test_what_cannot_be_asked_for_is_one_line(bench: Program, options, expected)
     assert expected in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not list(bench.folder.glob("out/*.onnx"))
+
+
+def test_a_graph_that_rounds_is_built_too(bench: Program) -> None:
+    done = bench.run(
+        *("models", "export", SMALL, "-o", "out", "--precision", "fp16"),
+        *("--check", "tensorrt", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    (artifact,) = json.loads(done.stdout)
+    (engine,) = artifact["engines"]
+    assert (artifact["precision"], engine["weights"]) == ("fp16", None)
+    assert engine["kinds"]["CAST"] > 50
+    assert "weights:" not in done.stderr
 
 
 def test_without_the_builder_one_line_says_what_to_install(tmp_path: Path) -> None:

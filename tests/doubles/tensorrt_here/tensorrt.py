@@ -58,6 +58,7 @@ class MemoryPoolType(enum.Enum):
 
 class DataType(enum.Enum):
     FLOAT = 0
+    HALF = 1
 
 
 class LayerType(enum.Enum):
@@ -243,7 +244,8 @@ class ICudaEngine:
         return self._shape(name)
 
     def get_tensor_dtype(self, name):
-        return DataType.FLOAT
+        node = next(node for node in self._nodes if node.name == name)
+        return DataType.HALF if _dtype(node) == numpy.float16 else DataType.FLOAT
 
     def create_execution_context(self):
         return IExecutionContext(self)
@@ -312,9 +314,14 @@ class IExecutionContext:
                 self.profiler.report_layer_time(layer, 0.25)
 
     def _array(self, node):
-        size = 4 * int(numpy.prod(node.shape))
+        dtype = _dtype(node)
+        size = dtype.itemsize * int(numpy.prod(node.shape))
         content = gpu.content(self._addresses[node.name], size)
-        return numpy.frombuffer(content, dtype=numpy.float32).reshape(node.shape)
+        return numpy.frombuffer(content, dtype=dtype).reshape(node.shape)
+
+
+def _dtype(node):
+    return numpy.dtype("float16" if node.type == "tensor(float16)" else "float32")
 
 
 def _session(path):
