@@ -9,6 +9,7 @@ import signal
 import stat
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,14 @@ def test_programs_start_in_the_home_folder(transport: Transport) -> None:
     assert transport.run(["pwd", "-P"], timeout_s=TIMEOUT_S).stdout.decode().strip() == home
 
 
+@pytest.fixture
+def _hangup_as_usual() -> Iterator[None]:
+    """Whatever these tests run under: a program inherits that nohup ignores SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_a_program_that_does_not_exist_is_status_127(transport: Transport) -> None:
     completed = transport.run(["no-such-program"], timeout_s=TIMEOUT_S)
     assert completed.status == 127
@@ -97,6 +106,7 @@ def test_a_file_that_is_no_program_is_status_126(transport: Transport, tmp_path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGHUP])
+@pytest.mark.usefixtures("_hangup_as_usual")
 def test_a_signal_is_a_negative_status(transport: Transport, number: int) -> None:
     argv = ["sh", "-c", 'kill -s "$1" $$', "sh", signal.Signals(number).name[3:]]
     assert transport.run(argv, timeout_s=TIMEOUT_S).status == -number
