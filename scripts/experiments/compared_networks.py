@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +17,12 @@ REDUCTIONS: dict[str, tuple[float, ...]] = {
 """Wanted shares of all parameters to save, by model."""
 
 ONLY_SMALL = ("basis-plain", "basis-shared-plain")
-"""Left out of the larger networks, whose trainings take long: what BatchNorm on the basis output
-does shows at the small width."""
+"""Left out of the larger networks, and of the smaller reduction of the small one, since trainings
+take long: what BatchNorm on the basis output does shows in one place."""
 
 DENSE = "dense"
+DENSE_AGAIN = "dense-again"
+"""The dense network trained on, for as many epochs as the pruned ones are that start from it."""
 PRUNED = "prune-l1"
 PRUNED_BY_SENSITIVITY = "prune-l1-sensitivity"
 
@@ -28,10 +31,10 @@ PRUNED_BY_SENSITIVITY = "prune-l1-sensitivity"
 class Network:
     """A model made smaller in one way.
 
-    ``method`` is a key of ``models.kinds.KINDS``, or PRUNED_BY_SENSITIVITY, whose channels per
-    unit are found by measuring each seed's dense network. ``reduction`` is the share of parameters
-    that is wanted, ``None`` where the method leaves no choice. ``problem`` says why there is no
-    such network, empty where there is one.
+    ``method`` is a key of ``models.kinds.KINDS``, or DENSE_AGAIN, or PRUNED_BY_SENSITIVITY, whose
+    channels per unit are found by measuring each seed's dense network. ``reduction`` is the share
+    of parameters that is wanted, ``None`` where the method leaves no choice. ``problem`` says why
+    there is no such network, empty where there is one.
     """
 
     model: str
@@ -48,14 +51,18 @@ class Network:
     @property
     def title(self) -> str:
         """How people are told about it, without the model."""
-        method = "prune-l1 by sensitivity" if self.by_sensitivity else self.method
+        titles = {
+            PRUNED_BY_SENSITIVITY: "prune-l1 by sensitivity",
+            DENSE_AGAIN: "dense, trained for twice as long",
+        }
+        method = titles.get(self.method, self.method)
         return method if self.reduction is None else f"{method} at {100 * self.reduction:g} %"
 
     @property
     def scheme(self) -> Scheme:
         """The scheme; where sensitivity decides, the one that prunes all units alike."""
-        kind = PRUNED if self.by_sensitivity else self.method
-        return Scheme(kind, reduction=self.reduction)
+        kinds = {PRUNED_BY_SENSITIVITY: PRUNED, DENSE_AGAIN: DENSE}
+        return Scheme(kinds.get(self.method, self.method), reduction=self.reduction)
 
     @property
     def by_sensitivity(self) -> bool:
@@ -69,11 +76,15 @@ class Network:
         Pruning does. Layer reuse and recursion are trained from the start by their authors, and
         so are all sharing schemes here.
         """
-        return self.method in (PRUNED, PRUNED_BY_SENSITIVITY)
+        return self.method in (DENSE_AGAIN, PRUNED, PRUNED_BY_SENSITIVITY)
 
     def folder(self, out: Path, seed: int) -> Path:
-        """Where a training of it is kept."""
-        return seed_folder(out, seed) / self.name
+        """Where a training of it is kept.
+
+        The one whose graph is that of another network stays apart from those that are measured.
+        """
+        again = self.method == DENSE_AGAIN
+        return (out / f"again-{seed}" if again else seed_folder(out, seed)) / self.name
 
 
 def seed_folder(out: Path, seed: int) -> Path:
@@ -82,23 +93,36 @@ def seed_folder(out: Path, seed: int) -> Path:
 
 
 def compared() -> list[Network]:
-    """Every network of the comparison, also those that cannot exist, dense first in each model."""
+    """Every network of the comparison, also those that cannot exist.
+
+    In the order in which they are trained: in each model the dense one first, then those that
+    start from it, and last what is of least interest.
+    """
     found = []
     small = next(iter(REDUCTIONS))
-    for model in REDUCTIONS:
-        found.append(Network(model, DENSE))
-        left_out = (DENSE,) if model == small else (DENSE, *ONLY_SMALL)
-        for method in (*(name for name in KINDS if name not in left_out), PRUNED_BY_SENSITIVITY):
-            found += _of_method(model, method)
+    for model, reductions in REDUCTIONS.items():
+        found += [Network(model, DENSE), Network(model, DENSE_AGAIN)]
+        for method in (PRUNED, PRUNED_BY_SENSITIVITY, *_SHARED_OR_RECURSIVE):
+            found += _of_method(model, method, reductions, also_missed=model == small)
+    for method in ONLY_SMALL:
+        found += _of_method(small, method, REDUCTIONS[small][-1:])
     return found
 
 
-def _of_method(model: str, method: str) -> list[Network]:
+_SHARED_OR_RECURSIVE = tuple(name for name in KINDS if name not in (DENSE, PRUNED, *ONLY_SMALL))
+
+
+def _of_method(
+    model: str, method: str, reductions: Sequence[float], *, also_missed: bool = False
+) -> list[Network]:
+    """One network per reduction, or with its reason why there is none.
+
+    A method that leaves no choice has one network, if it saves what is wanted or ``also_missed``.
+    """
     spec = MODELS[model]
     if method in KINDS and not KINDS[method].sized:
         saved = 1 - spec.total(Scheme(method)) / spec.parameters
         always = f"it always saves {100 * saved:.1f} %"
-        beyond = [reduction for reduction in REDUCTIONS[model] if reduction > saved]
         missed = [
             Network(
                 model,
@@ -106,11 +130,13 @@ def _of_method(model: str, method: str) -> list[Network]:
                 reduction,
                 f"a reduction of {100 * reduction:g} % cannot be reached: {always}",
             )
-            for reduction in beyond
+            for reduction in reductions
+            if reduction > saved
         ]
-        return [Network(model, method), *missed]
+        there = also_missed or len(missed) < len(reductions)
+        return [Network(model, method), *missed] if there else missed
     found = []
-    for reduction in REDUCTIONS[model]:
+    for reduction in reductions:
         network = Network(model, method, reduction)
         try:
             spec.total(network.scheme)
