@@ -138,14 +138,7 @@ def build(graph: Path, capability: Any) -> tuple[bytes, Counter[str]]:
     trt = importlib.import_module(MODULE)
     log = _log(trt)
     builder = trt.Builder(log)
-    network = builder.create_network(0)
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(graph)):
-        errors = list(_refusals(parser))
-        raise UnsupportedCase(
-            f"{graph.name}: TensorRT's parser refuses {errors[0] if errors else 'the graph'}",
-            detail="\n".join([*errors, *log.lines]),
-        )
+    network = _parsed(graph, builder, log)
     config = builder.create_builder_config()
     config.num_compute_capabilities = 1
     config.set_compute_capability(capability, 0)
@@ -155,9 +148,35 @@ def build(graph: Path, capability: Any) -> tuple[bytes, Counter[str]]:
         raise ExportError(
             f"{graph.name}: TensorRT's builder fails: {last}", detail="\n".join(log.lines)
         )
-    return bytes(engine), Counter(
-        network.get_layer(index).type.name for index in range(network.num_layers)
-    )
+    return bytes(engine), _kinds(network)
+
+
+def parse(graph: Path) -> Counter[str]:
+    """Return a graph's layers by kind, as the parser makes them; nothing is built.
+
+    Raises UnsupportedCase naming the node that the parser refuses.
+    """
+    trt = importlib.import_module(MODULE)
+    log = _log(trt)
+    builder = trt.Builder(log)
+    return _kinds(_parsed(graph, builder, log))
+
+
+def _parsed(graph: Path, builder: Any, log: Any) -> Any:
+    trt = importlib.import_module(MODULE)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(str(graph)):
+        errors = list(_refusals(parser))
+        raise UnsupportedCase(
+            f"{graph.name}: TensorRT's parser refuses {errors[0] if errors else 'the graph'}",
+            detail="\n".join([*errors, *log.lines]),
+        )
+    return network
+
+
+def _kinds(network: Any) -> Counter[str]:
+    return Counter(network.get_layer(index).type.name for index in range(network.num_layers))
 
 
 def _refusals(parser: Any) -> Iterator[str]:

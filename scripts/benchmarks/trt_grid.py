@@ -11,14 +11,17 @@ import csv
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bench.errors import BenchError, ConfigError
 from bench.export.cache import default_cache
 from bench.export.cases import export_case
-from bench.export.tensorrt_check import LIKE_ORIN, WeightsCheck, check_engines
+from bench.export.tensorrt_check import LIKE_ORIN, WeightsCheck, check_engines, parse
+from bench.recordings import Artifact
 from bench.runtimes import graph_limits
 from models import MODELS, Scheme
 from models.kinds import KINDS
@@ -54,20 +57,25 @@ def problem(check: WeightsCheck, weights: str | None) -> str:
 
 @click.command()
 @click.option("--model", "models", multiple=True, type=click.Choice(list(MODELS)))
+@click.option("--parse-only", is_flag=True, help="Do not build: whether the parser takes it.")
 @click.option("--capability", default=LIKE_ORIN, show_default=True)
 @click.option("--output", type=click.File("w"), default="-", help="CSV.")
-def main(models: tuple[str, ...], capability: str, output: click.utils.LazyFile) -> None:
+def main(
+    models: tuple[str, ...], parse_only: bool, capability: str, output: click.utils.LazyFile
+) -> None:
     """Build them all and print a line for each."""
+    look = _parse if parse_only else partial(_build, capability)
     table = csv.DictWriter(output, COLUMNS, restval="")
     table.writeheader()
-    built = impossible = wrong = 0
+    done = impossible = wrong = 0
     for model, scheme, weights, version in cases(models or tuple(MODELS)):
         row = {"model": model, "scheme": scheme, "weights": weights or "", "tensorrt": version}
         try:
             MODELS[model].total(Scheme.parse(scheme))
             limits = graph_limits("tensorrt", version)
             artifact = export_case(model, scheme, weights, 1, limits, Path(default_cache()))
-            (check,) = check_engines(artifact, [capability])
+            row |= {"opset": artifact.facts.opset, "file_bytes": artifact.facts.file_bytes}
+            row |= look(artifact, weights)
         except ConfigError as error:
             raise SystemExit(f"trt_grid: {error}") from None
         except ValueError:
@@ -76,17 +84,25 @@ def main(models: tuple[str, ...], capability: str, output: click.utils.LazyFile)
         except BenchError as error:
             row["problem"] = str(error)
         else:
-            built += 1
-            assert check.weights is not None  # every graph here is fp32
-            told = asdict(check) | asdict(check.weights)
-            row |= {name: told[name] for name in COLUMNS if name in told}
-            row |= {"opset": artifact.facts.opset, "file_bytes": artifact.facts.file_bytes}
-            row["problem"] = problem(check.weights, weights)
-        wrong += bool(row["problem"])
+            done += 1
+        wrong += bool(row.get("problem"))
         table.writerow(row)
         output.flush()
-    click.echo(f"{built} built, {wrong} wrong, {impossible} not possible", err=True)
+    verb = "parsed" if parse_only else "built"
+    click.echo(f"{done} {verb}, {wrong} wrong, {impossible} not possible", err=True)
     sys.exit(bool(wrong))
+
+
+def _build(capability: str, artifact: Artifact, weights: str | None) -> dict[str, Any]:
+    (check,) = check_engines(artifact, [capability])
+    assert check.weights is not None  # every graph here is fp32
+    told = asdict(check) | asdict(check.weights)
+    columns = {name: told[name] for name in COLUMNS if name in told}
+    return columns | {"problem": problem(check.weights, weights)}
+
+
+def _parse(artifact: Artifact, weights: str | None) -> dict[str, Any]:
+    return {"layers": parse(artifact.graph).total(), "problem": ""}
 
 
 if __name__ == "__main__":
