@@ -31,6 +31,7 @@ OPTIONS = {
     "target_ci": "--target-ci",
     "max_time_s": "--max-time",
     "cooldown_to_c": "--cooldown-to",
+    "gpu_together": "--gpu-together",
     "sustain_s": "--sustain",
 }
 _MAY_BE_ZERO = {

@@ -94,9 +94,10 @@ class Procedure(Record):
 
     ``loads``: the rounds are spread over this many fresh loads of every worker. ``cooldown_to_c``:
     wait before the job until no temperature is above it, at most ``cooldown_max_s``.
-    ``sustain_s``: instead of rounds, load one case after the other for so long and record latency,
-    power, clocks and temperature over time. ``checkpoint_every_s``: the longest the host is left
-    without news.
+    ``gpu_together``: cases on a GPU are loaded side by side like all others, so that their rounds
+    pair, instead of one at a time. ``sustain_s``: instead of rounds, load one case after the other
+    for so long and record latency, power, clocks and temperature over time.
+    ``checkpoint_every_s``: the longest the host is left without news.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Procedure(Record):
     max_time_s: float | None = None
     cooldown_to_c: float | None = None
     cooldown_max_s: float = 300.0
+    gpu_together: bool = False
     sustain_s: float | None = None
     checkpoint_every_s: float = 600.0
 

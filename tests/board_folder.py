@@ -41,6 +41,7 @@ PROCEDURE: dict[str, Any] = {
     "max_time_s": None,
     "cooldown_to_c": None,
     "cooldown_max_s": 300.0,
+    "gpu_together": False,
     "sustain_s": None,
     "checkpoint_every_s": 600.0,
 }

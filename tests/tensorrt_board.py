@@ -71,10 +71,12 @@ class TensorRtBoard:
         paths = self.graph() if paths is None else paths
         return self.board.case(key, runtime="tensorrt", options=options, **paths)
 
-    def measure(self, name: str, *cases: Any, **environment: str) -> list[dict[str, Any]]:
+    def measure(
+        self, name: str, *cases: Any, gpu_together: bool = False, **environment: str
+    ) -> list[dict[str, Any]]:
         """The records of a job, done to its end."""
         self._log.write_text("")
-        job = self.board.job(list(cases), job_id=name)
+        job = self.board.job(list(cases), job_id=name, gpu_together=gpu_together)
         self.board.start(job, env={**self.environment, **environment})
         self.board.wait_for_end(job)
         return self.board.records(job)

@@ -226,7 +226,7 @@ class Conductor(object):
     def _measure_groups(self):
         """All groups, with the sampler at hand where the job has a sensor."""
         available = health.memory_bytes(self.job["root"], "MemAvailable")
-        groups = schedule.memory_groups(self._peak_bytes, available)
+        groups = schedule.loaded_groups(self._peak_bytes, available, schedule.alone(self.job))
         self.record("groups", t_ns=now_ns(), groups=groups, available_bytes=available)
         left = expectation.remaining_blocks(self.job, groups, self._load_s, self.run_s)
         self.progress.replan(left)

@@ -43,7 +43,8 @@ def expected_blocks(job, start_s):
     solo_s = start_s + min(SOLO_RUN_S, job["procedure"]["warmup_min_s"])
     for case in job["cases"]:
         blocks[("solo", case["key"])] = solo_s + build_s(case)
-    blocks.update(remaining_blocks(job, [cases], dict.fromkeys(cases, start_s), {}))
+    groups = schedule.loaded_groups([(key, 0) for key in cases], None, schedule.alone(job))
+    blocks.update(remaining_blocks(job, groups, dict.fromkeys(cases, start_s), {}))
     return blocks
 
 

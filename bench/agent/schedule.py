@@ -10,6 +10,8 @@ latency rounds beyond the least number), ``("cooldown", case)``, ``("sustain", c
 A *lap* is one round of every case. A *segment* is what is measured between two fresh loads.
 """
 
+from bench.agent.runtimes import RUNTIMES
+
 LEAD_S = 0.02
 """Untimed inferences before a latency round: caches still hold the model that ran before."""
 FEWEST_ARRIVALS = 30
@@ -118,14 +120,29 @@ def group_blocks(job, group, cases, draw):
     return blocks + ([("idle", "after", len(segments) - 1, group)] if has_sensor else [])
 
 
-def memory_groups(peaks_bytes, available_bytes):
-    """Split cases (``[(case, peak bytes)]``) into groups that fit in memory together.
+def alone(job):
+    """Keys of cases that are not loaded beside others: those on a GPU.
 
-    One group where the available memory is not known; a case that does not fit stands alone.
+    A parked context there costs power, and a memory that is shared cannot be told apart. It is for
+    the procedure to say that rounds shall pair all the same.
     """
-    groups = []
+    if job["procedure"]["gpu_together"]:
+        return set()
+    on_gpu = {name for name, each in RUNTIMES.items() if getattr(each, "ON_GPU", False)}
+    return {case["key"] for case in job["cases"] if case["runtime"] in on_gpu}
+
+
+def loaded_groups(peaks_bytes, available_bytes, alone=()):
+    """Split cases (``[(case, peak bytes)]``) into groups that are loaded at the same time.
+
+    A group fits in memory together; one group where the available memory is not known. A case that
+    does not fit stands alone, and so do those in ``alone``.
+    """
+    groups = [[case] for case, _ in peaks_bytes if case in alone]
     room = None
     for case, peak in peaks_bytes:
+        if case in alone:
+            continue
         if room is None or (available_bytes is not None and peak > room):
             groups.append([])
             room = MEMORY_SHARE * available_bytes if available_bytes is not None else 0

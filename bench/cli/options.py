@@ -135,6 +135,7 @@ PROCEDURE_FIELDS = {
     "max_time": "max_time_s",
     "seed": "seed",
     "cooldown_to": "cooldown_to_c",
+    "gpu_together": "gpu_together",
     "scenario": "scenario",
     "rate": "rate_per_s",
     "sustain": "sustain_s",
@@ -163,6 +164,12 @@ def procedure(command: Command) -> Command:
             click.option("--seed", type=int, help="Seed of the order of the rounds."),
             click.option(
                 "--cooldown-to", type=float, metavar="CELSIUS", help="Wait until it is this cool."
+            ),
+            click.option(
+                "--gpu-together",
+                is_flag=True,
+                default=None,
+                help="Keep all GPU cases loaded at once, so that their rounds pair.",
             ),
             click.option(
                 "--scenario",

@@ -54,18 +54,21 @@ def test_reference_that_holds_no_numbers_never_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("available", "groups"),
+    ("available", "alone", "groups"),
     [
-        (1000, [["a", "b", "c"]]),
-        (500, [["a", "b"], ["c"]]),
-        (None, [["a", "b", "c"]]),
-        (10, [["a"], ["b"], ["c"]]),
+        (1000, "", [["a", "b", "c"]]),
+        (500, "", [["a", "b"], ["c"]]),
+        (None, "", [["a", "b", "c"]]),
+        (10, "", [["a"], ["b"], ["c"]]),
+        (1000, "b", [["b"], ["a", "c"]]),
+        (None, "abc", [["a"], ["b"], ["c"]]),
     ],
 )
 def test_cases_share_memory_only_as_far_as_it_goes(
-    available: int | None, groups: list[list[str]]
+    available: int | None, alone: str, groups: list[list[str]]
 ) -> None:
-    assert schedule.memory_groups([("a", 100), ("b", 150), ("c", 200)], available) == groups
+    peaks = [("a", 100), ("b", 150), ("c", 200)]
+    assert schedule.loaded_groups(peaks, available, set(alone)) == groups
 
 
 def test_rounds_are_interleaved_in_seeded_random_order() -> None:

@@ -88,6 +88,23 @@ def test_engines_are_built_kept_and_run(
     assert again == {**engine, "cached": True}
 
 
+@pytest.mark.parametrize(
+    ("together", "groups"), [(False, [["a"], ["b"], ["cpu"]]), (True, [["a", "b", "cpu"]])]
+)
+def test_gpu_cases_are_loaded_one_at_a_time_unless_they_are_to_pair(
+    jetson: TensorRtBoard, together: bool, groups: list[list[str]]
+) -> None:
+    cases = [jetson.case("a"), jetson.case("b"), jetson.board.case("cpu")]
+    records = jetson.measure("first", *cases, gpu_together=together)
+    assert kinds(records, "groups")[0]["groups"] == groups
+    measured = [record["case"] for record in kinds(records, "round")]
+    assert {key: measured.count(key) for key in measured} == dict.fromkeys(("a", "b", "cpu"), 4)
+    in_pieces = [
+        key for key, before in zip(measured, [None, *measured], strict=False) if key != before
+    ]
+    assert (len(in_pieces) == 3) is not together
+
+
 def test_an_engine_is_one_of_its_tensorrt_precision_and_options(jetson: TensorRtBoard) -> None:
     code = """
 keys = [session.prepare(graph, options(precision=p))[1]["key"] for p in ("fp32", "fp16", "fp32")]

@@ -11,7 +11,8 @@ where there is one, returns ``{"copy_ns": [...], "compute_ns": [...]}`` of the i
 was last called. A runtime that must turn a graph into something of its own first has
 ``build(engine, graph, options)``, done in a process of its own before the case is loaded; its
 answer ``{"cached": bool}`` says whether that was there already. ``build_s(graph, options)`` is then
-a first guess of the seconds that it takes, 0 where it is likely there.
+a first guess of the seconds that it takes, 0 where it is likely there. ``ON_GPU = True`` says that
+it holds a GPU for as long as a model is loaded.
 """
 
 from bench.agent.runtimes import (

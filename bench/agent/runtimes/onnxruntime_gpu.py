@@ -28,6 +28,7 @@ class ProviderRuntime(object):
     """
 
     PROBE = onnxruntime.PROBE
+    ON_GPU = True
 
     def __init__(self, provider, library, others=(), device="cuda"):
         self._provider = provider

@@ -8,6 +8,8 @@ PROBE = (
     % AGENT_ROOT
 )
 
+ON_GPU = True
+
 
 def import_engine():
     """Import TensorRT and make a CUDA context, which is no model's memory; ImportError without."""
