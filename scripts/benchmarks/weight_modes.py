@@ -59,6 +59,8 @@ SCHEMES = (
 )
 HALF_TOLERANCE = 0.01
 """Largest error of outputs with templates in float16, relative to the largest output."""
+BYTE_TOLERANCE = 0.2
+"""The same with templates in int8, of weights that nobody trained."""
 
 Form = Callable[[Writer], None]
 
@@ -131,6 +133,26 @@ def half_templates(model: ModelProto) -> None:
         graph.node.insert(0, helper.make_node("Cast", [tensor.name], [wide], to=TensorProto.FLOAT))
 
 
+def byte_templates(model: ModelProto) -> None:
+    """Store the templates as int8 with a scale per template, and widen them in every inference."""
+    graph = model.graph
+    for tensor in list(graph.initializer):
+        if not tensor.name.endswith(".templates"):
+            continue
+        wide = tensor.name
+        values = numpy_helper.to_array(tensor)
+        scales = np.abs(values).max(axis=tuple(range(1, values.ndim))) / 127
+        rounded = np.rint(values / scales.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8)
+        tensor.CopyFrom(numpy_helper.from_array(rounded, f"{wide}.bytes"))
+        graph.initializer.append(numpy_helper.from_array(scales, f"{wide}.scales"))
+        for value in graph.input:
+            if value.name == wide:
+                value.name = tensor.name
+                value.type.tensor_type.elem_type = TensorProto.INT8
+        widened = [tensor.name, f"{wide}.scales"]
+        graph.node.insert(0, helper.make_node("DequantizeLinear", widened, [wide], axis=0))
+
+
 def pointwise_matmul(model: ModelProto) -> None:
     """Apply generated weights by MatMul and Add instead of Conv."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
@@ -176,9 +198,11 @@ def pointwise_matmul(model: ModelProto) -> None:
 VARIANTS = (
     Variant("basis-per-layer", "basis", form=basis_per_layer),
     Variant("basis-half-templates", "basis", change=half_templates, tolerance=HALF_TOLERANCE),
+    Variant("basis-byte-templates", "basis", change=byte_templates, tolerance=BYTE_TOLERANCE),
     Variant("basis-matmul", "basis", change=pointwise_matmul),
     Variant("soft-per-layer", "soft", form=soft_per_layer),
     Variant("soft-half-templates", "soft", change=half_templates, tolerance=HALF_TOLERANCE),
+    Variant("soft-byte-templates", "soft", change=byte_templates, tolerance=BYTE_TOLERANCE),
     Variant("soft-matmul", "soft", change=pointwise_matmul),
 )
 

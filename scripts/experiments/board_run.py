@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compared_networks import Network, seed_folder
+from compared_networks import DENSE_AGAIN, Network, seed_folder
 from ruamel.yaml import YAML
 from training_queue import BENCH, MODEL, RESULT, Trainings
 
@@ -79,7 +79,9 @@ def plan_text(networks: Sequence[Network], settings: Trainings, how: Measuring) 
     wanted: dict[str, list[str]] = {}
     digests = []
     for network in networks:
-        result = None if network.problem else trained_scheme(network, settings.out, SEED)
+        if network.problem or network.method == DENSE_AGAIN:  # the latter's graph is there already
+            continue
+        result = trained_scheme(network, settings.out, SEED)
         if result is None:
             continue
         wanted.setdefault(result["model"], []).append(result["scheme"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from board_run import SEED, trained_scheme
-from compared_networks import DENSE, PRUNED, PRUNED_BY_SENSITIVITY, REDUCTIONS, Network
+from compared_networks import DENSE, DENSE_AGAIN, PRUNED, PRUNED_BY_SENSITIVITY, REDUCTIONS, Network
 
 from bench.analysis.batches import mean_half_width
 from bench.export.trained import network_name
@@ -129,7 +129,8 @@ def _facts(trained: Sequence[Trained], run: Run | None) -> Iterator[str]:
     yield (
         "- All are trained from the start for those epochs, but the pruned ones: they start from "
         "the trained dense network of the same seed and are trained for as many epochs again, by "
-        "the same recipe. The channels of *by sensitivity* are chosen per seed on the held-out "
+        "the same recipe, as *dense, trained for twice as long* is, which is what to hold against "
+        "them. The channels of *by sensitivity* are chosen per seed on the held-out "
         "images."
     )
     yield (
@@ -169,6 +170,9 @@ def _table(rows: Sequence[Trained], dense: Trained) -> Iterator[str]:
             yield _line([each.network.title, each.network.problem, *[""] * (len(HEADER) - 2)])
             continue
         begin = [each.network.title, *_size(each), _top1(each), _drop(each, dense)]
+        if each.network.method == DENSE_AGAIN:
+            yield _line([*begin, *[fmt.NONE] * 5, "costs what dense does"])
+            continue
         for trial in each.trials or (None,):
             yield _line([*begin, *_on_board(trial)])
             begin = [""] * len(begin)

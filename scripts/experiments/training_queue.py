@@ -80,6 +80,10 @@ class Queue:
     ) -> None:
         """Put one seed's trainings into the queue, those that others start from first."""
         dense = [each for each in networks if each.method == DENSE]
+        dependent = [each for each in networks if each.starts_dense]
+        if not all(self._is_finished(each, seed) for each in dependent):
+            for each in dense:
+                _forget_without_weights(each.folder(self._settings.out, seed))
         first = {each.model: self._pool.submit(self._train, each, seed) for each in dense}
         waiting |= {f"seed {seed}: {model} dense": future for model, future in first.items()}
         # A network waits for its dense one in a thread of the pool. By then that one is at work
@@ -94,7 +98,7 @@ class Queue:
         if needed is not None and needed.exception() is not None:
             raise RuntimeError("the dense network that it starts from is not there")
         folder = network.folder(self._settings.out, seed)
-        if _is_finished(folder / RESULT, self._settings):
+        if self._is_finished(network, seed):
             return
         folder.mkdir(parents=True, exist_ok=True)
         print(f"seed {seed}: {network.model} {network.title}", flush=True)
@@ -119,6 +123,22 @@ class Queue:
         if network.by_sensitivity:
             command.append("--by-sensitivity")
         return command
+
+    def _is_finished(self, network: Network, seed: int) -> bool:
+        """Whether a training with these settings is over; of others, bench train tells."""
+        settings = self._settings
+        try:
+            found = json.loads((network.folder(settings.out, seed) / RESULT).read_bytes())
+            recipe = found["recipe"]
+            trained_with = found["train_images"], recipe["epochs"], recipe["batch"], recipe["lr"]
+        except (FileNotFoundError, ValueError, KeyError):
+            return False
+        return trained_with == (
+            settings.train_images,
+            settings.epochs,
+            settings.batch,
+            settings.lr,
+        )
 
     def _call(self, command: Sequence[str], log: Any) -> int:
         """Run one training to its end. Raises Stopped when no more are wanted."""
@@ -149,12 +169,10 @@ class Queue:
                 process.terminate()
 
 
-def _is_finished(result: Path, settings: Trainings) -> bool:
-    """Whether a training with these settings is over; of others, bench train tells."""
-    try:
-        found = json.loads(result.read_bytes())
-        recipe = found["recipe"]
-        trained_with = found["train_images"], recipe["epochs"], recipe["batch"], recipe["lr"]
-    except (FileNotFoundError, ValueError, KeyError):
-        return False
-    return trained_with == (settings.train_images, settings.epochs, settings.batch, settings.lr)
+def _forget_without_weights(folder: Path) -> None:
+    """Have a network trained again of which only the result is there, since others start from it.
+
+    Results are kept in the repository, weights are not.
+    """
+    if not (folder / MODEL).exists():
+        (folder / RESULT).unlink(missing_ok=True)
