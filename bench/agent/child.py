@@ -38,10 +38,12 @@ def agent_command(arguments, agent=AGENT_ROOT):
 
 
 def numpy_environment():
-    """The environment for a process that imports numpy."""
+    """The environment for a process that imports numpy, and maybe CUDA."""
     environment = dict(os.environ)
     # numpy's own thread pool would only add memory: it computes nothing that is measured.
     environment["OPENBLAS_NUM_THREADS"] = "1"
+    # CUDA's first GPU is then that of NVML, which tells energy and memory, and not the fastest.
+    environment.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     if platform.machine() == "aarch64":
         # numpy 1.19.5 dies of SIGILL on Jetson Nano and TX2 without it.
         environment.setdefault("OPENBLAS_CORETYPE", "ARMV8")

@@ -21,6 +21,7 @@ PART = ".part"
 TIMING = ".timing"
 CALIBRATION = ".calibration"
 KEY_CHARACTERS = 16
+_NOTED = {"bytes", "crc32", "build_s", "log"}
 BUILD_S = 60.0
 """First guess of what building an engine of TensorRT takes (seconds to tens of minutes)."""
 
@@ -68,11 +69,13 @@ class Cache(object):
                 plan = stream.read()
         except FileNotFoundError:
             return None, None, None
-        if not isinstance(note, dict) or "bytes" not in note:
-            return None, None, "the cached engine %s has no note" % name
+        except OSError as error:
+            return None, None, "the cached engine %s cannot be read (%s)" % (name, error)
+        if not isinstance(note, dict) or not _NOTED.issubset(note):
+            return None, None, "the cached engine %s has no whole note" % name
         if len(plan) != note["bytes"]:
             found = (name, len(plan), note["bytes"])
-            return None, None, "the cached engine %s has %d of %d bytes" % found
+            return None, None, "the cached engine %s has %d of %s bytes" % found
         if zlib.crc32(plan) & 0xFFFFFFFF != note["crc32"]:
             return None, None, "the cached engine %s is damaged" % name
         return plan, note, None

@@ -81,6 +81,9 @@ class Worker(object):
         began_first = time.monotonic()
         self._run(self._outputs, self._feed)
         first_s = time.monotonic() - began_first
+        after_first = getattr(self._run, "after_first", None)
+        if after_first is not None:
+            facts.update(after_first())
         answer = {"load_s": loaded - began, "first_s": first_s, "load_rise_bytes": load_rise}
         answer.update(facts)
         return answer

@@ -10,10 +10,10 @@ import click
 
 from bench.cli import options
 from bench.cli.output import emit_json, people
-from bench.errors import ConfigError, suggest
+from bench.errors import ConfigError, UnsupportedCase, suggest
 from bench.export.cache import ArtifactCache, default_cache
 from bench.export.calibration import calibration_inputs
-from bench.export.cases import export_case, find_model
+from bench.export.cases import GENERATED_INT8, export_case, find_model
 from bench.export.target import Rounding
 from bench.export.tensorrt_check import (
     LIKE_ORIN,
@@ -66,9 +66,7 @@ _EXPORTS = {"onnxruntime": ANY_RUNTIME, "tensorrt": ANY_TENSORRT}
     "--capability",
     "capabilities",
     type=options.CommaList(),
-    default=LIKE_ORIN,
-    show_default=True,
-    help="Compute capabilities to build for (with --check).",
+    help=f"Compute capabilities to build for, with --check (default: {LIKE_ORIN}).",
 )
 @options.as_json
 def export(
@@ -82,7 +80,7 @@ def export(
     calibration: Path | None,
     opset: int,
     check: str | None,
-    capabilities: tuple[str, ...],
+    capabilities: tuple[str, ...] | None,
     as_json: bool,
 ) -> None:
     """Export a model to ONNX: graph, shared weights file, reference inputs and outputs."""
@@ -90,6 +88,11 @@ def export(
     plan = make_plan(models=(name,), schemes=schemes, weights=weights or (), batches=batches)
     limits = _limits(runtime or check or "onnxruntime", opset)
     rounding = _rounding(precision, calibration, spec.input_shape, limits)
+    if precision == "int8" and "runtime" in (weights or ()):
+        raise ConfigError(f"--weights runtime: {GENERATED_INT8}")
+    if capabilities and not check:
+        raise ConfigError("--capability is what --check builds for: add --check tensorrt")
+    capabilities = capabilities or (LIKE_ORIN,)
     if check:
         if limits.engine != "tensorrt":
             raise ConfigError("--check tensorrt needs an export for it: --for tensorrt")
@@ -100,6 +103,9 @@ def export(
         raise ConfigError(f"{output}: cannot make the folder: {error.strerror}") from None
     written = []
     for case in expand(plan, "export", threads=1):
+        if precision == "int8" and case.weights == "runtime":
+            people().print(f"{case.label}: left out: {GENERATED_INT8}", markup=False)
+            continue
         artifact = export_case(
             case.model,
             case.scheme,
@@ -138,8 +144,14 @@ def _rounding(
     precision: str, calibration: Path | None, shape: tuple[int, ...], limits: GraphLimits
 ) -> Rounding | None:
     """What is asked for; nothing for fp32."""
-    if (precision == "int8") != (calibration is not None):
-        raise ConfigError("--precision int8 needs --calibration FOLDER|FILE, and only int8 does")
+    if precision == "int8" and calibration is None:
+        raise ConfigError(
+            "--precision int8 takes its ranges from images: add --calibration FOLDER|FILE"
+        )
+    if precision != "int8" and calibration is not None:
+        raise ConfigError(
+            f"--calibration is for --precision int8, not for {precision}: leave it out"
+        )
     if precision == "fp32":
         return None
     if limits.engine != "tensorrt":
@@ -162,7 +174,10 @@ def _limits(text: str, opset: int) -> GraphLimits:
     if not version:
         limits = _EXPORTS[runtime]
     elif re.fullmatch(r"[0-9]+[.][0-9]+([.][0-9]+)*", version):
-        limits = graph_limits(runtime, version)
+        try:
+            limits = graph_limits(runtime, version)
+        except UnsupportedCase as error:
+            raise ConfigError(f"--for {text}: {error}") from None
     else:
         raise ConfigError(f"--for {text}: write the version as in {runtime}:8.2")
     if not version:  # then for as many versions as that opset allows

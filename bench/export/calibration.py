@@ -51,6 +51,8 @@ def input_shapes(reference: Path) -> list[tuple[int, ...]]:
 
 
 def _array(source: Path, shape: tuple[int, ...]) -> Inputs:
+    if not source.exists():
+        raise ConfigError(f"--calibration {source}: no such file or folder")
     if source.suffix != ".npy":
         raise ConfigError(f"--calibration {source}: give a folder of images or an .npy file")
     try:
@@ -66,9 +68,11 @@ def _array(source: Path, shape: tuple[int, ...]) -> Inputs:
             f"--calibration {source}: holds an array of {_sizes(found.shape)}; the network takes "
             f"inputs of {_sizes(shape)}, so it must be N×{_sizes(shape)}"
         )
-    if not np.isfinite(found).all():
-        raise ConfigError(f"--calibration {source}: holds numbers that are not finite")
-    return found.astype(np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is told
+        inputs = found.astype(np.float32)
+    if not np.isfinite(inputs).all():
+        raise ConfigError(f"--calibration {source}: holds numbers that are not finite in float32")
+    return inputs
 
 
 def _images(source: Path, shape: tuple[int, ...]) -> Inputs:

@@ -17,6 +17,10 @@ from models import MODELS, ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
 WEIGHT_MODES = ("load", "runtime", "factored")
 
+GENERATED_INT8 = (
+    "int8 rounds stored weights, and those that are generated at run time are not stored: use "
+    "weight mode load or factored, or precision fp16"
+)
 _EXPORTING = threading.Lock()
 """torch's exporter changes global state: one export at a time in a process."""
 
@@ -111,10 +115,7 @@ def _check_mode(scheme: Scheme, weights: str | None) -> None:
 
 def _check_rounding(rounding: Rounding, weights: str | None) -> None:
     if rounding.precision == "int8" and weights == "runtime":
-        raise UnsupportedCase(
-            "int8 rounds stored weights, and those that are generated at run time are not stored: "
-            "use weight mode load or factored, or precision fp16"
-        )
+        raise UnsupportedCase(GENERATED_INT8)
 
 
 def require_exporter() -> None:

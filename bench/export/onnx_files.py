@@ -110,7 +110,7 @@ def _check_convolutions(file: str, model: ModelProto) -> None:
     for node in model.graph.node:
         if node.op_type in ("Constant", "DequantizeLinear"):
             stored.update(node.output)
-        elif node.op_type == "Conv" and node.input[1] not in stored:
+        elif node.op_type in ("Conv", "ConvTranspose") and node.input[1] not in stored:
             name = str(node.name or node.output[0])
             raise UnsupportedCase(
                 f"{file}: the weight of convolution {name!r} is computed in the graph, TensorRT "

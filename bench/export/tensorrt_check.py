@@ -64,7 +64,13 @@ def require_builder(capabilities: Sequence[str]) -> dict[str, Any]:
             "--check tensorrt needs NVIDIA's builder (Linux on x86-64 only); in the project's "
             "checkout: pip install '.[trt-check]'"
         )
-    trt = importlib.import_module(MODULE)
+    try:
+        trt = importlib.import_module(MODULE)
+    except ImportError as error:
+        raise ConfigError(
+            f"--check tensorrt: NVIDIA's builder is installed but cannot be imported ({error}); "
+            "install it anew: pip install --force-reinstall '.[trt-check]'"
+        ) from None
     known = {
         f"{name[2:-1]}.{name[-1]}": member
         for name, member in trt.ComputeCapability.__members__.items()

@@ -181,7 +181,7 @@ def test_engines_of_two_graphs_never_share_a_folder(tmp_path: Path) -> None:
     folders = {options["trt_engine_cache_path"] for options in chosen}
     assert len(folders) == len(asked)
     assert all(Path(folder).is_dir() for folder in folders)
-    assert [options.get("trt_fp16_enable") for options in chosen] == [None, "1", None, "1"]
+    assert [options.get("trt_fp16_enable") for options in chosen] == [None, "True", None, "True"]
     facts = onnxruntime_tensorrt.TENSORRT.engine_facts(chosen[0])
     assert facts["engine"] == {"cached": False, "engine_bytes": None}
     Path(chosen[0]["trt_engine_cache_path"], "a.engine").write_bytes(b"12345")

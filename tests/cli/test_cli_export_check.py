@@ -42,8 +42,24 @@ def test_an_engine_is_built_and_told(bench: Program) -> None:
         (("--for", "onnxruntime", "--check", "tensorrt"), "--for tensorrt"),
         (("--check", "tensorrt", "--capability", "8.7"), "did you mean"),
         (("--precision", "fp16"), "add --for tensorrt"),
-        (("--for", "tensorrt", "--precision", "int8"), "needs --calibration FOLDER|FILE"),
-        (("--for", "tensorrt", "--calibration", "."), "needs --calibration FOLDER|FILE"),
+        (("--for", "tensorrt", "--precision", "int8"), "add --calibration FOLDER|FILE"),
+        (("--for", "tensorrt", "--calibration", "."), "is for --precision int8, not for fp32"),
+        (("--capability", "8.6"), "add --check tensorrt"),
+        (
+            (
+                "--for",
+                "tensorrt",
+                "--precision",
+                "int8",
+                "--calibration",
+                "none.npy",
+                "--scheme",
+                "basis:5/10/20",
+                "--weights",
+                "runtime",
+            ),
+            "none.npy: no such file or folder",
+        ),
         (
             ("--for", "tensorrt", "--precision", "int8", "--calibration", "none"),
             "--calibration none: ",
@@ -52,7 +68,7 @@ def test_an_engine_is_built_and_told(bench: Program) -> None:
 )
 def test_what_cannot_be_asked_for_is_one_line(bench: Program, options, expected) -> None:
     done = bench.run("models", "export", SMALL, "-o", "out", *options)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert expected in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert not list(bench.folder.glob("out/*.onnx"))

@@ -6,10 +6,12 @@ A runtime is a module, or an object, with ``PROBE`` (Python text that prints JSO
 runtime, else ``None``), ``import_engine()`` (returns the engine) and ``open_model(engine, graph,
 options)`` (returns ``(run, facts)``: ``run(output_names, feed)`` gives a list of arrays, ``facts``
 goes into the journal's ``solo`` record). The first run may still add to ``facts``; where it does
-more than infer, it puts ``first_s`` there, the seconds of the inference alone. ``run.take_split``,
-where there is one, returns ``{"copy_ns": [...], "compute_ns": [...]}`` of the inferences since it
-was last called. A runtime that must turn a graph into something of its own first has
-``build(engine, graph, options)``, done in a process of its own before the case is loaded; its
+more than infer, it puts ``first_s`` there, the seconds of the inference alone.
+``run.after_first()``, where there is one, is called after the first run and returns further facts
+(kernels may be loaded as late as that). ``run.take_split``, where there is one, returns
+``{"copy_ns": [...], "compute_ns": [...]}`` of the inferences since it was last called. A runtime
+that must turn a graph into something of its own first has ``build(engine, graph, options)``, done
+in a process of its own before the case is loaded; its
 answer ``{"cached": bool}`` says whether that was there already. ``build_s(graph, options)`` is then
 a first guess of the seconds that it takes, 0 where it is likely there. ``ON_GPU = True`` says that
 it holds a GPU for as long as a model is loaded.

@@ -14,6 +14,8 @@ from bench.agent.runtimes.onnxruntime_gpu import CUDA_PROVIDER, DEVICE, Provider
 
 PROVIDER = "TensorrtExecutionProvider"
 FOLDER_NAME = "%s-onnxruntime-%s.engine"
+ON = "True"
+"""How this provider's options are switched on: it refuses "1", which the CUDA provider takes."""
 
 
 class TensorrtRuntime(ProviderRuntime):
@@ -23,13 +25,13 @@ class TensorrtRuntime(ProviderRuntime):
         precision = options.get("precision", "fp32")
         chosen = dict(DEVICE)
         if precision != "fp32":
-            chosen["trt_%s_enable" % precision] = "1"
+            chosen["trt_%s_enable" % precision] = ON
         if options.get("cuda_graph"):
-            chosen["trt_cuda_graph_enable"] = "1"
+            chosen["trt_cuda_graph_enable"] = ON
         if options.get("engine_cache"):
             folder = os.path.join(options["engine_cache"], folder_name(graph, precision))
             os.makedirs(folder, mode=0o700, exist_ok=True)
-            chosen.update(trt_engine_cache_enable="1", trt_engine_cache_path=folder)
+            chosen.update(trt_engine_cache_enable=ON, trt_engine_cache_path=folder)
         return chosen
 
     def build(self, engine, graph, options):

@@ -3,7 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from bench.agent.failure import Failure
-from bench.agent.tensorrt.library import IS_RTX, LOG, has_precision_flags, trt
+from bench.agent.tensorrt.library import (
+    IS_RTX,
+    LOG,
+    has_precision_flags,
+    require_memory,
+    trt,
+)
 from bench.agent.tensorrt.network import Parsed
 from bench.agent.tensorrt.tensors import require_static
 
@@ -14,14 +20,6 @@ if TYPE_CHECKING:
 WORKSPACE_BYTES = 1 << 30
 WORKSPACE_SHARE = 0.25
 """Of the GPU's memory, which on a Jetson is that of the whole board."""
-MEMORY_SIGNS = (
-    "out of memory",
-    "outofmemory",
-    "could not be allocated",
-    "insufficient workspace",
-    "bad_alloc",
-)
-FREE_MEMORY = "free memory on the board, add swap, or choose a smaller batch"
 FLAGS = {"fp32": [], "fp16": ["FP16"], "int8": ["INT8", "FP16"]}
 """Builder flags by precision; with int8, layers that have no int8 form are fp16."""
 
@@ -50,7 +48,7 @@ def builder_options(precision, memory_bytes, calibration=None, capability=None):
 
 def build(graph, options, timing_cache=None, calibrator=None):
     """``(plan, timing cache)``: the serialized engine of an ONNX file and what its timings taught
-    (bytes; ``None`` where ``timing_cache`` is).
+    (bytes; ``None`` where ``timing_cache`` is, or where TensorRT keeps none).
 
     ``options`` are of ``builder_options``. ``calibrator`` is called with the Parsed network and
     returns its int8 calibrator; only needed where the graph does not say itself how it is
@@ -79,12 +77,21 @@ def build(graph, options, timing_cache=None, calibrator=None):
     # TensorRT for RTX times nothing while it builds, and asks for a GPU if it is told to.
     times = timing_cache is not None and not IS_RTX
     if times:
-        config.set_timing_cache(config.create_timing_cache(timing_cache), ignore_mismatch=False)
+        attach_timings(config, timing_cache)
     plan = parsed.builder.build_serialized_network(parsed.network, config)
     if plan is None:
         raise failed()
-    learnt = bytes(config.get_timing_cache().serialize()) if times else None
-    return bytes(plan), learnt
+    timings = config.get_timing_cache() if times else None
+    return bytes(plan), bytes(timings.serialize()) if timings is not None else None
+
+
+def attach_timings(config: "trt.IBuilderConfig", known):
+    """Let the builder use and extend the timings ``known`` (bytes) of earlier builds; new ones
+    where TensorRT does not take them, since some property of the GPU has changed."""
+    for content in (known, b""):
+        timings = config.create_timing_cache(content)
+        if timings is not None and config.set_timing_cache(timings, ignore_mismatch=False):
+            return
 
 
 def require_precision(parsed: Parsed, options):
@@ -136,10 +143,10 @@ def _compute_capabilities() -> Any:
 
 
 def failed():
-    """The Failure of a builder that gave no engine: its last error, all its lines as detail."""
-    for line in LOG.errors():
-        if any(sign in line.lower() for sign in MEMORY_SIGNS):
-            text = "memory ran out while the engine was built (%s): %s" % (line, FREE_MEMORY)
-            return Failure("out-of-memory", text, LOG.text())
+    """The Failure of a builder that gave no engine: its last error, all its lines as detail.
+
+    Raises it instead where memory ran out.
+    """
+    require_memory("built")
     text = "TensorRT could not build the engine: %s"
     return Failure("load", text % LOG.last_error(), LOG.text())

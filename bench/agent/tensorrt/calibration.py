@@ -1,8 +1,10 @@
 """Calibration for int8: shows the builder real inputs, so that it learns their ranges."""
 
+from typing import Any
+
 from bench.agent.failure import Failure
 from bench.agent.tensorrt import bound
-from bench.agent.tensorrt.library import trt
+from bench.agent.tensorrt.library import numpy_dtype, trt
 
 FIX = "give images with `--calibration FOLDER`"
 
@@ -17,13 +19,18 @@ class Calibrator(trt.IInt8EntropyCalibrator2):
     def __init__(self, path, parsed, bound_path, device, learnt):
         trt.IInt8EntropyCalibrator2.__init__(self)
         self._device = device
+        self._problem: Any = None
         self.learnt = learnt
         constants = bound.read(bound_path)
         fed = [tensor for tensor in parsed.inputs() if tensor.name not in constants]
         if len(fed) != 1:
             raise Failure("unsupported", "int8: calibration is for one input, not %d" % len(fed))
         shape = tuple(fed[0].shape)
-        self._images = _read(path, shape)
+        dtype = numpy_dtype(fed[0].dtype)
+        if not dtype.startswith("float"):
+            text = "int8: calibration is for an input of floating-point numbers, %s is %s"
+            raise Failure("unsupported", text % (fed[0].name, dtype))
+        self._images = _read(path, shape, dtype)
         self._batch = shape[0]
         self._next = 0
         self._memory = {}
@@ -43,8 +50,12 @@ class Calibrator(trt.IInt8EntropyCalibrator2):
         if len(chunk) < self._batch:
             return None
         self._next += self._batch
-        self._device.upload(self._memory[self._input], chunk)
-        return [self._device.address(self._memory[name]) for name in names]
+        try:
+            self._device.upload(self._memory[self._input], chunk)
+            return [self._device.address(self._memory[name]) for name in names]
+        except Exception as error:
+            self._problem = error
+            raise
 
     def read_calibration_cache(self):
         """What was learnt before, if anything."""
@@ -54,6 +65,14 @@ class Calibrator(trt.IInt8EntropyCalibrator2):
         """Called with what was learnt."""
         self.learnt = bytes(cache)
 
+    def require_whole(self):
+        """Raise Failure where images could not be shown: TensorRT takes that for their end."""
+        if isinstance(self._problem, Failure):
+            raise self._problem
+        if self._problem is not None:
+            text = "int8 calibration was cut short after %d images: %r"
+            raise Failure("load", text % (self._next - self._batch, self._problem))
+
     def close(self):
         """Give the device memory back."""
         for memory in self._memory.values():
@@ -61,7 +80,7 @@ class Calibrator(trt.IInt8EntropyCalibrator2):
         self._memory = {}
 
 
-def _read(path, shape):
+def _read(path, shape, dtype):
     import numpy
 
     try:
@@ -71,4 +90,4 @@ def _read(path, shape):
     if images.shape[1:] != shape[1:] or len(images) < shape[0]:
         text = "calibration images of shape %s do not fit the input of shape %s: %s"
         raise Failure("load", text % (images.shape, shape, FIX))
-    return numpy.ascontiguousarray(images, dtype=numpy.float32)
+    return numpy.ascontiguousarray(images, dtype=dtype)

@@ -1,13 +1,13 @@
 """Runs an engine: copies in, computes, copies out; times copies and computation by CUDA events."""
 
 from array import array
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from bench.agent.failure import Failure
 from bench.agent.tensorrt import tensors
-from bench.agent.tensorrt.library import LOG
+from bench.agent.tensorrt.library import LOG, require_memory
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -21,8 +21,10 @@ class Execution(object):
 
     Fed inputs go through page-locked memory to the GPU and wanted outputs the same way back;
     arrays in ``constants`` are on the GPU from the start. One inference is queued as a whole on
-    one stream and waited for at its end.
+    one stream and waited for at its end. ``after_first``: see the runtimes.
     """
+
+    after_first: Any = None
 
     def __init__(self, device, engine: "trt.ICudaEngine", constants):
         self._device = device
@@ -69,6 +71,7 @@ class Execution(object):
 
         def enqueue():
             if not queue():
+                require_memory("run")
                 text = "TensorRT could not run the engine: %s"
                 raise Failure("crash", text % LOG.last_error(), LOG.text())
 

@@ -3,7 +3,7 @@
 import collections
 from typing import TYPE_CHECKING
 
-from bench.agent.failure import one_line
+from bench.agent.failure import Failure, one_line
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -17,6 +17,14 @@ LETTERS = "FEWIV"
 """Fatal, error, warning, information, verbose: the severities from 0 on."""
 ERROR, WARNING = 1, 2
 KEPT_LINES = 60
+MEMORY_SIGNS = (
+    "out of memory",
+    "outofmemory",
+    "could not be allocated",
+    "insufficient workspace",
+    "bad_alloc",
+)
+FREE_MEMORY = "free memory on the board, add swap, or choose a smaller batch"
 
 
 class Log(trt.ILogger):
@@ -57,6 +65,15 @@ class Log(trt.ILogger):
 LOG = Log()
 
 
+def require_memory(doing):
+    """Raise Failure where the log says that memory ran out while the engine was ``doing``
+    (``built``, ``loaded``, ``run``)."""
+    for line in LOG.errors():
+        if any(sign in line.lower() for sign in MEMORY_SIGNS):
+            text = "memory ran out while the engine was %s (%s): %s"
+            raise Failure("out-of-memory", text % (doing, line, FREE_MEMORY), LOG.text())
+
+
 def has_precision_flags():
     """Whether the builder chooses precisions by flags: up to TensorRT 10. Later ones, and that
     for RTX, take the types as the graph has them."""
@@ -64,7 +81,13 @@ def has_precision_flags():
 
 
 def numpy_dtype(dtype):
-    """Name of the numpy type of a TensorRT type (``trt.nptype`` fails with newer numpy)."""
+    """Name of the numpy type of a TensorRT type (``trt.nptype`` fails with newer numpy).
+
+    Raises Failure for one that numpy has not.
+    """
     names = {"FLOAT": "float32", "HALF": "float16", "INT32": "int32", "INT64": "int64"}
     names.update(INT8="int8", UINT8="uint8", BOOL="bool")
+    if dtype.name not in names:
+        text = "inputs and outputs of type %s cannot be passed: export the model with others"
+        raise Failure("unsupported", text % dtype.name)
     return names[dtype.name]

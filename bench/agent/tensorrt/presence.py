@@ -73,5 +73,6 @@ def main():
     try:
         cuda.open_device().close()
     except Failure as failure:
-        sys.exit("TensorRT %s cannot be used: %s" % (module.__version__, failure.text))
+        title = "TensorRT for RTX" if module.__name__ == MODULES[1] else "TensorRT"
+        sys.exit("%s %s cannot be used: %s" % (title, module.__version__, failure.text))
     print(json.dumps({"version": module.__version__, "providers": ["TensorRT"]}))

@@ -8,7 +8,7 @@ from bench.agent import engines
 from bench.agent.failure import Failure
 from bench.agent.tensorrt import bound, build, cuda, layers
 from bench.agent.tensorrt.execution import Execution
-from bench.agent.tensorrt.library import LOG, trt
+from bench.agent.tensorrt.library import LOG, require_memory, trt
 
 
 class Session(object):
@@ -43,13 +43,13 @@ class Session(object):
         """``(execution, facts)``: the engine with its memory, ready to run."""
         plan, facts = self.prepare(graph, options)
         free_before = self.device.memory()[0]
-        engine = self._runtime.deserialize_cuda_engine(plan)
+        engine = self._deserialized(plan)
         if engine is None and facts["cached"]:
             why = "TensorRT refuses the cached engine (%s)" % LOG.last_error()
             plan, facts = self.prepare(graph, options, why)
             # What the builder has left in memory is no model's.
             free_before = self.device.memory()[0]
-            engine = self._runtime.deserialize_cuda_engine(plan)
+            engine = self._deserialized(plan)
         if engine is None:
             text = "TensorRT refuses the engine that it has just built: %s"
             raise Failure("load", text % LOG.last_error(), LOG.text())
@@ -60,14 +60,13 @@ class Session(object):
         self._open.append(execution)
         if options.get("cuda_graph"):
             execution.use_graph()
-        rise = free_before - self.device.memory()[0]
         if options.get("layer_profile"):
             facts["layers"] = layers.profile(execution)
         facts["engine_bytes"] = len(plan)
         facts["cuda"] = device.backend
         facts["cuda_graph"] = bool(options.get("cuda_graph"))
-        # Others use the GPU's memory too: a fall says nothing about this model.
-        return execution, {"engine": facts, "gpu_memory_bytes": rise if rise > 0 else None}
+        execution.after_first = lambda: {"gpu_memory_bytes": self._rise(free_before)}
+        return execution, {"engine": facts}
 
     def close(self):
         """Give back what is on the GPU, while there still is a context."""
@@ -76,6 +75,20 @@ class Session(object):
         self._open = []
         if self.__dict__.pop("_runtime", None) is not None:
             self.device.close()
+
+    def _deserialized(self, plan):
+        """The engine of a plan, ``None`` where TensorRT refuses it. Raises Failure when memory
+        ran out, which says nothing about the plan."""
+        LOG.clear()
+        engine = self._runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            require_memory("loaded")
+        return engine
+
+    def _rise(self, free_before):
+        """Bytes of the GPU's memory in use since. Others use it too: a fall says nothing."""
+        rise = free_before - self.device.memory()[0]
+        return rise if rise > 0 else None
 
     def _wanted(self, graph, options):
         """Builder options, and the facts that name the engine, with their hash as ``key``."""
@@ -112,6 +125,8 @@ class Session(object):
         finally:
             for each in calibrators:
                 each.close()
+                # TensorRT swallows what goes wrong in a calibrator, and builds something else.
+                each.require_whole()
         build_s = time.monotonic() - began
         if learnt:
             cache.write(timings, learnt)

@@ -80,6 +80,7 @@ class ITensor:
     def __init__(self, node):
         self.name = node.name
         self.shape = tuple(node.shape)
+        self.dtype = DataType.HALF if _dtype(node) == numpy.float16 else DataType.FLOAT
 
 
 class ILayer:
