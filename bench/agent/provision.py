@@ -28,8 +28,9 @@ def provision(wanted_lock, key, wheels):
         return _provision(work_dir, key, json.loads(wheels))
     except CannotUnpack as problem:
         return {"folder": None, "versions": {}, "problem": str(problem)}
-    except OSError as error:
-        return {"folder": None, "versions": {}, "problem": one_line(error)}
+    except (OSError, zipfile.BadZipFile) as error:
+        text = "the wheels cannot be unpacked: %s" % one_line(error)
+        return {"folder": None, "versions": {}, "problem": text}
     finally:
         held.release()
 
@@ -99,11 +100,8 @@ def _require_room(folder, paths):
 def _unpack(path, folder):
     """Unpack a wheel; ``(package, version)`` from its file name (PEP 427)."""
     name, version = os.path.basename(path).split("-")[:2]
-    try:
-        with zipfile.ZipFile(path) as wheel:
-            wheel.extractall(folder)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise CannotUnpack("%s cannot be unpacked: %s" % (os.path.basename(path), one_line(error)))
+    with zipfile.ZipFile(path) as wheel:
+        wheel.extractall(folder)
     return name, version
 
 
