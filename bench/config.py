@@ -181,7 +181,7 @@ def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDev
         raise ConfigError(f"{path}: 'devices' must map names to settings, for example 'local:'")
     devices: dict[str, LocalDevice | SshDevice] = {}
     for name, entry in entries.items():
-        text = _device_name(path, name)
+        text = device_name(path, name)
         if text in devices:
             raise ConfigError(f"{path}: there are two devices {text!r}; give one another name")
         devices[text] = _device(path, text, entry)
@@ -200,8 +200,12 @@ def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> Local
         raise ConfigError(f"unknown device {name!r}; {suggest(name, devices)}") from None
 
 
-def _device_name(path: Path, name: Any) -> str:
-    """Return a name as text; it ends up in file names, on terminals and after ``--device``."""
+def device_name(path: Path, name: Any) -> str:
+    """Return a name as text; it ends up in file names, on terminals and after ``--device``.
+
+    Raises:
+        ConfigError: it is none; ``path`` is the file to name.
+    """
     text = str(name) if type(name) in (str, int) else ""
     if not text.strip() or not text.isprintable() or "," in text or len(text) > 100:
         raise ConfigError(

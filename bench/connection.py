@@ -17,22 +17,25 @@ def open_transport(
     """Connect to a device. When ``cancel`` is set, a link that is down is not waited for.
 
     Raises:
-        TrustError: its host key or our key is refused.
+        HostKeyError: its host key is not the known one.
+        TrustError: the key is revoked, or our key is refused.
         TransportError: it cannot be reached.
     """
     if isinstance(device, LocalDevice):
         return LocalTransport()
-    return connect(
-        SshSettings(
-            host=device.host,
-            port=device.port,
-            user=device.user,
-            identity_file=device.identity_file,
-            known_hosts=device.known_hosts,
-            connect_timeout_s=device.connect_timeout_s,
-            retry_s=device.retry_s,
-        ),
-        cancel,
+    return connect(ssh_settings(device), cancel)
+
+
+def ssh_settings(device: SshDevice) -> SshSettings:
+    """Return how a board is reached."""
+    return SshSettings(
+        host=device.host,
+        port=device.port,
+        user=device.user,
+        identity_file=device.identity_file,
+        known_hosts=device.known_hosts,
+        connect_timeout_s=device.connect_timeout_s,
+        retry_s=device.retry_s,
     )
 
 

@@ -39,9 +39,18 @@ def contact(
     """
     transport = open_transport(device, cancel)
     try:
-        agent = push_agent(transport, device.work_dir)
-        python = interpreter(device)
-        client = AgentClient(transport, python, agent, device.work_dir, device.lock)
-        yield Contact(name, device, transport, client)
+        yield equip(name, device, transport)
     finally:
         transport.close()
+
+
+def equip(name: str, device: DeviceSettings, transport: Transport) -> Contact:
+    """Put the agent on a device that is connected, unless it is there.
+
+    Raises:
+        DeviceError: it cannot be written to.
+    """
+    agent = push_agent(transport, device.work_dir)
+    python = interpreter(device)
+    client = AgentClient(transport, python, agent, device.work_dir, device.lock)
+    return Contact(name, device, transport, client)

@@ -9,6 +9,7 @@
     ├ DeviceError
     │ ├ TransportError   transient: retry, then go on with the next board
     │ │ └ TrustError     host key or login refused: a person must act, never retried
+    │ │   └ HostKeyError the host key is unknown or another one than before
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
     │ └ StateError       the board's state cannot be set or restored: stop this board
@@ -24,6 +25,7 @@ traceback, a builder's log) goes into :attr:`BenchError.detail`.
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -65,6 +67,37 @@ class TransportError(DeviceError):
 
 class TrustError(TransportError):
     """A host key is not trusted, or the board refuses the login; trying again changes nothing."""
+
+
+class HostKeyError(TrustError):
+    """A server shows a host key that known_hosts does not have.
+
+    ``address``: which server; ``kind`` and ``blob``: the key; ``fingerprint``: as OpenSSH prints
+    it; ``name``: what known_hosts is to call the server; ``path``: the file that would hold the
+    key; ``others``: lines (file, number) that hold another key under this very name, so that the
+    server's key has changed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        address: str,
+        kind: str,
+        blob: bytes,
+        fingerprint: str,
+        name: str,
+        path: Path,
+        others: tuple[tuple[Path, int], ...],
+    ) -> None:
+        super().__init__(message)
+        self.address = address
+        self.kind = kind
+        self.blob = blob
+        self.fingerprint = fingerprint
+        self.name = name
+        self.path = path
+        self.others = others
 
 
 class LeaseError(DeviceError):

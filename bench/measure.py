@@ -96,7 +96,7 @@ def measure_device(
         if probe["lock"]["problem"] is not None:
             run.observer.note(name, probe["lock"]["problem"])
         _check_state(name, cases, probe, run)
-        require_any([case.runtime for case in cases], probe)
+        require_any([case.runtime for case in cases], probe, name)
         artifacts = [
             (case, artifact)
             for case in cases
@@ -239,7 +239,7 @@ def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
         run.observer.phase(case.device, f"exporting {case.label}")
 
     plan = run.plan
-    reason = refusal(plan, case) or runtime_problem(case.runtime, probe)
+    reason = refusal(plan, case) or runtime_problem(case.runtime, probe, case.device)
     if reason is not None:
         raise UnsupportedCase(reason)
     limits = graph_limits(case.runtime, probe["runtimes"][case.runtime]["version"])

@@ -6,7 +6,7 @@ import mmap
 import os
 import shutil
 
-from bench.agent import board, engines, jobs, lease, notes, wire
+from bench.agent import board, engines, jobs, lease, notes, packages, provision, wire
 from bench.agent.child import AGENT_ROOT
 
 ARTIFACTS = "artifacts"
@@ -55,7 +55,10 @@ def _survey(work_dir):
         if used is not None and not _is_of_used_graph(path, used):
             removable.append(_item("engine", path))
     paths = _matching(work_dir, "*") + _matching(artifacts, "*")
+    removable += [_item("packages", path) for path in packages.unused(work_dir)]
     leftovers = [path for path in paths if _is_leftover(path)] + _no_jobs(work_dir)
+    # Wheels are unpacked as soon as they are there.
+    leftovers += _matching(os.path.join(work_dir, provision.WHEELS), "*")
     removable += [_item("leftover", path) for path in leftovers]
     told = [{"job_id": os.path.basename(folder), "why": why} for folder, why in kept]
     return {"removable": removable, "kept": told}

@@ -4,11 +4,23 @@ import json
 import sys
 from typing import Any, Dict
 
-from bench.agent import board, clean, conductor, jobs, launch, probe, sampler, worker
+from bench.agent import (
+    board,
+    clean,
+    conductor,
+    doctor,
+    jobs,
+    launch,
+    probe,
+    provision,
+    sampler,
+    worker,
+)
 
 USAGE = (
     "usage: agent probe ROOT OPTIONS LOCK | restore LOCK | start JOBDIR LOCK | jobs LOCK | "
-    "clean LOCK yes|no | status JOBDIR | stop JOBDIR\n"
+    "clean LOCK yes|no | status JOBDIR | stop JOBDIR | doctor ROOT OPTIONS LOCK | "
+    "provision LOCK KEY WHEELS | unprovision LOCK\n"
 )
 
 ANSWERS: Dict[str, Any] = {
@@ -19,6 +31,9 @@ ANSWERS: Dict[str, Any] = {
     "clean": (2, clean.clean),
     "status": (1, jobs.status),
     "stop": (1, launch.stop),
+    "doctor": (3, doctor.doctor),
+    "provision": (3, provision.provision),
+    "unprovision": (1, provision.remove),
 }
 """Commands of the host: name -> number of arguments and function that returns the document."""
 

@@ -8,9 +8,10 @@ import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 import time
 
-from bench.agent import board, health, identity, launch, lease, power_mode, sysfs, wire
+from bench.agent import board, health, identity, launch, lease, packages, power_mode, sysfs, wire
 from bench.agent.child import numpy_environment, signal_name
 from bench.agent.clock import now_ns
 from bench.agent.failure import one_line
@@ -33,13 +34,15 @@ def probe(root, options, wanted_lock):
     left_behind = launch.restore(wanted_lock)
     if "busy" in left_behind:
         return left_behind
+    paths = packages.search_path(work_dir)
     return {
         "version": wire.WIRE_VERSION,
         "board": identify(root),
         "os": operating_system(root),
-        "python": {"version": platform.python_version(), "executable": sys.executable},
-        "numpy": probe_import(NUMPY_PROBE),
-        "runtimes": runtimes(),
+        "python": python(),
+        "packages": packages.in_use(work_dir),
+        "numpy": probe_import(NUMPY_PROBE, paths),
+        "runtimes": runtimes(paths),
         "cpu": {
             "model": cpu_model(root),
             "count": os.cpu_count(),
@@ -66,11 +69,34 @@ def probe(root, options, wanted_lock):
     }
 
 
-def runtimes():
+def python():
+    """This interpreter, and what a wheel must be built for to run in it."""
+    bits = 64 if sys.maxsize > 2**32 else 32
+    return {
+        "version": platform.python_version(),
+        "executable": sys.executable,
+        "implementation": sys.implementation.name,
+        "abi_flags": sys.abiflags,
+        "platform": sysconfig.get_platform(),
+        "bits": bits,
+        "glibc": glibc(),
+    }
+
+
+def glibc():
+    """Version of the GNU C library, as ``2.27``; ``None`` where there is another one."""
+    try:
+        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    except (OSError, ValueError):
+        return None
+    return version if name == "glibc" and version else None
+
+
+def runtimes(paths):
     """Facts of each runtime by name; what several are made of is imported once."""
     codes = {runtime.PROBE for runtime in RUNTIMES.values()}
-    packages = {code: probe_import(code) for code in codes}
-    return {name: _runtime(RUNTIMES[name], packages[RUNTIMES[name].PROBE]) for name in RUNTIMES}
+    found = {code: probe_import(code, paths) for code in codes}
+    return {name: _runtime(RUNTIMES[name], found[RUNTIMES[name].PROBE]) for name in RUNTIMES}
 
 
 def identify(root):
@@ -108,19 +134,25 @@ def cpu_model(root):
     return name[: sysfs.NAME_CHARACTERS] if name else None
 
 
-def probe_import(code):
+def probe_import(code, paths=()):
     """What ``code`` prints as JSON plus ``problem``, or ``None`` when the package is missing.
 
-    It runs in a process of its own: an import can kill its process (a wheel built for another
-    CPU does), and then ``version`` is ``None`` and ``problem`` says what happened.
+    ``paths``: folders to search before the board's own. It runs in a process of its own: an import
+    can kill its process (a wheel built for another CPU does), and then ``version`` is ``None`` and
+    ``problem`` says what happened.
     """
+    environment = numpy_environment()
+    present = environment.get("PYTHONPATH")
+    searched = list(paths) + ([present] if present else [])
+    if searched:
+        environment["PYTHONPATH"] = os.pathsep.join(searched)
     try:
         done = subprocess.run(
             [sys.executable, "-c", code],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             timeout=IMPORT_LIMIT_S,
-            env=numpy_environment(),
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         return _broken("the import took longer than %d s" % IMPORT_LIMIT_S)

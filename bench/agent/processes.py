@@ -2,7 +2,7 @@
 
 import os
 
-from bench.agent import expectation
+from bench.agent import expectation, packages
 from bench.agent.child import Child
 from bench.agent.failure import Failure, SensorLost
 
@@ -28,6 +28,8 @@ class CaseWorker(object):
         self._answer_limit_s = limits.get("answer_s", ANSWER_LIMIT_S)
         self._build_limit_s = limits.get("build_s", BUILD_LIMIT_S)
         self._slowest_s = 0.0
+        # A job folder lies in ``jobs`` of the board folder.
+        self._packages = packages.search_path(os.path.dirname(os.path.dirname(folder)))
         log = os.path.join(folder, "worker-%d.log" % job["cases"].index(case))
         # For people who look at ps. Under a POSIX locale Python 3.6 can start nothing but ASCII.
         name = self.key.encode("ascii", "backslashreplace").decode("ascii")
@@ -41,6 +43,7 @@ class CaseWorker(object):
                 "runtime": self._case["runtime"],
                 "reference": self._case["reference"],
                 "root": self._root,
+                "packages": self._packages,
             },
             self._load_limit_s,
         )

@@ -33,7 +33,7 @@ def establish(job, work_dir):
     if not any(asked.values()):
         return
     root = job["root"]
-    number = _check(root, asked)
+    number = check(root, asked)
     _write_note(work_dir, _found(job, work_dir))
     try:
         _set(root, asked, number)
@@ -134,8 +134,9 @@ def _asked(job):
     return {name: state.get(name) for name in ("power_mode", "clocks", "governor")}
 
 
-def _check(root, asked):
-    """Raise StateProblem unless all of it can be set and put back; the power mode's id."""
+def check(root, asked):
+    """Raise StateProblem unless all of ``asked`` {power_mode, clocks, governor} can be set and put
+    back; the power mode's id. Nothing is changed."""
     number = None
     queries = []
     if asked["power_mode"] is not None:

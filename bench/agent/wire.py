@@ -7,6 +7,8 @@ This is the one module that both sides import. Python 3.6 syntax, standard libra
     agent-<sha256[:16]>.pyz        the agent, named by its hash
     artifacts/<files named by hash>
     engines/<graph>-<key>.*        engines that were built here, see engines.py
+    packages/                      Python packages that the board lacked, see packages.py
+    wheels/<sha256[:16]>/*.whl     what they are unpacked from, until they are
     jobs/<job id>/job.json         what is asked (host writes it)
     jobs/<job id>/journal.jsonl    what has been done (conductor appends, fsync per record)
     jobs/<job id>/collected        exists once a host has the whole journal safe on its own disk
@@ -40,10 +42,20 @@ too, while they change something, as the jobs "restore" and "clean".
                          names a file outside the board folder, or there is none. A job that has
                          been started is never started again: ``{"refused": {"kind": "job", ...}}``
 ``clean LOCK APPLY``     what the board folder need not keep: ``{"removable": [{"what":
-                         "agent"|"job"|"artifact"|"engine"|"leftover", "path", "bytes"}],
-                         "kept": [{"job_id", "why"}]}``; removed as well if APPLY is ``yes``, else
-                         it is ``no``. Jobs that were begun and not collected are kept, and so are
-                         this agent and files that kept jobs use
+                         "agent"|"job"|"artifact"|"engine"|"packages"|"leftover", "path",
+                         "bytes"}], "kept": [{"job_id", "why"}]}``; removed as well if APPLY
+                         is ``yes``, else it is ``no``. Jobs that were begun and not
+                         collected are kept, and so are this agent, files that kept jobs use, and
+                         packages that are in use
+``doctor ROOT OPTIONS LOCK``
+                         what else one wants to know before measuring, see doctor.py for its
+                         document; loads all CPUs for some seconds
+``provision LOCK KEY WHEELS``
+                         unpacks wheels (a JSON list of paths below ``wheels``), imports them in
+                         processes of their own and puts them into use for this Python under the
+                         hash KEY: ``{"folder", "versions": {package: version}, "problem"}``; with
+                         a problem everything is as before
+``unprovision LOCK``     removes what is in use for this Python: ``{"removed": name|null}``
 
                          A board that measures answers these with ``{"busy": {"job_id", "pid",
                          "owner", "user", "since_wall_s", "left_s": float|null}}`` instead.
@@ -95,7 +107,10 @@ an .npy of inputs for int8, or null), ``cuda_graph`` and ``layer_profile`` (bool
 **Probe**::
 
     {"version", "board": {"model", "compatible": []}, "boot_id", "monotonic_ns", "wall_s",
-     "os": {"pretty_name", "kernel", "machine", "l4t"}, "python": {"version", "executable"},
+     "os": {"pretty_name", "kernel", "machine", "l4t"},
+     "python": {"version", "executable", "implementation", "abi_flags", "platform", "bits",
+                "glibc"},
+     "packages": null | {"folder", "key", "versions": {package: version}},
      "numpy": null | {"version", "problem"},
      "runtimes": {name: null | {"version", "providers", "problem"}},
      "cpu": {"model", "count", "governor": {cpu: name}, "frequency_khz": {cpu: kHz}},

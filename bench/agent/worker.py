@@ -1,7 +1,8 @@
 """One case in its own process: import the runtime, load, infer, report raw times.
 
-Requests (see serve.py): ``import`` {runtime, reference, root}, ``build`` {graph, options} (only
-where the runtime has something to build), ``load`` {graph, options},
+Requests (see serve.py): ``import`` {runtime, reference, root, packages},
+``build`` {graph, options} (only where the runtime has something to build),
+``load`` {graph, options},
 ``run`` {seconds, lead_s, arrivals}, ``memory`` {}, ``parity`` {tolerance, classifier},
 ``accuracy`` {part}. Loading the inputs is part of ``import``, so that memory rises hold only what
 the model costs.
@@ -12,6 +13,7 @@ import functools
 import json
 import os
 import resource
+import sys
 import time
 
 from bench.agent import accuracy, cpu, parity, serve, timing
@@ -54,6 +56,8 @@ class Worker(object):
             raise Failure("load", "unknown runtime %r (has: %s)" % (request["runtime"], known))
         self._runtime = RUNTIMES[request["runtime"]]
         self._root = request["root"]
+        # After the agent's own zip file and before what the board has installed.
+        sys.path[1:1] = request["packages"]
         self._reference = require(request["reference"])
         began = time.monotonic()
         try:

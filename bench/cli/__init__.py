@@ -31,7 +31,8 @@ COMMANDS = {
     "selftest": ("bench.cli.selftest:selftest", "Prove the measuring code on known truths."),
     "report": ("bench.cli.report:report", "Draw the charts and the page of a run again."),
     "results": ("bench.cli.results:results", "List runs and show what they measured."),
-    "devices": ("bench.cli.devices:devices", "List devices and ask them what they are."),
+    "devices": ("bench.cli.devices:devices", "Add devices, list them, ask them what they are."),
+    "doctor": ("bench.cli.doctor:doctor", "Check a device or this machine, and say what helps."),
     "models": ("bench.cli.models:models", "List, describe and export models."),
     "train": ("bench.cli.train:train", "Train a model of the table under a scheme."),
 }

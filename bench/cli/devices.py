@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.boards import recognise
-from bench.cli import options
+from bench.cli import device_add, doctor, options
 from bench.cli.output import emit_json, people, tables
 from bench.config import find_device, load_devices
 from bench.errors import AgentError
@@ -23,7 +23,17 @@ from bench.upkeep import clean_device, probe_device, restore_device
 
 @click.group()
 def devices() -> None:
-    """List devices and ask them what they are."""
+    """Add devices, list them, and ask them what they are."""
+
+
+for command in (
+    device_add.add,
+    device_add.trust,
+    device_add.provision,
+    doctor.doctor,
+    device_add.remove,
+):
+    devices.add_command(command)
 
 
 @devices.command("list")

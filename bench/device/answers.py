@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from bench.bounded import Count, NotNegative, Number, Seconds
+from bench.device.answer_parts import Answer as _Answer
+from bench.device.answer_parts import Name, Names, Numbers, Text
+from bench.device.onboarding_answers import Doctor, Provision, Unprovision
 
-Name = Annotated[str, Field(max_length=1000)]
-Text = Annotated[str, Field(max_length=50_000)]
-Names = Annotated[dict[Name, Name], Field(max_length=5000)]
-Numbers = Annotated[dict[Name, Number], Field(max_length=5000)]
 Span = Annotated[float, Field(ge=0, le=9.2e9, allow_inf_nan=False)]
 """Seconds that a thread can wait for."""
 WallTime = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
 """Seconds since 1970 of which there is a date."""
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
 
 
 class _Board(_Answer):
@@ -41,6 +36,17 @@ class _System(_Answer):
 class _Python(_Answer):
     version: Name
     executable: Text
+    implementation: Name
+    abi_flags: Name
+    platform: Name
+    bits: Literal[32, 64]
+    glibc: Name | None
+
+
+class _Packages(_Answer):
+    folder: Name
+    key: Name
+    versions: Names
 
 
 class _Package(_Answer):
@@ -56,7 +62,7 @@ class _Package(_Answer):
 
 class _Runtime(_Package):
     version: Annotated[str, Field(pattern=r"^[0-9]{1,6}\.[0-9]{1,6}(\D|$)")] | None
-    providers: list[Name] = []
+    providers: list[Name] = Field(default_factory=list)
 
 
 class _Cpu(_Answer):
@@ -87,9 +93,9 @@ class _Restored(_Answer):
     t_ns: Count | None = None
     power_mode: Name | None = None
     clocks: Name | None = None
-    governor: Names = {}
-    frequency_min_khz: Numbers = {}
-    frequency_max_khz: Numbers = {}
+    governor: Names = Field(default_factory=dict)
+    frequency_min_khz: Numbers = Field(default_factory=dict)
+    frequency_max_khz: Numbers = Field(default_factory=dict)
     problem: Text | None = None
 
 
@@ -127,6 +133,7 @@ class _Probe(_Answer):
     wall_s: Seconds
     os: _System
     python: _Python
+    packages: _Packages | None
     numpy: _Package | None
     runtimes: dict[Name, _Runtime | None]
     cpu: _Cpu
@@ -218,6 +225,9 @@ _SHAPES: dict[str, type[_Answer]] = {
     "stop": _Status,
     "jobs": _Jobs,
     "clean": _Clean,
+    "doctor": Doctor,
+    "provision": Provision,
+    "unprovision": Unprovision,
 }
 
 

@@ -6,7 +6,7 @@ import json
 import posixpath
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ from bench.errors import AgentError, LeaseError, StateError, TransportError, Tru
 from bench.json_text import parse_object
 
 ANSWER_S = 120.0
+# Unpacking on a small board's SD card, and imports of which each may take a minute.
+PROVISION_S = 900.0
 # The agent itself waits 300 s for the end of the round.
 STOP_S = 330.0
 # How long the start of a job may take on the board once the host has lost sight of it.
@@ -133,6 +135,35 @@ class AgentClient:
             LeaseError: a job is running on the board.
         """
         return self._ask("clean", self._lock, "yes" if apply else "no")
+
+    def doctor(
+        self, root: str = "/", sensor_options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return what the probe does not tell (``bench/agent/doctor.py``); loads the board for
+        some seconds.
+
+        Raises:
+            LeaseError: a job is running on the board, which is not to be disturbed.
+        """
+        return self._ask("doctor", root, json.dumps(dict(sensor_options or {})), self._lock)
+
+    def provision(self, key: str, wheels: Sequence[str]) -> dict[str, Any]:
+        """Have the board unpack wheels that were pushed; the answer to ``provision``.
+
+        Raises:
+            LeaseError: a job is running on the board.
+        """
+        listed = json.dumps(list(wheels))
+        return self._ask("provision", self._lock, key, listed, timeout_s=PROVISION_S)
+
+    def unprovision(self) -> str | None:
+        """Have the board remove the packages that it was provided with; the name of their folder.
+
+        Raises:
+            LeaseError: a job is running on the board.
+        """
+        removed: str | None = self._ask("unprovision", self._lock)["removed"]
+        return removed
 
     def journal(self, job_id: str) -> bytes:
         """Return what the job has written down so far.

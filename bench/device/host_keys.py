@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.device.ssh_config import Hop
-from bench.errors import TrustError
+from bench.errors import HostKeyError, TrustError
 
 RSA_ALGORITHMS = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -87,8 +87,9 @@ def check_host_key(hop: Hop, known: Sequence[KnownKey], kind: str, blob: bytes) 
     """Accept the key that ``hop`` shows, or raise.
 
     Raises:
-        TrustError: the key is unknown, changed or revoked; the message has its fingerprint
-            and, where trusting it can be right, the command that does it.
+        TrustError: the key is revoked.
+        HostKeyError: it is unknown or another one than before; the message has its fingerprint
+            and the command that trusts it.
     """
     for entry in known:
         if entry.marker == "@revoked" and entry.blob == blob and _names_any(entry, hop):
@@ -104,14 +105,36 @@ def check_host_key(hop: Hop, known: Sequence[KnownKey], kind: str, blob: bytes) 
     compare = f"compare it with the board's own (on it: `ssh-keygen -lf {own}`)"
     # A plain entry that serves another port is only a hint, so it can't make a key "changed".
     if entries and entries[0].names(hop.key_names[0]):
-        raise TrustError(
+        raise _refused(
+            hop,
+            kind,
+            blob,
             f"{shown}, but {_listing(entries)} has another one: the board was set up anew, or "
             f"somebody is in between; {compare}, and only if they are equal forget the old one "
-            f"with `{_forget(hop, entries)}` and trust this one with `{hop.command}` (answer yes)"
+            f"with `{_forget(hop, entries)}` and trust this one with `{hop.command}` (answer yes)",
+            entries,
         )
-    raise TrustError(
+    raise _refused(
+        hop,
+        kind,
+        blob,
         f"{shown}, which is not in {hop.known_hosts[0]}{_authorities(hop, known)}; {compare}, "
-        f"then trust it with `{hop.command}` (answer yes)"
+        f"then trust it with `{hop.command}` (answer yes)",
+    )
+
+
+def _refused(
+    hop: Hop, kind: str, blob: bytes, message: str, others: Sequence[KnownKey] = ()
+) -> HostKeyError:
+    return HostKeyError(
+        message,
+        address=hop.address,
+        kind=kind,
+        blob=blob,
+        fingerprint=fingerprint(blob),
+        name=hop.key_names[0],
+        path=hop.known_hosts[0],
+        others=tuple((entry.path, entry.line) for entry in others),
     )
 
 

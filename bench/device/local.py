@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from bench.device.remedies import remedy
 from bench.device.transport import Completed, Push
 from bench.errors import DeviceError
 
@@ -105,7 +106,8 @@ def _place(remote: str, fill: Callable[[Path], object]) -> None:
         fill(part)
         part.replace(path)
     except OSError as error:
-        raise DeviceError(f"cannot write {remote}: {error.strerror}") from error
+        said = error.strerror or str(error)
+        raise DeviceError(f"cannot write {remote}: {said}{remedy(said)}") from error
     finally:
         with suppress(OSError):
             part.unlink()

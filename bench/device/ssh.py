@@ -19,6 +19,7 @@ from functools import partial
 import paramiko
 from paramiko.ssh_exception import ChannelException, SSHException
 
+from bench.device.remedies import remedy
 from bench.device.retry import Interrupted, Retry
 from bench.device.ssh_config import Hop, SshSettings, resolve
 from bench.device.ssh_link import Link
@@ -39,6 +40,7 @@ DAMAGED = 65
 # death still waits with what it has; the next attempt takes that away from it.
 # openssl comes first because it uses the CPU's SHA instructions: 4x sha256sum on 100 MB.
 _UPLOAD = f"""umask 077
+LC_ALL=C; export LC_ALL
 trap '' HUP PIPE
 mkdir -p "$1" || exit 1
 rm -f "$5"*
@@ -247,7 +249,8 @@ class SshTransport:
         if completed.status == DAMAGED:
             raise DeviceError(f"{remote} arrived damaged on {self._where} and was removed")
         if completed.status != 0:
-            raise DeviceError(f"cannot write {remote} on {self._where}: {_last_line(completed)}")
+            said = _last_line(completed)
+            raise DeviceError(f"cannot write {remote} on {self._where}: {said}{remedy(said)}")
 
     def _stalled(self, remote: str) -> DeviceError:
         return DeviceError(

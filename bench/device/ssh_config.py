@@ -115,7 +115,7 @@ class _Resolver:
             return (hop,)
         if proxy == "proxycommand":
             return (replace(hop, proxy_command=value),)
-        jumps = [_parse_jump(text) for text in value.split(",")]
+        jumps = [parse_address(text) for text in value.split(",")]
         hops = self.route(*jumps[0], depth=depth + 1)
         for jump in jumps[1:]:
             hops += (self._hop(*jump, self._lookup(*jump), is_board=False),)
@@ -184,11 +184,15 @@ def _key_names(host: str, port: int) -> tuple[str, ...]:
     return (plain,) if port == 22 else (f"[{plain}]:{port}", plain)
 
 
-def _parse_jump(text: str) -> tuple[str, str | None, int | None]:
-    """Return ``(host, user, port)`` of one ``[user@]host[:port]`` or ``ssh://`` jump."""
+def parse_address(text: str) -> tuple[str, str | None, int | None]:
+    """Return ``(host, user, port)`` of one ``[user@]host[:port]`` or ``ssh://`` address.
+
+    Raises:
+        ValueError: it is none.
+    """
     match = JUMP.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"cannot understand ProxyJump {text!r}")
+        raise ValueError(f"cannot understand the address {text!r}")
     port = match["port"]
     return match["six"] or match["host"], match["user"], int(port) if port else None
 

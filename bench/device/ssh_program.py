@@ -50,7 +50,8 @@ class RemoteProgram:
         self._out = bytearray()
         self._err = bytearray()
         wrapper = _WRAPPER.format(mark=self._mark)
-        command = f"exec sh -c {shlex.quote(wrapper)} sh {shlex.join(argv)}"
+        words = " ".join(_quoted(word) for word in argv)
+        command = f"exec sh -c {_quoted(wrapper)} sh {words}"
         try:
             with _closed_after(channel.get_transport(), answer_s):
                 channel.exec_command(command.encode("utf-8", "surrogateescape"))
@@ -145,11 +146,18 @@ class RemoteProgram:
             said = (self._out + self._err).decode("utf-8", "replace").split("\n")
             first = next((line.strip() for line in said if line.strip()), "nothing")
             raise DeviceError(
-                f"the login shell of {self._where} did not start {self._name}; it said: {first}",
+                f"the login shell of {self._where} did not start {self._name}; it said: {first} "
+                "(it needs a shell, and no forced command of authorized_keys or sshd_config)",
                 detail="\n".join(said),
             )
         err = bytes(self._err.partition(b"\n%s\n" % self._mark.encode())[2])
         return Completed(status, self.output, err)
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for the login shell, which may be fish: there a backslash in single quotes is
+    special before another one, in double quotes it is as in a POSIX shell."""
+    return shlex.quote(word).replace("\\", "'\"\\\\\"'")
 
 
 @contextmanager

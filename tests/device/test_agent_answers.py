@@ -38,7 +38,16 @@ PROBE: dict[str, Any] = {
     "monotonic_ns": 10**15,
     "wall_s": 1.7e9,
     "os": {"pretty_name": None, "kernel": "5", "machine": "aarch64", "l4t": None},
-    "python": {"version": "3.6.9", "executable": "/opt/my python/bin/python3"},
+    "python": {
+        "version": "3.6.9",
+        "executable": "/opt/my python/bin/python3",
+        "implementation": "cpython",
+        "abi_flags": "m",
+        "platform": "linux-aarch64",
+        "bits": 64,
+        "glibc": "2.27",
+    },
+    "packages": {"folder": "cp36m-aarch64-1", "key": "1", "versions": {"numpy": "1.19.5"}},
     "numpy": {"version": "1.19.5", "problem": None},
     "runtimes": {"onnxruntime": {"version": "1.12.1", "providers": ["CPU"], "problem": None}},
     "cpu": {"model": None, "count": 4, "governor": {"cpu0": "x"}, "frequency_khz": {"cpu0": 1}},
@@ -61,6 +70,29 @@ JOB = {
     "cases": 1,
 }
 BUSY = {"job_id": "j", "pid": 0, "owner": "o", "user": "u", "since_wall_s": 1.0, "left_s": None}
+SETTABLE = {"applies": True, "problem": "needs root"}
+DOCTOR: dict[str, Any] = {
+    "processes": [{"pid": 7, "name": "stress", "cpus": 0.9}],
+    "swap": [{"name": "/dev/zram0", "bytes": 4096, "used_bytes": 0}],
+    "headroom_c": {"CPU-therm": 40.0},
+    "state": {"power_mode": SETTABLE, "clocks": SETTABLE, "governor": SETTABLE},
+    "pinned": None,
+    "jetpack": {"nvidia-jetpack": "4.6.1"},
+    "loads": [
+        {
+            "sensor": "ina3221",
+            "unit": "W",
+            "channels": [{"name": "VDD_IN", "idle_w": 2.5, "busy_w": None}],
+            "reads": 400,
+            "failed_reads": 1,
+            "change_s": 0.1,
+            "problem": None,
+        }
+    ],
+    "idle_s": 2.0,
+    "busy_s": 2.0,
+    "wall_s": 1.7e9,
+}
 ANSWERS: dict[str, dict[str, Any]] = {
     "probe": PROBE,
     "jobs": {"jobs": [JOB], "busy": BUSY},
@@ -68,6 +100,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "start": {"pid": 1, "expected_s": 3.0, "next_checkpoint_s": None},
     "clean": {"removable": [{"what": "job", "path": "p", "bytes": 1}], "kept": []},
     "restore": {"restored": None, "problem": None},
+    "doctor": DOCTOR,
+    "provision": {"folder": "/w/packages/x", "versions": {"numpy": "1.19.5"}, "problem": None},
+    "unprovision": {"removed": "x"},
 }
 ASK: dict[str, Callable[[AgentClient], object]] = {
     "probe": lambda client: client.probe(),
@@ -76,6 +111,9 @@ ASK: dict[str, Callable[[AgentClient], object]] = {
     "start": lambda client: client.start("j", {}),
     "clean": lambda client: client.clean(False),
     "restore": lambda client: client.restore(),
+    "doctor": lambda client: client.doctor(),
+    "provision": lambda client: client.provision("k", []),
+    "unprovision": lambda client: client.unprovision(),
 }
 NONSENSE = [None, True, -1, 1e300, "x", [], {}, [[1]], {"a": {}}, 10**18, "", "running"]
 

@@ -89,20 +89,20 @@ def probe(**runtimes: Any) -> dict[str, Any]:
 
 
 def test_a_missing_runtime_is_named_with_what_to_install() -> None:
-    said = runtime_problem("tensorrt", probe(tensorrt=None))
+    said = runtime_problem("tensorrt", probe(tensorrt=None), "orin")
     assert said is not None
     assert "python3-libnvinfer" in said and "pycuda" in said
     assert "'/opt/my python' -m pip install" in said
     lacking = {"version": "1.32.0", "problem": "no CUDAExecutionProvider: install onnxruntime-gpu"}
-    said = runtime_problem("onnxruntime-cuda", probe(**{"onnxruntime-cuda": lacking}))
+    said = runtime_problem("onnxruntime-cuda", probe(**{"onnxruntime-cuda": lacking}), "orin")
     assert said is not None
     assert said.endswith("install onnxruntime-gpu")
 
 
 def test_one_runtime_of_several_is_enough() -> None:
-    require_any(["onnxruntime", "tensorrt"], probe(onnxruntime=GOOD))
+    require_any(["onnxruntime", "tensorrt"], probe(onnxruntime=GOOD), "orin")
     with pytest.raises(AgentError, match="has no tensorrt"):
-        require_any(["tensorrt"], probe(onnxruntime=GOOD))
+        require_any(["tensorrt"], probe(onnxruntime=GOOD), "orin")
     without_numpy = {**probe(onnxruntime=GOOD), "numpy": None}
     with pytest.raises(AgentError, match="has no numpy"):
-        require_any(["onnxruntime"], without_numpy)
+        require_any(["onnxruntime"], without_numpy, "orin")
