@@ -155,7 +155,10 @@ def sensors(root, options):
             description["read_s"] = None
             if description["problem"] is None:
                 try:
-                    description["read_s"] = read_cost_s(SENSORS[name].open_sensor(root, wanted, []))
+                    sensor = SENSORS[name].open_sensor(root, wanted, [])
+                    description["read_s"] = read_cost_s(sensor)
+                    if hasattr(sensor, "close"):
+                        sensor.close()
                 except (OSError, ValueError) as error:
                     description["problem"] = one_line(error)
             found.append(description)
@@ -163,10 +166,12 @@ def sensors(root, options):
 
 
 def read_cost_s(sensor):
-    """Median seconds of one read of all channels."""
+    """Median seconds of one read of all channels (of taking over what came, where it comes by
+    itself)."""
+    read = sensor.take if hasattr(sensor, "take") else sensor.read
     costs = []
     for _ in range(TIMED_READS):
         began = time.monotonic()
-        sensor.read()
+        read()
         costs.append(time.monotonic() - began)
     return statistics.median(costs)

@@ -97,7 +97,7 @@ def test_no_driver_is_no_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_energy_is_joules_since_the_opening_and_a_failed_read_is_a_gap(driver: Any) -> None:
-    driver(5_000, 5_250, None, 6_000, 100, 350)
+    driver(5_000, 5_000, 5_250, None, 6_000, 100, 350)
     counter = sensor.open_sensor("/", {}, ["GPU"])
     # After a restart of the driver nobody knows what was used before it.
     assert [counter.read() for _ in range(5)] == [[0.25], [None], [1.0], [None], [1.25]]
