@@ -103,7 +103,8 @@ an .npy of inputs for int8, or null), ``cuda_graph`` and ``layer_profile`` (bool
      "temperature_c": {zone: °C}, "lock": {"path", "problem"},
      "state": {"power_mode": name, "power_modes": {id: name}, "restored", "problem"},
      "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
-                  "channels": [{"name", "resolution_w", "problem"}], "lag_s", "scope", "samples",
+                  "channels": [{"name", "resolution_w", "voltage_v" (where it is known),
+                  "problem"}], "lag_s", "scope", "samples",
                   "update_interval_ms", "problem", "read_s", and where they are known
                   "refresh_s", "gain_error", "period_s", "note"}]}
 

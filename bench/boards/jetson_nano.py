@@ -18,9 +18,9 @@ BOARDS = (
         title="Jetson Nano",
         compatible=("p3450-0000", "p3450-0002", "p3448-0000", "p3448-0002", "jetson-nano"),
         rails=(
-            Rail("POM_5V_IN", shunt_mohm=5),
-            Rail("POM_5V_GPU", fed_by="POM_5V_IN", shunt_mohm=5),
-            Rail("POM_5V_CPU", fed_by="POM_5V_IN", shunt_mohm=5),
+            Rail("POM_5V_IN"),
+            Rail("POM_5V_GPU", fed_by="POM_5V_IN"),
+            Rail("POM_5V_CPU", fed_by="POM_5V_IN"),
         ),
         total=("POM_5V_IN",),
         scope="board input (5 V)",

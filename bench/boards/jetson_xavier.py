@@ -1,6 +1,7 @@
 """Jetson Xavier (t194). The NX has an input rail; the AGX has none, and its six rails add up.
 
-Shunts of the AGX: its design guide (DG-09840, power monitor).
+Shunts: the kernel's tegra194-p2888.dtsi and tegra194-p3668.dtsi; those of the AGX are the same in
+its design guide (DG-09840, power monitor).
 """
 
 from bench.boards.spec import JETSON_STATE, JETSON_THROTTLE, Board, Rail
@@ -15,9 +16,9 @@ BOARDS = (
         compatible=("p3668-000",),
         relatives=("p3668-",),
         rails=(
-            Rail("VDD_IN"),
-            Rail("VDD_CPU_GPU_CV", fed_by="VDD_IN"),
-            Rail("VDD_SOC", fed_by="VDD_IN"),
+            Rail("VDD_IN", shunt_mohm=5),
+            Rail("VDD_CPU_GPU_CV", fed_by="VDD_IN", shunt_mohm=5),
+            Rail("VDD_SOC", fed_by="VDD_IN", shunt_mohm=5),
         ),
         total=("VDD_IN",),
         scope="module",

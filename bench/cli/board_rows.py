@@ -9,7 +9,7 @@ from bench.boards.jetpack import jetpack
 from bench.boards.spec import Board
 from bench.records import PowerSource
 from bench.report import format as fmt
-from bench.runtimes import graph_limits
+from bench.runtimes import ANY_RUNTIME, graph_limits
 
 Row = tuple[str, str]
 
@@ -30,16 +30,22 @@ def _jetpack(l4t: str | None) -> str:
     line = jetpack(l4t)
     if line is None:
         return ""
-    parsed = graph_limits("tensorrt", line.tensorrt)
-    return (
-        f" (JetPack {line.name}: Python {line.python}, CUDA {line.cuda}, TensorRT {line.tensorrt}"
-        f"{_opset(parsed.opset)})"
-    )
+    brings = [f"Python {line.python}", f"CUDA {line.cuda}", f"TensorRT {_read_by(line.tensorrt)}"]
+    if line.onnxruntime_gpu is not None:
+        wheel = _read_by(line.onnxruntime_gpu, "onnxruntime-cuda")
+        brings.append(f"known GPU wheel of ONNX Runtime {wheel}")
+    return f" (JetPack {line.name}: {', '.join(brings)})"
 
 
-def _opset(opset: int) -> str:
-    # Beyond what any ONNX has: the parser says itself what it cannot take.
-    return f", ONNX opset ≤ {opset}" if opset < 100 else ""
+def _read_by(version: str, runtime: str = "tensorrt") -> str:
+    """Return a version with the newest opset and IR that it reads, where they are known."""
+    limits = graph_limits(runtime, version)
+    said = [
+        f"{name} ≤ {value}"
+        for name, value in (("opset", limits.opset), ("IR", limits.ir_version))
+        if value < ANY_RUNTIME.opset
+    ]
+    return f"{version} ({' and '.join(said)})" if said else version
 
 
 def sensor_row(sensor: Mapping[str, Any], board: Board) -> Row:

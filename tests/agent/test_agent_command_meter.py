@@ -15,6 +15,7 @@ import pytest
 from bench.agent import sampler as sampler_module
 from bench.agent.sampler import Sampler
 from bench.agent.sensors import command
+from bench.boards import GENERIC
 from bench.config import PowerSettings
 from bench.power import choose_power, sensor_options
 
@@ -113,8 +114,6 @@ def test_a_command_is_used_when_named_with_the_scope_that_was_stated(meter: Any)
     options = meter(STEADY)
     settings = PowerSettings(sensor="command", command={"run": options["argv"], "scope": "wall"})
     found = command.describe("/", sensor_options(settings)["command"])
-    from bench.boards import GENERIC
-
     power, _ = choose_power(GENERIC, found, settings, estimates=False)
     assert power is not None
     assert (power.scope, power.source.value) == ("wall", "measured")
@@ -160,6 +159,39 @@ def test_a_meter_that_is_unplugged_midway_ends_in_a_gap(
         assert values == [5.0, None]
     finally:
         sampler.close()
+
+
+def runs(pid: str) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path("/proc", pid, "stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_program_ends_with_whoever_started_it(meter: Any) -> None:
+    """Also when that is killed: nothing of a job may go on."""
+    code = (
+        "import json, os, sys, time\nfrom bench.agent.sensors import command\n"
+        "s = command.open_sensor('/', json.loads(sys.argv[1]), [])\n"
+        "print(s._process.pid, flush=True)\ntime.sleep(60)"
+    )
+    silent = meter("print(time.time(), 5)\ntime.sleep(600)")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, json.dumps(silent)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    program = process.stdout.readline().strip()
+    assert runs(program)
+    process.kill()
+    process.communicate()
+    deadline_s = time.monotonic() + 10
+    while runs(program):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
 
 
 @pytest.mark.python36

@@ -43,6 +43,18 @@ TX2_LINES = (
         Line("VDD_SYS_DDR", 4800, 100),
     ),
 )
+TX2_CARRIER_LINES = (
+    (
+        Line("VDD_MUX", 19000, 400),
+        Line("VDD_5V0_IO_SYS", 5000, 300),
+        Line("VDD_3V3_SYS", 3300, 100),
+    ),
+    (
+        Line("VDD_3V3_IO_SLP", 3300, 10),
+        Line("VDD_1V8_IO", 1800, 10),
+        Line("VDD_M2_IN", 3300, 10),
+    ),
+)
 THOR_LINES = (
     Line("VDD_GPU", 12040, 640),
     Line("VDD_CPU_SOC_MSS", 12040, 960),
@@ -91,6 +103,9 @@ TX2 = Described(
     (
         ina3221("0-0040", *TX2_LINES[0], layout="iio"),
         ina3221("0-0041", *TX2_LINES[1], layout="iio"),
+        # Those of the developer kit's carrier, upstream of the module and beside it.
+        ina3221("0-0042", *TX2_CARRIER_LINES[0], layout="iio"),
+        ina3221("0-0043", *TX2_CARRIER_LINES[1], layout="iio"),
     ),
     L4T_32,
 )

@@ -188,8 +188,8 @@ def test_hwmon_numbers_decide_nothing(tmp_path: Path) -> None:
 
 
 def test_shunt_voltages_and_their_sum_are_no_rails(tmp_path: Path) -> None:
-    (found,) = probe.sensors(build(tmp_path, ORIN_NX), {})
-    names = [channel["name"] for channel in found["channels"]]
+    found = {item["name"]: item for item in probe.sensors(build(tmp_path, ORIN_NX), {})}
+    names = [channel["name"] for channel in found["ina3221"]["channels"]]
     assert names == ["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"]
 
 
@@ -215,12 +215,12 @@ def test_two_monitors_of_one_kind_are_told_apart_and_neither_is_taken_for_the_to
 def test_a_step_comes_from_the_boards_own_shunt_where_the_kernel_does_not_tell(
     tmp_path: Path,
 ) -> None:
-    """JetPack 4 of the Nano: 40 µV over 5 mΩ are 8 mA, at 5 V; and not on the TX2, whose shunts
+    """JetPack 4 of the TX2: 40 µV over 5 mΩ are 8 mA, at 19 V; and not on the Nano, whose shunts
     are not known."""
-    nano, _ = choose(build(tmp_path / "nano", NANO))
     tx2, _ = choose(build(tmp_path / "tx2", TX2))
-    assert nano is not None and nano.resolution_w == pytest.approx(0.040)
-    assert tx2 is not None and tx2.resolution_w is None
+    nano, _ = choose(build(tmp_path / "nano", NANO))
+    assert tx2 is not None and tx2.resolution_w == pytest.approx(0.152)
+    assert nano is not None and nano.resolution_w is None
 
 
 def test_a_machine_without_a_device_tree_is_known_by_its_processor() -> None:
