@@ -76,10 +76,10 @@ def runtimes():
 def identify(root):
     """Model and compatible strings of the device tree (``None`` and empty without one)."""
     tree = sysfs.under(root, "/proc/device-tree")
-    names = (sysfs.read_text(os.path.join(tree, "compatible")) or "").split("\n")
+    names = sysfs.compatible(root)
     return {
         "model": sysfs.read_name(os.path.join(tree, "model")),
-        "compatible": [name[: sysfs.NAME_CHARACTERS] for name in names[:MOST_COMPATIBLE] if name],
+        "compatible": [name[: sysfs.NAME_CHARACTERS] for name in names[:MOST_COMPATIBLE]],
     }
 
 

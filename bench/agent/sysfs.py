@@ -37,6 +37,12 @@ def read_text(path):
     return data.replace(b"\0", b"\n").decode("utf-8", "replace").strip()
 
 
+def compatible(root):
+    """The device tree's ``compatible`` strings, the most specific first; empty without one."""
+    text = read_text(under(root, "/proc/device-tree/compatible")) or ""
+    return [name for name in text.split("\n") if name]
+
+
 def read_cell(path):
     """The number in a device-tree property of one cell (32 bits, big-endian), or ``None``."""
     try:

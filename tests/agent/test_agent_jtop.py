@@ -1,7 +1,7 @@
 """Rails by way of jtop: the real client library of jetson-stats against its own manager.
 
-Only the service's main loop is a stand-in (jtop_service.py). jetson-stats 3.1.4 and 4.3.2 were read
-by hand: their shapes of ``power`` are the ones below.
+Only the service's main loop is a stand-in (jtop_service.py). jetson-stats 4.3.2 came through the
+same tests once, by hand (it does not know Thor's INA238); 3.1.4 was read, its ``power`` is below.
 """
 
 from __future__ import annotations
@@ -246,11 +246,9 @@ def test_the_names_that_are_used_are_those_of_the_library() -> None:
         assert list(inspect.signature(getattr(client, name)).parameters) == ["self"]
     assert isinstance(client.power, property) and isinstance(client.interval, property)
     assert library_service.JTOP_PIPE == jtop.SOCKET
-    major = library.__version__.split(".")[0]
     assert (f"{library_service.JTOP_USER}.service", library_service.JTOP_USER) == jtop._service(
         library.__version__
     )
-    assert major == "7"
 
 
 def test_other_machines_are_not_told_of_jtop(tmp_path: Path) -> None:

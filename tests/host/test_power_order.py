@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from bench.agent.sensors import SENSORS
 from bench.boards import GENERIC, recognise
 from bench.config import EstimateModel, PowerSettings, SensorName
+from bench.errors import ConfigError
+from bench.plan import make_plan
+from bench.plan_file import load_plan
 from bench.power import AUTO_ORDER, ONLY_WHEN_NAMED, choose_power
 from bench.status import Reason, Status
 
@@ -112,3 +116,23 @@ def test_a_named_sensor_that_needs_settings_says_which(name: str) -> None:
     assert power is None
     assert verdict.reasons == (Reason.NO_SENSOR,)
     assert f"state power.{name} in devices.yaml" in verdict.detail
+
+
+def test_a_plan_names_a_sensor_that_exists() -> None:
+    assert make_plan(power="rapl").power == "rapl"
+    with pytest.raises(ConfigError, match="did you mean 'rapl'"):
+        make_plan(power="rapll")
+
+
+def test_a_plan_file_may_name_it_too(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text("power: battery\n")
+    assert load_plan(path).arguments()["power"] == "battery"
+
+
+def test_every_sensor_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs/power.md").read_text(encoding="utf-8")
+    for name in SENSORS:
+        assert f"| `{name}` |" in text
+    order = ", ".join(f"`{name}`" for name in AUTO_ORDER)
+    assert f"takes the first of {order}" in text

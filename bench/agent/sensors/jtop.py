@@ -31,7 +31,8 @@ def describe(root, options):
     """All rails as channels; empty where neither the service nor the library is there."""
     serves = os.path.exists(sysfs.under(root, SOCKET))
     has_library = importlib.util.find_spec("jtop") is not None
-    if not serves and not (has_library and _is_jetson(root)):
+    is_jetson = any("nvidia,tegra" in name for name in sysfs.compatible(root))
+    if not serves and not (has_library and is_jetson):
         return []
     names, interval_s, problem, version = [], None, None, "?"
     try:
@@ -194,8 +195,3 @@ def _service(version):
     if version.split(".")[0] in ("1", "2", "3") or version.startswith("4.0"):
         return "jetson_stats.service", "jetson_stats"
     return "jtop.service", "jtop"
-
-
-def _is_jetson(root):
-    names = sysfs.read_text(os.path.join(sysfs.under(root, "/proc/device-tree"), "compatible"))
-    return "nvidia,tegra" in (names or "")

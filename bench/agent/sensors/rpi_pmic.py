@@ -6,13 +6,14 @@ draw from the 5 V line, and what the chip itself turns into heat. Numbers in bra
 the two lines of a rail: rails are paired by name.
 """
 
-import os
 import re
 import subprocess
 
 from bench.agent import privilege, sysfs
 from bench.agent.failure import one_line
 
+BOARDS = ("raspberrypi,5-", "raspberrypi,500")
+"""How the boards with this chip begin their names in the device tree."""
 TOTAL = "sum of rails"
 LIMIT_S = 2.0
 PERIOD_S = 0.1
@@ -24,7 +25,7 @@ _LINE = re.compile(r"^\s*([A-Z0-9_]{1,40})_([AV])\s+\S*=([0-9.]{1,20})[AV]\s*$",
 
 def describe(root, options):
     """The sum over all rails as one channel; empty on any other board."""
-    if not _is_pi5(root):
+    if not any(name.startswith(BOARDS) for name in sysfs.compatible(root)):
         return []
     problem = None
     try:
@@ -118,11 +119,3 @@ def _complaint(said, failed):
     if failed:
         return "vcgencmd pmic_read_adc failed: %s" % lines[0][:200]
     return "vcgencmd pmic_read_adc tells no rails that have both a current and a voltage"
-
-
-def _is_pi5(root):
-    names = sysfs.read_text(os.path.join(sysfs.under(root, "/proc/device-tree"), "compatible"))
-    return any(
-        name.startswith("raspberrypi,") and name.split(",")[1][:2] in ("5-", "50")
-        for name in (names or "").split("\n")
-    )
