@@ -23,6 +23,7 @@ from bench.agent.failure import one_line
 SOCKET = "/run/jtop.sock"
 INPUT = "input rail"
 INTERVAL_S = 1.0
+LARGEST_MW = 1e9
 LATE_S = 3.0
 """Without news for so many intervals the service is taken for stuck."""
 
@@ -143,18 +144,21 @@ def rails_w(power):
     if isinstance(power, dict):
         told, total, key = dict(power.get("rail") or {}), power.get("tot") or {}, "power"
         if total.get("name"):
-            told[str(total["name"])] = total
+            told[total["name"]] = total
     else:
         total, told = power
         told, key = dict(told), "cur"
-        parts_mw = sum(rail.get(key) or 0 for rail in told.values())
-        if total.get(key) != parts_mw:
+        if _milliwatts(total, key) != sum(_milliwatts(rail, key) or 0 for rail in told.values()):
             told[INPUT] = total
-    return {
-        str(name): rail[key] / 1e3
-        for name, rail in told.items()
-        if isinstance(rail.get(key), (int, float))
-    }
+    found = {str(name): _milliwatts(rail, key) for name, rail in told.items()}
+    return {name: power_mw / 1e3 for name, power_mw in found.items() if power_mw is not None}
+
+
+def _milliwatts(rail, key):
+    """A rail's power, ``None`` if it has none that is a number."""
+    power_mw = rail.get(key)
+    number = isinstance(power_mw, (int, float)) and abs(power_mw) < LARGEST_MW
+    return power_mw if number else None
 
 
 def _connect(root):
