@@ -8,12 +8,14 @@ ignored measures something else than its owner believes.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -69,6 +71,35 @@ class ReplayFile(Settings):
     loop: bool = False
 
 
+def _words(value: Any) -> Any:
+    """A command line as one string is split as a shell would; nothing else is expanded."""
+    return shlex.split(value) if isinstance(value, str) else value
+
+
+class MeterCommand(Settings):
+    """A program on the board that prints lines ``unix_time watts``; ``scope``: what it covers."""
+
+    run: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_words)]
+    scope: Annotated[str, Field(min_length=1)]
+
+
+SensorName = Literal[
+    "auto",
+    "none",
+    "ina3221",
+    "ina2xx",
+    "rpi-pmic",
+    "jtop",
+    "rapl",
+    "battery",
+    "nvml",
+    "command",
+    "replay",
+    "estimate",
+]
+SENSORS: tuple[str, ...] = get_args(SensorName)
+
+
 class PowerSettings(Settings):
     """Where a device's power figures come from.
 
@@ -77,12 +108,13 @@ class PowerSettings(Settings):
     ``period_s``: time between two readings.
     """
 
-    sensor: Literal["auto", "none", "ina3221", "rapl", "nvml", "replay", "estimate"] = "auto"
+    sensor: SensorName = "auto"
     total: tuple[str, ...] | None = None
     scope: str | None = None
     period_s: Annotated[float, Field(gt=0, le=10)] = 0.005
     estimate: EstimateModel | None = None
     replay: ReplayFile | None = None
+    command: MeterCommand | None = None
 
 
 KEY_ITSELF = "key_itself"
@@ -250,7 +282,12 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
 
 def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:
     model: Any = SshDevice if entry.get("transport") == "ssh" else LocalDevice
-    nested = {"power": PowerSettings, "estimate": EstimateModel, "replay": ReplayFile}
+    nested = {
+        "power": PowerSettings,
+        "estimate": EstimateModel,
+        "replay": ReplayFile,
+        "command": MeterCommand,
+    }
     if parents:
         model = nested.get(parents[-1], model)
     return list(model.model_fields)

@@ -6,7 +6,7 @@ are.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -69,9 +69,11 @@ class LagFacts(TypedDict, total=False):
 
 @with_config(_OPEN)
 class SourceFacts(TypedDict):
-    """The power source; ``total``: names of the channels whose sum is the figure."""
+    """The power source; ``total``: names of the channels whose sum is the figure; ``why``: it is
+    this one."""
 
     total: list[str]
+    why: NotRequired[str]
 
 
 @with_config(_OPEN)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from bench.analysis.validity import blank_trial
 from bench.board_runtimes import require_any, runtime_problem
-from bench.boards import recognise
+from bench.boards import recognise_probed
 from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
 from bench.contact import Contact, DeviceSettings, contact
@@ -29,7 +29,7 @@ from bench.export.labelled import LabelledSet
 from bench.export.onnx_files import import_onnx
 from bench.observer import Observer
 from bench.plan import Plan, checkpoint, refusal
-from bench.power import choose_power, sensor_options
+from bench.power import choose_power, period_s, sensor_options
 from bench.recordings import Artifact
 from bench.records import BoardState, Case, JobEnd, JobFacts, PowerSource
 from bench.runtimes import graph_limits
@@ -106,7 +106,7 @@ def measure_device(
             return
         run.observer.phase(name, "sending")
         deployed = _deploy(board, artifacts, run)
-        known = recognise(probe["board"]["compatible"])
+        known = recognise_probed(probe)
         ready = _Board(board, known.emulated, *_power(name, known, device, probe, run))
         for power_mode in dict.fromkeys(item.case.power_mode for item in deployed):
             if not run.cancel.is_set():
@@ -180,7 +180,7 @@ def _measure_group(
         run.plan.procedure,
         group,
         board.power,
-        settings.power.period_s,
+        period_s(settings.power, board.power),
         facts.state,
         run_id=run_id,
         owner=f"{getpass.getuser()}@{socket.gethostname()}",
@@ -314,10 +314,15 @@ def _counted(name: str, models: Sequence[str], run: RunContext) -> set[str]:
 def _power(
     name: str, board: BoardSpec, device: DeviceSettings, probe: Mapping[str, Any], run: RunContext
 ) -> tuple[PowerSource | None, Verdict]:
-    power, verdict = choose_power(
-        board, probe["sensors"], device.power, estimates=run.plan.estimates
-    )
-    for text in (verdict.detail, "" if power is None else power.note):
-        if text:
-            run.observer.note(name, text)
+    settings = device.power
+    if run.plan.power is not None:
+        settings = settings.model_copy(update={"sensor": run.plan.power})
+    power, verdict = choose_power(board, probe["sensors"], settings, estimates=run.plan.estimates)
+    told = [verdict.detail] if power is None else [power.note, _chosen(power)]
+    for text in filter(None, told):
+        run.observer.note(name, text)
     return power, verdict
+
+
+def _chosen(power: PowerSource) -> str:
+    return f"energy from {power.sensor}: {power.why}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from bench.config import SENSORS
 from bench.engine_options import NOTHING_FURTHER, EngineOptions, engine_options, engine_refusal
 from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
@@ -39,8 +40,9 @@ class Plan:
     ``files`` maps the names of a user's own models to ONNX files, ``shapes`` gives sizes to
     their inputs. ``batches`` is empty when no batch was asked for: then the built-in models run
     one input at a time, and an ONNX file runs what its shapes say. Without ``threads`` a device's
-    own setting holds, without ``power_modes`` its mode stays as it is. ``exclude`` takes cases
-    out (each entry maps fields of a case to values), before ``overrides`` change what is left.
+    own setting holds, without ``power_modes`` its mode stays as it is, without ``power`` its own
+    ``power.sensor`` counts. ``exclude`` takes cases out (each entry maps fields of a case to
+    values), before ``overrides`` change what is left.
     """
 
     models: tuple[str, ...] = ("shufflenet_v2_x1_0",)
@@ -53,6 +55,7 @@ class Plan:
     power_modes: tuple[str, ...] = ()
     clocks: str | None = None
     governor: str | None = None
+    power: str | None = None
     exclude: tuple[Mapping[str, object], ...] = ()
     overrides: tuple[Override, ...] = ()
     procedure: Procedure = PROCEDURES["quick"]
@@ -84,6 +87,7 @@ def make_plan(
     power_modes: Sequence[str] = (),
     clocks: str | None = None,
     governor: str | None = None,
+    power: str | None = None,
     exclude: Sequence[Mapping[str, object]] = (),
     overrides: Sequence[Override] = (),
     procedure: Procedure = PROCEDURES["quick"],
@@ -126,6 +130,7 @@ def make_plan(
         power_modes=tuple(dict.fromkeys(power_modes)),
         clocks=clocks,
         governor=governor,
+        power=None if power is None else _known((power,), SENSORS, "power sensor")[0],
         exclude=tuple(exclude),
         overrides=tuple(overrides),
         procedure=procedure,

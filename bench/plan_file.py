@@ -86,6 +86,7 @@ class PlanFile(Settings):
     power_modes: Names | None = None
     clocks: Literal["max"] | None = None
     governor: Name | None = None
+    power: Name | None = None
     exclude: tuple[CasePattern, ...] | None = None
     overrides: tuple[OverrideEntry, ...] | None = None
     estimates: bool | None = None

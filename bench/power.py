@@ -1,20 +1,58 @@
-"""Chooses a device's power source from what its board offers and what its owner asks for."""
+"""Chooses a device's power source from what its board offers and what its owner asks for.
+
+Left to itself (``auto``) it takes the first of :data:`AUTO_ORDER` that can be read and covers a
+total: measured before counted before estimated, the whole board before a part of it, and a direct
+reading before one by way of a service. What covers something else than the machine that runs the
+model, or only at times, is never chosen by itself (:data:`ONLY_WHEN_NAMED`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from bench.boards.spec import Board
+from bench.boards.spec import Board, Rail
 from bench.config import PowerSettings
 from bench.records import PowerSource
 from bench.status import Reason, Source, Status, Verdict
 
-# Measured before counted before estimated; a replayed trace, and the counter of a GPU alone, are
-# used only when they are asked for.
-_AUTO_ORDER = ("ina3221", "rapl", "estimate")
+AUTO_ORDER = {
+    "ina3221": "the board's own rails come first",
+    "ina2xx": "the board's own rails come first",
+    "rpi-pmic": "the rails of the board's power chip are measured",
+    "jtop": "the board's own rails, by way of jtop's service",
+    "rapl": "a counter of the processor comes before an estimate",
+    "estimate": "nothing here can be measured",
+}
+"""Sensors in the order in which they are tried, and why each is taken."""
+
+ONLY_WHEN_NAMED = {
+    "nvml": "it covers the GPU alone",
+    "battery": "it works on battery only, and renews its value too seldom",
+    "command": "bench cannot know what it measures",
+    "replay": "it is no measurement of this load",
+}
+"""Sensors that are never chosen by themselves, and why not."""
+
+_RAILS = ("ina3221", "ina2xx", "jtop")
+_JTOP3_INPUT = "input rail"
+"""How the agent calls the one rail, with IN in its name, whose name jtop 3 swallows."""
+_INA3221_STEP_V = 40e-6
 
 Sensor = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """Channels whose sum is the figure, and the rails of the board's data that they are."""
+
+    channels: tuple[str, ...]
+    rails: tuple[Rail | None, ...]
+
+
+class _Unfit(Exception):
+    """A sensor that is there, but cannot give the total; the message says why."""
 
 
 def sensor_options(settings: PowerSettings) -> dict[str, dict[str, Any]]:
@@ -24,6 +62,8 @@ def sensor_options(settings: PowerSettings) -> dict[str, dict[str, Any]]:
         options["estimate"] = settings.estimate.model_dump()
     if settings.replay is not None:
         options["replay"] = {"path": settings.replay.path, "loop": settings.replay.loop}
+    if settings.command is not None:
+        options["command"] = {"argv": list(settings.command.run), "scope": settings.command.scope}
     return options
 
 
@@ -40,7 +80,7 @@ def choose_power(
     """
     if settings.sensor == "none":
         return None, _unmeasured(Reason.DECLINED, "power.sensor is 'none' in devices.yaml")
-    names = _AUTO_ORDER if settings.sensor == "auto" else (settings.sensor,)
+    names = tuple(AUTO_ORDER) if settings.sensor == "auto" else (settings.sensor,)
     found = {str(sensor["name"]): sensor for sensor in sensors}
     problems: list[str] = []
     for name in names:
@@ -51,90 +91,178 @@ def choose_power(
             # A replayed trace is no measurement of this load either.
             problems.append(f"estimates declined ({name})")
             return None, _unmeasured(Reason.DECLINED, "; ".join(problems))
-        source, problem = _source(board, sensor, settings)
-        if source is not None:
+        try:
+            source = _source(board, sensor, settings, _why(name, settings, found, problems))
+        except _Unfit as unfit:
+            problems.append(f"{name}: {unfit}")
+        else:
             return source, Verdict(status=Status.VALID, detail="; ".join(problems))
-        problems.append(f"{name}: {problem}")
-    if settings.sensor == "auto" and settings.estimate is None:
-        problems.append(
-            "no power sensor found; state a model in devices.yaml (power.estimate) to estimate"
-        )
-    if not problems:
-        problems.append(f"{settings.sensor}: not found on the board")
-    if board.note:
-        problems.insert(0, board.note)
-    return None, _unmeasured(Reason.NO_SENSOR, "; ".join(problems))
+    return None, _unmeasured(Reason.NO_SENSOR, _why_nothing(board, settings, found, problems))
+
+
+def period_s(settings: PowerSettings, power: PowerSource | None) -> float:
+    """Return the time between two readings: what devices.yaml says, else what suits the sensor."""
+    if power is None or power.period_s is None or "period_s" in settings.model_fields_set:
+        return settings.period_s
+    return max(settings.period_s, power.period_s)
 
 
 def _unmeasured(reason: Reason, detail: str) -> Verdict:
     return Verdict(status=Status.UNMEASURED, reasons=(reason,), detail=detail)
 
 
-def _source(
-    board: Board, sensor: Sensor, settings: PowerSettings
-) -> tuple[PowerSource | None, str]:
+def _why(
+    name: str, settings: PowerSettings, found: Mapping[str, Sensor], problems: Sequence[str]
+) -> str:
+    """Say why a sensor is taken, and why others were not."""
+    if settings.sensor != "auto":
+        return f"{name} was asked for by name"
+    text = f"auto: {AUTO_ORDER[name]}"
+    if problems:
+        text += f"; passed over: {'; '.join(problems)}"
+    left = [f"{other} ({ONLY_WHEN_NAMED[other]})" for other in found if other in ONLY_WHEN_NAMED]
+    return text + (f"; only when named: {', '.join(left)}" if left else "")
+
+
+def _why_nothing(
+    board: Board,
+    settings: PowerSettings,
+    found: Mapping[str, Sensor],
+    problems: Sequence[str],
+) -> str:
+    said = list(problems)
+    if settings.sensor == "auto":
+        left = [name for name in found if name in ONLY_WHEN_NAMED]
+        said += [f"{name} is there, but only used when named" for name in left]
+        if settings.estimate is None:
+            said.append(
+                "no power sensor found; state a model in devices.yaml (power.estimate) to estimate"
+            )
+    if not said:
+        needed = {
+            "command": "power.command",
+            "replay": "power.replay",
+            "estimate": "power.estimate",
+        }
+        name = settings.sensor
+        said.append(
+            f"{name}: state {needed[name]} in devices.yaml"
+            if name in needed
+            else f"{name}: not found on the board"
+        )
+    return "; ".join([board.note, *said] if board.note else said)
+
+
+def _source(board: Board, sensor: Sensor, settings: PowerSettings, why: str) -> PowerSource:
+    """Return a sensor as the source.
+
+    Raises:
+        _Unfit: it cannot be read, or has no channels that are the total.
+    """
+    name = str(sensor["name"])
     if sensor.get("problem"):
-        return None, str(sensor["problem"])
+        raise _Unfit(str(sensor["problem"]))
     channels = {str(channel["name"]): channel for channel in sensor["channels"]}
-    total, problem = _total(board, str(sensor["name"]), channels, settings)
-    if problem:
-        return None, problem
-    steps = [channels[name].get("resolution_w") for name in total]
+    total = _total(board, name, channels, settings)
+    steps = [
+        _step_w(name, channels[channel], rail)
+        for channel, rail in zip(total.channels, total.rails, strict=True)
+    ]
     known = [step for step in steps if step is not None]
-    rails = sensor["name"] == "ina3221"
-    return (
-        PowerSource(
-            sensor=str(sensor["name"]),
-            source=Source(sensor["source"]),
-            scope=settings.scope or _scope(board, sensor, settings),
-            total=total,
-            channels=total,
-            unit=sensor["unit"],
-            lag_s=sensor.get("lag_s"),
-            # Independent rounding of each rail: the steps of a sum add in the worst case.
-            resolution_w=sum(known) if len(known) == len(steps) else None,
-            gain_error=board.gain_error if rails else None,
-            note=_note(sensor, settings),
-            options=sensor_options(settings).get(str(sensor["name"]), {}),
-        ),
-        "",
+    gain_error = sensor.get("gain_error")
+    if gain_error is None and name in _RAILS:
+        gain_error = board.gain_error
+    return PowerSource(
+        sensor=name,
+        source=Source(sensor["source"]),
+        scope=settings.scope or _scope(board, sensor, settings),
+        total=total.channels,
+        channels=total.channels,
+        unit=sensor["unit"],
+        lag_s=sensor.get("lag_s"),
+        # Independent rounding of each rail: the steps of a sum add in the worst case.
+        resolution_w=sum(known) if len(known) == len(steps) else None,
+        gain_error=gain_error,
+        note=_note(board, sensor, settings),
+        options=sensor_options(settings).get(name, {}),
+        refresh_s=sensor.get("refresh_s"),
+        period_s=sensor.get("period_s"),
+        why=why,
     )
 
 
 def _total(
     board: Board, name: str, channels: Mapping[str, Sensor], settings: PowerSettings
-) -> tuple[tuple[str, ...], str]:
-    if name == "ina3221":
-        wanted = settings.total or board.total
-        if not wanted:
-            rails = ", ".join(channels)
-            return (), f"it is not known which of {rails} is the total; name it as power.total"
-    else:
+) -> _Total:
+    if name not in _RAILS:
         # `power.total` names rails; the other sources have no choice of channels.
-        wanted = tuple(channels)
-    for rail in wanted:
+        return _readable(_Total(tuple(channels), (None,) * len(channels)), channels)
+    if settings.total:
+        rails = tuple(board.rail(rail) for rail in settings.total)
+        return _readable(_Total(settings.total, rails), channels)
+    if not board.total:
+        there = ", ".join(channels)
+        raise _Unfit(f"it is not known which of {there} is the total; name it as power.total")
+    wanted = [rail for rail in board.rails if rail.name in board.total]
+    others = {rail.sensor for rail in wanted} - {name}
+    if name != "jtop" and others:
+        raise _Unfit(f"the total of a {board.title} is measured by {', '.join(sorted(others))}")
+    picked = tuple(_channel(rail, board, name, channels) for rail in wanted)
+    return _readable(_Total(picked, tuple(wanted)), channels)
+
+
+def _channel(rail: Rail, board: Board, sensor: str, channels: Mapping[str, Sensor]) -> str:
+    """Return the channel that a rail is; its own name where there is none, for the message."""
+    names = [rail.name]
+    if rail.chip is not None:
+        names.append(rail.chip)
+    if sensor == "jtop":
+        names.append(rail.name.replace("VDD_", "").replace("POM_", "").replace("_", " "))
+        inputs = [other.name for other in board.rails if "IN" in other.name]
+        if inputs == [rail.name]:
+            names.append(_JTOP3_INPUT)
+    return next((name for name in names if name in channels), rail.name)
+
+
+def _readable(total: _Total, channels: Mapping[str, Sensor]) -> _Total:
+    for rail in total.channels:
         if rail not in channels:
-            return (), f"rail {rail} of the total is not there (found: {', '.join(channels)})"
+            there = ", ".join(channels) or "none"
+            raise _Unfit(f"rail {rail} of the total is not there (found: {there})")
         if channels[rail].get("problem"):
-            return (), f"rail {rail} of the total {channels[rail]['problem']}"
-    return wanted, ""
+            raise _Unfit(f"rail {rail} of the total {channels[rail]['problem']}")
+    return total
+
+
+def _step_w(sensor: str, channel: Sensor, rail: Rail | None) -> float | None:
+    """Return one step of a channel: as the board tells it, else from the board's known shunt."""
+    told: float | None = channel.get("resolution_w")
+    volts = channel.get("voltage_v")
+    if told is not None or sensor != "ina3221" or rail is None or rail.shunt_mohm is None:
+        return told
+    return None if not volts else _INA3221_STEP_V / (rail.shunt_mohm * 1e-3) * float(volts)
 
 
 def _scope(board: Board, sensor: Sensor, settings: PowerSettings) -> str:
-    if sensor["name"] == "ina3221":
+    name = sensor["name"]
+    if name in _RAILS:
         return board.scope if settings.total is None else "rails named in devices.yaml"
-    if sensor["name"] == "replay" and settings.replay is not None:
+    if name == "replay" and settings.replay is not None:
         return settings.replay.scope
     return str(sensor.get("scope") or "unknown")
 
 
-def _note(sensor: Sensor, settings: PowerSettings) -> str:
-    if sensor["name"] == "estimate" and settings.estimate is not None:
+def _note(board: Board, sensor: Sensor, settings: PowerSettings) -> str:
+    name = sensor["name"]
+    if name == "estimate" and settings.estimate is not None:
         model = settings.estimate
         return (
             f"estimated from CPU use: {model.idle_w:g} W idle and {model.busy_w:g} W with all "
             "CPUs busy are assumptions of devices.yaml; ± says how well it repeats, no more"
         )
-    if sensor["name"] == "replay":
+    if name == "replay":
         return "replayed from a recorded trace; this board was not measured"
-    return ""
+    said = [str(sensor.get("note") or "")]
+    if name in _RAILS and settings.total is None:
+        said.append(board.note)
+    return "; ".join(filter(None, said))

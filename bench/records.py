@@ -203,6 +203,7 @@ class PlanFacts(Record):
     batches: tuple[int, ...] = ()
     clocks: str | None = None
     governor: str | None = None
+    power: str | None = None
     estimates: bool = True
     files: dict[str, ModelFile] = Field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
@@ -250,6 +251,8 @@ class PowerSource(Record):
 
     ``total``: names of the channels whose sum is the figure; ``lag_s``: time constant of the
     sensor's low-pass (0: unfiltered, ``None``: unknown); ``resolution_w``: one step of the sum.
+    ``refresh_s``: how often the value is renewed, ``period_s``: reading more often is of no use;
+    ``None`` where nothing tells. ``why`` says in words why it is this one.
     """
 
     sensor: str
@@ -263,6 +266,9 @@ class PowerSource(Record):
     gain_error: NotNegative | None
     note: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
+    refresh_s: NotNegative | None = None
+    period_s: NotNegative | None = None
+    why: str = ""
 
 
 class JobEnd(Record):

@@ -8,6 +8,13 @@ from bench.agent.clock import now_ns
 
 OFFLINE_C = -200
 """Zones that are switched off say -256 °C."""
+FIRMWARE_FLAGS = "/sys/devices/platform/soc*/soc*:firmware/get_throttled"
+FIRMWARE_BITS = (
+    "under-voltage",
+    "clock capped by the firmware",
+    "throttled by the firmware",
+    "too hot",
+)
 
 
 def read_health(root):
@@ -97,8 +104,9 @@ def governors(root):
 
 
 def throttle_counts(root):
-    """``{counter: n}``: over-current events since boot and throttle alerts that are on now."""
-    found = {}
+    """``{counter: n}``: over-current events since boot, throttle alerts that are on now, and the
+    flags of a Raspberry Pi's firmware (those of now, and those that were up since boot)."""
+    found = _firmware_flags(root)
     for folder in sysfs.find(root, "/sys/class/hwmon/hwmon*"):
         if sysfs.read_text(os.path.join(folder, "name")) == "soctherm_oc":
             for number in (1, 2, 3):
@@ -110,6 +118,20 @@ def throttle_counts(root):
         state = sysfs.read_int(os.path.join(folder, "cur_state"))
         if kind.endswith("-throttle-alert") and state is not None:
             found[kind] = state
+    return found
+
+
+def _firmware_flags(root):
+    """What ``vcgencmd get_throttled`` tells, from sysfs: hexadecimal, bits 0-3 now, 16-19 since
+    boot."""
+    found = {}
+    for path in sysfs.find(root, FIRMWARE_FLAGS):
+        text = (sysfs.read_name(path) or "").lower()
+        if re.match(r"(0x)?[0-9a-f]{1,8}$", text):
+            bits = int(text, 16)
+            for bit, name in enumerate(FIRMWARE_BITS):
+                found[name] = bits >> bit & 1
+                found[name + " since boot"] = bits >> 16 + bit & 1
     return found
 
 

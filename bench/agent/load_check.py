@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from bench.agent.child import ends_with
+from bench.agent.child import dies_with
 from bench.agent.failure import one_line
 from bench.agent.sensors import SENSORS
 
@@ -38,6 +38,8 @@ def under_load(watched):
         with _all_cpus_busy():
             time.sleep(SETTLE_S)
             _read_all(watched, BUSY_S, "busy")
+    for sensor in watched:
+        sensor.close()
     return [sensor.document() for sensor in watched]
 
 
@@ -55,7 +57,7 @@ def _all_cpus_busy():
     try:
         for _ in range(len(os.sched_getaffinity(0))):
             argv = [sys.executable, "-S", "-c", BURN]
-            burners.append(subprocess.Popen(argv, preexec_fn=ends_with(os.getpid())))
+            burners.append(subprocess.Popen(argv, preexec_fn=dies_with(os.getpid())))
         yield
     finally:
         for burner in burners:
@@ -78,13 +80,21 @@ class _Watched(object):
             self._problem = one_line(error)
 
     def read(self, phase):
-        """Read all channels once; a sensor that fails is not asked again."""
+        """Read all channels once, or take what came by itself; not after a failure."""
         if self._problem is not None:
             return
         try:
-            self._readings[phase].append((time.monotonic(), self._sensor.read()))
+            if hasattr(self._sensor, "take"):
+                self._readings[phase] += self._sensor.take()
+            else:
+                self._readings[phase].append((time.monotonic(), self._sensor.read()))
         except (OSError, ValueError) as error:
             self._problem = one_line(error)
+
+    def close(self):
+        """Let go of what the sensor holds."""
+        if hasattr(self._sensor, "close"):
+            self._sensor.close()
 
     def document(self):
         """The entry of ``loads``."""

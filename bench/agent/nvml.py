@@ -9,6 +9,8 @@ import ctypes
 LIBRARY = "libnvidia-ml.so.1"
 NAME_BYTES = 96
 SUCCESS = 0
+AMPERE = 7
+"""In ``nvmlDeviceArchitecture_t``."""
 
 
 class NvmlError(OSError):
@@ -60,6 +62,21 @@ class Gpu(object):
         """Millijoules since the driver was loaded (Volta and newer)."""
         value = ctypes.c_ulonglong()
         self._call("nvmlDeviceGetTotalEnergyConsumption", self._handle, ctypes.byref(value))
+        return value.value
+
+    def power_mw(self):
+        """Milliwatts that the whole card draws: the mean of a second from Ampere on."""
+        value = ctypes.c_uint()
+        self._call("nvmlDeviceGetPowerUsage", self._handle, ctypes.byref(value))
+        return value.value
+
+    def architecture(self):
+        """``nvmlDeviceArchitecture_t``, ``None`` where the driver is too old to tell."""
+        value = ctypes.c_uint()
+        try:
+            self._call("nvmlDeviceGetArchitecture", self._handle, ctypes.byref(value))
+        except NvmlError:
+            return None
         return value.value
 
     def used_bytes(self):

@@ -102,10 +102,10 @@ def runtimes(paths):
 def identify(root):
     """Model and compatible strings of the device tree (``None`` and empty without one)."""
     tree = sysfs.under(root, "/proc/device-tree")
-    names = (sysfs.read_text(os.path.join(tree, "compatible")) or "").split("\n")
+    names = sysfs.compatible(root)
     return {
         "model": sysfs.read_name(os.path.join(tree, "model")),
-        "compatible": [name[: sysfs.NAME_CHARACTERS] for name in names[:MOST_COMPATIBLE] if name],
+        "compatible": [name[: sysfs.NAME_CHARACTERS] for name in names[:MOST_COMPATIBLE]],
     }
 
 
@@ -187,7 +187,10 @@ def sensors(root, options):
             description["read_s"] = None
             if description["problem"] is None:
                 try:
-                    description["read_s"] = read_cost_s(SENSORS[name].open_sensor(root, wanted, []))
+                    sensor = SENSORS[name].open_sensor(root, wanted, [])
+                    description["read_s"] = read_cost_s(sensor)
+                    if hasattr(sensor, "close"):
+                        sensor.close()
                 except (OSError, ValueError) as error:
                     description["problem"] = one_line(error)
             found.append(description)
@@ -195,10 +198,12 @@ def sensors(root, options):
 
 
 def read_cost_s(sensor):
-    """Median seconds of one read of all channels."""
+    """Median seconds of one read of all channels (of taking over what came, where it comes by
+    itself)."""
+    read = sensor.take if hasattr(sensor, "take") else sensor.read
     costs = []
     for _ in range(TIMED_READS):
         began = time.monotonic()
-        sensor.read()
+        read()
         costs.append(time.monotonic() - began)
     return statistics.median(costs)

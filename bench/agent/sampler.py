@@ -2,7 +2,8 @@
 
 Requests (see serve.py): ``open`` {sensor, root}, ``start`` {}, ``stop`` {}. Outside start..stop
 it is blocked in a read of stdin and costs nothing. ``start`` answers after the first sample and
-``stop`` takes a last one, so samples enclose whatever happens in between.
+``stop`` takes a last one, so samples enclose whatever happens in between. A sensor whose readings
+come by themselves (``take``, see sensors/__init__.py) is waited for at the end, within limits.
 """
 
 import random
@@ -17,6 +18,9 @@ from bench.agent.sensors import SENSORS
 JITTER = 0.2
 """Share of the period by which sampling instants vary: a fixed period is blind to loads that
 repeat with a multiple of it."""
+LAST_S = 3.0
+"""How long ``stop`` waits for a reading from after it, where readings come by themselves."""
+LOOK_EVERY_S = 0.01
 
 
 def main(arguments):
@@ -27,6 +31,7 @@ def main(arguments):
     sampler = Sampler(requests.fileno())
     handlers = {"open": sampler.open, "start": sampler.start, "stop": sampler.stop}
     serve.serve(requests, answers, handlers, dict.fromkeys(handlers, "crash"), sampler.wait)
+    sampler.close()
 
 
 def pause_s(period_s, draw):
@@ -41,6 +46,7 @@ class Sampler(object):
         self._requests_fd = requests_fd
         self._samples: Any = None
         self._random = random.Random()
+        self._sensor: Any = None
 
     def open(self, request):
         """Open the sensor of a job."""
@@ -57,11 +63,16 @@ class Sampler(object):
         self._cpu_at_start_s = time.process_time()
         self._samples = []
         self._sample()
+        if self._comes_by_itself():
+            # What came while nobody listened is older than this; the last of it may still hold.
+            del self._samples[:-1]
         return {"t_ns": now_ns()}
 
     def stop(self, request):
         """The trace since ``start`` and what it cost."""
         self._sample()
+        if self._comes_by_itself():
+            self._await_last()
         before, after, values = zip(*self._samples)
         self._samples = None
         return {
@@ -83,7 +94,28 @@ class Sampler(object):
                 return
             self._sample()
 
+    def close(self):
+        """Let go of what the sensor holds."""
+        if hasattr(self._sensor, "close"):
+            self._sensor.close()
+
+    def _comes_by_itself(self):
+        return hasattr(self._sensor, "take")
+
+    def _await_last(self):
+        """Wait for a reading from after now, so that no edge hangs on one from before it."""
+        now_s = time.monotonic()
+        while not self._samples or self._samples[-1][0] < now_s:
+            if time.monotonic() > now_s + LAST_S:
+                self._samples.append((now_s, now_s, [None] * len(self._sensor.channels)))
+                return
+            time.sleep(LOOK_EVERY_S)
+            self._sample()
+
     def _sample(self):
+        if self._comes_by_itself():
+            self._samples += [(t_s, t_s, values) for t_s, values in self._sensor.take()]
+            return
         before = time.monotonic()
         values = self._sensor.read()
         self._samples.append((before, time.monotonic(), values))

@@ -37,6 +37,12 @@ def read_text(path):
     return data.replace(b"\0", b"\n").decode("utf-8", "replace").strip()
 
 
+def compatible(root):
+    """The device tree's ``compatible`` strings, the most specific first; empty without one."""
+    text = read_text(under(root, "/proc/device-tree/compatible")) or ""
+    return [name for name in text.split("\n") if name]
+
+
 def read_cell(path):
     """The number in a device-tree property of one cell (32 bits, big-endian), or ``None``."""
     try:
@@ -72,3 +78,24 @@ def counts(words):
     """The integers that words spell, ``None`` unless all do and none is negative."""
     found = [to_int(word.encode("utf-8", "replace")) for word in words]
     return None if any(value is None or value < 0 for value in found) else found
+
+
+class Attribute(object):
+    """An integer sysfs file that stays open; opened anew after an error."""
+
+    def __init__(self, path):
+        self._path = path
+        self._fd = None
+
+    def read(self):
+        """The value, or ``None`` when this read failed."""
+        try:
+            if self._fd is None:
+                self._fd = os.open(self._path, os.O_RDONLY)
+            value = to_int(os.pread(self._fd, 32, 0))
+        except OSError:
+            value = None
+        if value is None and self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+        return value

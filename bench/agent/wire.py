@@ -31,7 +31,7 @@ too, while they change something, as the jobs "restore" and "clean".
                          facts of the board; sysfs and procfs are read below ROOT (normally ``/``);
                          OPTIONS is a JSON object of options by sensor name, for sensors that
                          cannot be described without (``{"estimate": {"idle_w", "busy_w"},
-                         "replay": {"path"}}``)
+                         "replay": {"path"}, "command": {"argv", "scope"}}``)
 ``restore LOCK``         restores a board state that a dead job left behind, if there is one:
                          ``{"restored": {job_id, ... as in a state record}|null, "problem":
                          str|null}``; ``probe`` and ``start`` do the same first. While a job holds
@@ -118,8 +118,10 @@ an .npy of inputs for int8, or null), ``cuda_graph`` and ``layer_profile`` (bool
      "temperature_c": {zone: °C}, "lock": {"path", "problem"},
      "state": {"power_mode": name, "power_modes": {id: name}, "restored", "problem"},
      "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
-                  "channels": [{"name", "resolution_w", "problem"}], "lag_s", "scope", "samples",
-                  "update_interval_ms", "problem", "read_s"}]}
+                  "channels": [{"name", "resolution_w", "voltage_v" (where it is known),
+                  "problem"}], "lag_s", "scope", "samples",
+                  "update_interval_ms", "problem", "read_s", and where they are known
+                  "refresh_s", "gain_error", "period_s", "note"}]}
 
 What is not there or cannot be told is null. ``problem`` is null or one line with the fix.
 

@@ -58,6 +58,7 @@ def board_facts(recording: Recording, power: PowerSource | None, lag: Lag | None
             "unit": power.unit,
             "total": list(power.total),
             "resolution_w": power.resolution_w,
+            "why": power.why,
         }
     if power is not None and lag is not None:
         facts["lag"] = {

@@ -1,7 +1,8 @@
 """What throttled a board, from its counters and alerts.
 
-``oc*`` counters (over-current and under-voltage events of NVIDIA's SOC_THERM) only rise, so two
-readings are subtracted. Everything else is a state that is above 0 while it throttles.
+``oc*`` counters (over-current and under-voltage events of NVIDIA's SOC_THERM) only rise, and so do
+flags that stay up ``since boot`` (a Raspberry Pi's firmware): two readings are subtracted.
+Everything else is a state that is above 0 while it throttles.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def throttle_rise(before: Mapping[str, int] | None, after: Mapping[str, int]) ->
     """Return ``{counter: events}`` of what throttled between two readings; empty: nothing did."""
     found = {}
     for name, value in after.items():
-        counts = name.startswith("oc")
+        counts = name.startswith("oc") or name.endswith(" since boot")
         if counts and before is None:
             continue  # Events since boot say nothing of this job.
         rise = value - (before or {}).get(name, value) if counts else value

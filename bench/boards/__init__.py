@@ -5,11 +5,16 @@ The order matters only where a board has ids of another one: the more specific s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 from bench.boards import (
+    generic,
     jetson_nano,
     jetson_orin,
+    jetson_thor,
     jetson_tx2,
     jetson_xavier,
     raspberry_pi,
@@ -23,24 +28,46 @@ BOARDS: tuple[Board, ...] = (
     *jetson_tx2.BOARDS,
     *jetson_xavier.BOARDS,
     *jetson_orin.BOARDS,
+    *jetson_thor.BOARDS,
     *raspberry_pi.BOARDS,
+    *generic.BOARDS,
 )
 
-GENERIC = Board(
-    name="generic-linux",
-    title="Linux machine",
-    compatible=(),
-    note="board not recognised; name its total rail in devices.yaml (power.total) if it has one",
-)
+GENERIC = generic.OTHER
+
+_MODULE = re.compile(r"p[0-9]{4}-[0-9]{4}")
+"""How NVIDIA writes a module or carrier: part number and SKU."""
 
 
-def recognise(compatible: Iterable[str]) -> Board:
+def recognise(compatible: Iterable[str], machine: str = "") -> Board:
     """Return the board whose id occurs in the device tree's ``compatible`` strings.
 
-    A board that is not recognised is :data:`GENERIC`: it is still measured, with a note.
+    The ``model`` string plays no part: carriers of others copy or invent it. A Jetson module of an
+    unknown SKU is taken for its family, and a board that is not recognised at all for what
+    ``machine`` (``uname -m``) says, else for :data:`GENERIC`; a note says so in each case.
     """
     strings = list(compatible)
     for board in BOARDS:
         if any(identity in text for identity in board.compatible for text in strings):
             return board
-    return GENERIC
+    ids = ", ".join(dict.fromkeys(found for text in strings for found in _MODULE.findall(text)))
+    for board in BOARDS:
+        if any(identity in text for identity in board.relatives for text in strings):
+            return replace(
+                board,
+                note=f"{ids} is not a module that bench knows: its rails and their total are taken "
+                f"for those of a {board.title}; check them",
+            )
+    known = next((board for board in BOARDS if machine in board.machines), GENERIC)
+    if ids or any("nvidia,tegra" in text for text in strings):
+        return replace(
+            known,
+            note=f"a Jetson that bench does not know ({ids or 'no module id in its device tree'}); "
+            f"{generic.NAME_IT}",
+        )
+    return known
+
+
+def recognise_probed(facts: Mapping[str, Any]) -> Board:
+    """Return the board that an agent's ``probe`` (see :mod:`bench.agent.wire`) tells of."""
+    return recognise(facts["board"]["compatible"], str(facts["os"]["machine"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from bench.boards import recognise
+from bench.boards import recognise_probed
+from bench.boards.jetpack import jetpack
+from bench.boards.spec import Board
 from bench.cli import device_add, doctor, options
+from bench.cli.board_rows import board_rows, power_rows, sensor_row
 from bench.cli.output import emit_json, people, tables
 from bench.config import find_device, load_devices
 from bench.errors import AgentError
@@ -61,21 +65,19 @@ def probe(name: str, devices_path: Path | None, as_json: bool) -> None:
     device = find_device(load_devices(devices_path), name)
     with _about(name):
         facts = probe_device(name, device)
-    board = recognise(facts["board"]["compatible"])
+    board = recognise_probed(facts)
     power, verdict = choose_power(board, facts["sensors"], device.power, estimates=True)
     if as_json:
         chosen = None if power is None else power.model_dump(mode="json")
-        emit_json({**facts, "recognised": board.name, "power": chosen, "note": verdict.detail})
+        known = {**asdict(board), "jetpack": _jetpack(facts["os"]["l4t"])}
+        found = {"recognised": board.name, "known": known}
+        emit_json({**facts, **found, "power": chosen, "note": verdict.detail})
         return
     table = Table(show_header=False, box=None)
-    for key, text in _rows(facts, board.title):
+    rows = _rows(facts, board)
+    rows += power_rows(power) if power else [("energy from", f"nothing: {verdict.detail}")]
+    for key, text in rows:
         table.add_row(Text(key), Text(text))
-    if power is not None:
-        total = " + ".join(power.total)
-        text = f"{power.sensor}: {total} ({power.scope}, {power.source})"
-        table.add_row("energy from", Text(text))
-    else:
-        table.add_row("energy from", Text(f"nothing: {verdict.detail}"))
     tables().print(table)
     if power is not None and power.note:
         people().print(power.note, markup=False)
@@ -136,6 +138,11 @@ def clean(name: str, yes: bool, devices_path: Path | None, as_json: bool) -> Non
         people().print(f"{name}: removed {len(removed)}, {_mib(size)} freed", markup=False)
     elif removable:
         people().print(f"{name}: nothing removed; --yes removes it", markup=False)
+
+
+def _jetpack(l4t: str | None) -> dict[str, Any] | None:
+    line = jetpack(l4t)
+    return None if line is None else asdict(line)
 
 
 @contextmanager
@@ -206,18 +213,18 @@ def _package(package: dict[str, Any] | None) -> str:
     return ", ".join([package["version"], *package.get("providers", ())])
 
 
-def _rows(facts: dict[str, Any], title: str) -> list[tuple[str, str]]:
+def _rows(facts: dict[str, Any], board: Board) -> list[tuple[str, str]]:
     cpu, memory = facts["cpu"], facts["memory"]
     governors = sorted(set(cpu["governor"].values()))
     clocks = [value / 1e3 for value in cpu["frequency_khz"].values()]
     rows = [
-        ("board", f"{facts['board']['model'] or 'no device tree'} ({title})"),
+        ("board", f"{facts['board']['model'] or 'no device tree'} ({board.title})"),
         (
             "system",
             f"{facts['os']['pretty_name'] or 'unknown'} · {facts['os']['machine']} · "
             f"kernel {facts['os']['kernel']}",
         ),
-        ("L4T", facts["os"]["l4t"] or "—"),
+        *board_rows(board, facts["os"]["l4t"]),
         ("python", f"{facts['python']['version']} ({facts['python']['executable']})"),
     ]
     for name, package in {"numpy": facts["numpy"], **facts["runtimes"]}.items():
@@ -235,8 +242,4 @@ def _rows(facts: dict[str, Any], title: str) -> list[tuple[str, str]]:
             or "—",
         ),
     ]
-    for sensor in facts["sensors"]:
-        channels = ", ".join(channel["name"] for channel in sensor["channels"])
-        state = sensor["problem"] or f"{channels} ({sensor['source']})"
-        rows.append((f"sensor {sensor['name']}", state))
-    return rows
+    return rows + [sensor_row(sensor, board) for sensor in facts["sensors"]]

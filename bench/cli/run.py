@@ -47,6 +47,11 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
 @click.option("--clocks", type=click.Choice(["max"]), help="Pin the board's clocks.")
 @click.option("--governor", help="Frequency governor of the board's CPUs.")
 @click.option(
+    "--power",
+    metavar="SENSOR",
+    help="Where energy comes from: auto (the best there is), none, or a sensor by name.",
+)
+@click.option(
     "--shape",
     "shapes",
     type=options.Shape(),

@@ -109,6 +109,7 @@ class _State(_Answer):
 class _Channel(_Answer):
     name: Name
     resolution_w: NotNegative | None
+    voltage_v: NotNegative | None = None
     problem: Text | None = None
 
 
@@ -123,6 +124,10 @@ class _Sensor(_Answer):
     update_interval_ms: Number | None
     problem: Text | None
     read_s: Seconds | None
+    refresh_s: Seconds | None = None
+    gain_error: NotNegative | None = None
+    period_s: Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)] | None = None
+    note: Text = ""
 
 
 class _Probe(_Answer):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.board_runtimes import runtime_problem
-from bench.boards import GENERIC, recognise
+from bench.boards import recognise_probed
 from bench.boards.spec import Board
 from bench.config import LocalDevice, SshDevice
 from bench.connection import ssh_settings
@@ -108,7 +108,7 @@ def survey(device: SshDevice, transport: Transport) -> Surveyed:
         facts = board_contact.client.probe(device.root, sensor_options(device.power))
     except AgentError as error:
         raise AgentError(f"{device.host}: {error}", detail=error.detail) from error
-    board = recognise(facts["board"]["compatible"])
+    board = recognise_probed(facts)
     power, verdict = choose_power(board, facts["sensors"], device.power, estimates=True)
     problems = {name: runtime_problem(name, facts, device.host) for name in RUNTIMES}
     return Surveyed(device, facts, board, power, verdict, problems)
@@ -141,7 +141,7 @@ def find_python(host: str, transport: Transport) -> str:
 
 def free_name(found: Surveyed, taken: Iterable[str]) -> str:
     """Return a name for a board: its family's, or for any other machine that of its host."""
-    stem = found.board.name if found.board is not GENERIC else _host_name(found.settings.host)
+    stem = found.board.name if found.board.compatible else _host_name(found.settings.host)
     names, number, name = set(taken), 1, stem
     while name in names:
         number += 1

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bench.boards import recognise
+from bench.boards import recognise_probed
 from bench.config import SshDevice
 from bench.connection import interpreter, open_transport, ssh_settings
 from bench.contact import DeviceSettings, equip
@@ -130,7 +130,7 @@ def _examine(name: str, device: DeviceSettings, transport: Transport) -> Iterato
     yield from python_checks(name, facts)
     yield from room_checks(name, facts)
     yield _clock(device, transport)
-    known = recognise(facts["board"]["compatible"])
+    known = recognise_probed(facts)
     power, verdict = choose_power(known, facts["sensors"], device.power, estimates=True)
     try:
         deep = board.client.doctor(device.root, options)

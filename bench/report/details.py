@@ -50,6 +50,8 @@ def details(trial: Trial) -> list[Detail]:
         found += _latency(trial.latency)
     if trial.energy is not None:
         found += _energy(trial.energy, trial.facts.get("lag", {}))
+        why = trial.facts.get("power_source", {}).get("why")
+        found += [("why this power source", str(why))] if why else []
     if trial.accuracy is not None:
         found += _accuracy(trial.accuracy)
     if trial.sustain is not None:

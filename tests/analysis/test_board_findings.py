@@ -41,6 +41,14 @@ def test_counters_count_and_alerts_are_on_or_off():
     assert throttle_rise(None, {"cpu-throttle-alert": 1}) == {"cpu-throttle-alert": 1}
 
 
+def test_a_flag_since_boot_speaks_of_this_job_only_when_it_went_up_in_it():
+    up = {"too hot": 0, "too hot since boot": 1}
+    assert throttle_rise({"too hot": 0, "too hot since boot": 0}, up) == {"too hot since boot": 1}
+    assert throttle_rise(up, up) == {}
+    assert throttle_rise(None, up) == {}
+    assert throttle_rise(up, {**up, "too hot": 1}) == {"too hot": 1}
+
+
 def test_a_throttled_case_says_why_and_keeps_its_numbers(judge, make):
     def throttle(number, item):
         hit = {"oc3": 4} if item.kind == "latency" and number < 2 else {}

@@ -23,13 +23,17 @@ SENSOR = {
     "name": "ina3221",
     "source": "measured",
     "unit": "W",
-    "channels": [{"name": "VDD_IN", "resolution_w": 0.04, "problem": None}],
+    "channels": [{"name": "VDD_IN", "resolution_w": 0.04, "voltage_v": 5.0, "problem": None}],
     "lag_s": None,
     "scope": None,
     "samples": 4,
     "update_interval_ms": 2,
     "problem": None,
     "read_s": 1e-4,
+    "refresh_s": 0.002,
+    "gain_error": None,
+    "period_s": 0.1,
+    "note": "one",
 }
 PROBE: dict[str, Any] = {
     "version": 1,

@@ -14,10 +14,22 @@ from hypothesis import strategies as st
 
 from bench.agent import clocks, cooldown, cpu, health, power_mode, probe, sysfs, wire
 from bench.agent.privilege import StateProblem
-from bench.agent.sensors import estimate, ina3221, rapl, replay
+from bench.agent.sensors import (
+    battery,
+    command,
+    estimate,
+    ina2xx,
+    ina3221,
+    jtop,
+    rapl,
+    replay,
+    rpi_pmic,
+)
 
 CHIP = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
 OLD_CHIP = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0"
+MONITOR = "sys/class/hwmon/hwmon2"
+BATTERY = "sys/class/power_supply/BAT0"
 ZONE = "sys/class/powercap/intel-rapl:0"
 POLICY = "sys/devices/system/cpu/cpu0/cpufreq"
 GOOD = {
@@ -44,6 +56,18 @@ GOOD = {
     "sys/class/thermal/cooling_device0/cur_state": "0\n",
     "sys/class/hwmon/hwmon1/name": "soctherm_oc\n",
     "sys/class/hwmon/hwmon1/oc1_event_cnt": "0\n",
+    f"{MONITOR}/name": "ina226\n",
+    f"{MONITOR}/in1_label": "5V\n",
+    f"{MONITOR}/in1_input": "5000\n",
+    f"{MONITOR}/curr1_input": "700\n",
+    f"{MONITOR}/power1_input": "3500000\n",
+    f"{MONITOR}/shunt_resistor": "10000\n",
+    f"{MONITOR}/update_interval": "36\n",
+    f"{BATTERY}/type": "Battery\n",
+    f"{BATTERY}/status": "Discharging\n",
+    f"{BATTERY}/voltage_now": "12000000\n",
+    f"{BATTERY}/current_now": "-1500000\n",
+    "sys/devices/platform/soc/soc:firmware/get_throttled": "50001\n",
     f"{POLICY}/scaling_cur_freq": "1200000\n",
     f"{POLICY}/scaling_min_freq": "115200\n",
     f"{POLICY}/scaling_max_freq": "1984000\n",
@@ -148,7 +172,7 @@ def test_any_board_is_described_and_read(folder: Path, changes: dict[str, Any]) 
     found = probe.sensors(root, options)
     storable(found)
     assert all(sensor["problem"] or sensor["read_s"] is not None for sensor in found)
-    for sensor in (ina3221, rapl, estimate):
+    for sensor in (ina3221, ina2xx, battery, rapl, estimate):
         try:
             opened = sensor.open_sensor(root, options["estimate"], [])
         except (OSError, ValueError) as error:
@@ -171,6 +195,37 @@ def test_any_board_is_described_and_read(folder: Path, changes: dict[str, Any]) 
         {str(number): name for number, name in power_mode.modes(root).items()},
     ):
         storable(facts)
+
+
+@fuzz(200)
+@given(line=st.one_of(st.binary(max_size=60), st.text("0123456789.-+e naif,", max_size=40)))
+def test_any_line_of_a_meter_is_a_reading_or_nothing(line: bytes | str) -> None:
+    meter = command.Meter(["true"])
+    meter._add(line if isinstance(line, bytes) else line.encode(), 0.0)
+    storable([[t_s, values] for t_s, values in meter._ready])
+    storable(meter._odd)
+    meter.close()
+
+
+@fuzz(200)
+@given(text=st.text("VDD_COREAX 0123456789=.()VA\n", max_size=200))
+def test_any_answer_of_vcgencmd_is_a_power_or_none(text: str) -> None:
+    storable(rpi_pmic.power_w(text))
+
+
+RAIL = st.dictionaries(
+    st.sampled_from(["power", "cur", "avg", "name", "volt"]),
+    st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=5), st.booleans()),
+)
+RAILS = st.dictionaries(st.text(max_size=8), RAIL, max_size=4)
+
+
+@fuzz(200)
+@given(power=st.one_of(st.fixed_dictionaries({"rail": RAILS, "tot": RAIL}), st.tuples(RAIL, RAILS)))
+def test_any_power_of_jtop_is_rails_in_watts(power: Any) -> None:
+    rails_w = jtop.rails_w(power)
+    storable(rails_w)
+    assert all(isinstance(watts, float) for watts in rails_w.values())
 
 
 @fuzz(40)

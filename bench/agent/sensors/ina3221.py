@@ -45,6 +45,7 @@ def describe(root, options):
                 {
                     "name": name,
                     "resolution_w": rails[name].resolution_w,
+                    "voltage_v": rails[name].voltage_v,
                     "problem": "cannot be read" if name in unreadable else None,
                 }
                 for name in rails
@@ -87,10 +88,15 @@ class IioRail(object):
 
     def __init__(self, chip, number):
         self.chip = chip
-        self._power_mw = Attribute(os.path.join(chip, "in_power%d_input" % number))
+        self._power_mw = sysfs.Attribute(os.path.join(chip, "in_power%d_input" % number))
         self._voltage_mv = os.path.join(chip, "in_voltage%d_input" % number)
         channel = os.path.join(os.path.dirname(chip), "of_node", "channel@%d" % number)
         self._shunt = os.path.join(channel, "ti,shunt-resistor-mohm")
+
+    @property
+    def voltage_v(self):
+        """Volts at present, ``None`` if they cannot be read."""
+        return _volts(sysfs.read_int(self._voltage_mv))
 
     def read(self):
         """Watts, or ``None`` when the read failed."""
@@ -109,9 +115,14 @@ class HwmonRail(object):
 
     def __init__(self, chip, number):
         self.chip = chip
-        self._voltage_mv = Attribute(os.path.join(chip, "in%d_input" % number))
-        self._current_ma = Attribute(os.path.join(chip, "curr%d_input" % number))
+        self._voltage_mv = sysfs.Attribute(os.path.join(chip, "in%d_input" % number))
+        self._current_ma = sysfs.Attribute(os.path.join(chip, "curr%d_input" % number))
         self._shunt = os.path.join(chip, "shunt%d_resistor" % number)
+
+    @property
+    def voltage_v(self):
+        """Volts at present, ``None`` if they cannot be read."""
+        return _volts(self._voltage_mv.read())
 
     def read(self):
         """Watts, or ``None`` when either read failed."""
@@ -125,27 +136,6 @@ class HwmonRail(object):
     def resolution_w(self):
         """Watts of one step of the current at the present voltage, ``None`` if unknown."""
         return _step_w(sysfs.read_int(self._shunt), self._voltage_mv.read())
-
-
-class Attribute(object):
-    """An integer sysfs file that stays open; opened anew after an error."""
-
-    def __init__(self, path):
-        self._path = path
-        self._fd = None
-
-    def read(self):
-        """The value, or ``None`` when this read failed."""
-        try:
-            if self._fd is None:
-                self._fd = os.open(self._path, os.O_RDONLY)
-            value = sysfs.to_int(os.pread(self._fd, 32, 0))
-        except OSError:
-            value = None
-        if value is None and self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-        return value
 
 
 def filter_lag_s(samples, update_interval_ms, channels):
@@ -175,6 +165,10 @@ def filter_lag_s(samples, update_interval_ms, channels):
         sweep_ms = min(near, key=lambda ms: abs(ms - update_interval_ms)) if near else None
         return samples * (sweep_ms or update_interval_ms) / 1e3
     return None
+
+
+def _volts(voltage_mv):
+    return None if voltage_mv is None or voltage_mv < 0 else voltage_mv / 1e3
 
 
 def _step_w(shunt_uohm, voltage_mv):

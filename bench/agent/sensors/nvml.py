@@ -1,49 +1,47 @@
-"""The energy counter of an NVIDIA GPU (Volta and newer; not on a Jetson, which has its rails).
+"""An NVIDIA GPU (not a Jetson, which has its rails): its energy counter, else its power.
 
 It covers the first GPU alone: neither the CPU nor the rest of the machine. So it is only used when
-devices.yaml names it.
+devices.yaml names it. The counter is there from Volta on. Where there is none, power is read: at
+instants on older GPUs, but as the mean of a second from Ampere on (NVIDIA's nvml.h), and then a
+window has to be long against that.
 """
 
 from bench.agent import nvml
 
 CHANNEL = "GPU"
+POWER_PERIOD_S = 0.02
+"""Drivers renew the power every 10 to 100 ms."""
+AVERAGED_S = 1.0
 
 
 def describe(root, options):
-    """The counter as one channel; empty without NVIDIA's driver."""
+    """The counter, or the power, as one channel; empty without NVIDIA's driver."""
     try:
         gpu = nvml.Gpu()
     except nvml.NvmlError:
         return []
-    name, problem = "GPU", None
+    name, found = "GPU", _facts(problem=None)
     try:
         name = gpu.name()
-        gpu.energy_mj()
+        found = _counter(gpu) or _power(gpu)
     except nvml.NvmlError as error:
-        problem = "the GPU does not count its energy: %s" % error
+        found = _facts(problem="the GPU tells neither energy nor power: %s" % error)
     finally:
         gpu.close()
-    return [
-        {
-            "name": "nvml",
-            "source": "counter",
-            "unit": "J",
-            "channels": [{"name": CHANNEL, "resolution_w": None}],
-            "lag_s": 0.0,
-            "scope": "GPU (%s)" % name,
-            "samples": None,
-            "update_interval_ms": None,
-            "problem": problem,
-        }
-    ]
+    return [dict(found, scope="GPU (%s)" % name)]
 
 
 def open_sensor(root, options, channels):
-    """The counter; raises OSError where it cannot be read, ValueError for any other channel."""
+    """The counter, else the power; raises OSError where neither can be read, ValueError for any
+    other channel."""
     others = [name for name in channels if name != CHANNEL]
     if others:
         raise ValueError("NVML has no channel %s here" % ", ".join(others))
-    return Counter(nvml.Gpu())
+    gpu = nvml.Gpu()
+    if _counter(gpu) is not None:
+        return Counter(gpu)
+    gpu.power_mw()
+    return Power(gpu)
 
 
 class Counter(object):
@@ -68,3 +66,63 @@ class Counter(object):
             return [None]  # the driver was loaded anew: what it counted before is not known
         self._total_mj += step_mj
         return [self._total_mj / 1e3]
+
+
+class Power(object):
+    """Watts as the driver last renewed them."""
+
+    unit = "W"
+    channels = [CHANNEL]
+
+    def __init__(self, gpu):
+        self._gpu = gpu
+
+    def read(self):
+        """``[watts]``, or ``[None]`` when this read failed."""
+        try:
+            return [self._gpu.power_mw() / 1e3]
+        except OSError:
+            return [None]
+
+
+def _counter(gpu):
+    """What to say of the counter, ``None`` where it does not count."""
+    try:
+        gpu.energy_mj()
+    except nvml.NvmlError:
+        return None
+    return _facts(source="counter", unit="J", lag_s=0.0)
+
+
+def _power(gpu):
+    """What to say of the power; raises NvmlError where there is none."""
+    gpu.power_mw()
+    architecture = gpu.architecture()
+    averaged = architecture is not None and architecture >= nvml.AMPERE
+    return _facts(
+        source="measured",
+        unit="W",
+        period_s=POWER_PERIOD_S,
+        note="the GPU does not count energy; its power is "
+        + (
+            "the mean of the last %g s (this GPU's architecture averages)" % AVERAGED_S
+            if averaged
+            else "read at instants, as the driver renews it"
+        ),
+    )
+
+
+def _facts(problem=None, source="counter", unit="J", lag_s=None, period_s=None, note=""):
+    return {
+        "name": "nvml",
+        "source": source,
+        "unit": unit,
+        "channels": [{"name": CHANNEL, "resolution_w": None}],
+        "lag_s": lag_s,
+        "scope": None,
+        "samples": None,
+        "update_interval_ms": None,
+        "period_s": period_s,
+        "note": note,
+        "problem": problem,
+    }

@@ -8,6 +8,8 @@ import os
 from bench.agent import sysfs
 
 ZONES = "/sys/class/powercap/intel-rapl:*"
+REFRESH_S = 0.001
+"""About once a millisecond (Intel's developer manual, volume 3B, RAPL interfaces)."""
 
 
 def describe(root, options):
@@ -34,6 +36,7 @@ def describe(root, options):
             "scope": "CPU package and DRAM" if has_dram else "CPU package",
             "samples": None,
             "update_interval_ms": None,
+            "refresh_s": REFRESH_S,
             "problem": problem,
         }
     ]
