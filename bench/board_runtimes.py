@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.errors import AgentError
-from bench.runtimes import RUNTIMES
+from bench.runtimes import runtimes
 
 
 def require_any(runtimes: Iterable[str], probe: Mapping[str, Any]) -> None:
@@ -26,7 +26,7 @@ def runtime_problem(name: str, probe: Mapping[str, Any]) -> str | None:
     python = probe["python"]["executable"]
     for package, facts in (("numpy", probe["numpy"]), (name, probe["runtimes"].get(name))):
         if facts is None:
-            fix = RUNTIMES[name].fix.format(python=shlex.quote(python))
+            fix = runtimes()[name].fix.format(python=shlex.quote(python))
             return f"{python} has no {package}; on the board: {fix}"
         if facts["problem"]:
             return f"{package} cannot be used with {python}: {facts['problem']}"

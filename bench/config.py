@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.errors import ConfigError, suggest
+from bench.sensors import sensors
 from bench.yaml_file import read_yaml, shown
 
 DEFAULT_FILE = Path("devices.yaml")
@@ -69,20 +71,41 @@ class ReplayFile(Settings):
     loop: bool = False
 
 
+OWN_WORDS = "own_words"
+"""Type of a problem whose message says it all."""
+
+
+def _known_sensor(name: str) -> str:
+    if name not in ("auto", "none"):
+        try:
+            sensors().find(name)
+        except ConfigError as error:
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": str(error)}) from None
+    return name
+
+
 class PowerSettings(Settings):
     """Where a device's power figures come from.
 
     ``sensor``: a sensor's name, ``auto`` (the best one found on the board) or ``none``.
     ``total``: channels whose sum is the total, when the board's own rule does not fit.
-    ``period_s``: time between two readings.
+    ``period_s``: time between two readings. ``options``: what a plug-in's sensor is told.
     """
 
-    sensor: Literal["auto", "none", "ina3221", "rapl", "nvml", "replay", "estimate"] = "auto"
+    sensor: Annotated[str, AfterValidator(_known_sensor)] = "auto"
     total: tuple[str, ...] | None = None
     scope: str | None = None
     period_s: Annotated[float, Field(gt=0, le=10)] = 0.005
     estimate: EstimateModel | None = None
     replay: ReplayFile | None = None
+    options: dict[str, JsonValue] | None = None
+
+    @model_validator(mode="after")
+    def _options_of_a_plugin(self) -> PowerSettings:
+        if self.options is not None and self.sensor not in sensors().plugins:
+            text = "power.options are for the sensor of a plug-in, named as power.sensor"
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text})
+        return self
 
 
 KEY_ITSELF = "key_itself"
@@ -239,7 +262,7 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
         return f"key {key!r} is missing; add it"
     if problem["type"] == "union_tag_invalid":
         return f"transport {shown(entry.get('transport'))} is not known; use 'ssh' or 'local'"
-    if problem["type"] == KEY_ITSELF:
+    if problem["type"] in (KEY_ITSELF, OWN_WORDS):
         return f"key {key!r}: {problem['msg']}"
     return f"key {key!r}: {problem['msg'].lower()} (it is {shown(problem.get('input'))})"
 

@@ -18,10 +18,11 @@ from bench.engine_options import NOTHING_FURTHER, EngineOptions, engine_options,
 from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
 from bench.export.trained import network_name, trained_networks
+from bench.networks import models as known_models
 from bench.procedures import PROCEDURES
 from bench.records import Case, Procedure
-from bench.runtimes import RUNTIMES
-from models import MODELS, Scheme, SchemeError
+from bench.runtimes import runtimes as known_runtimes
+from models import Scheme, SchemeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def make_plan(
         models=names,
         schemes=tuple(dict.fromkeys(schemes or default.schemes)),
         weights=_known(weights or default.weights, WEIGHT_MODES, "weight mode"),
-        runtimes=_known(runtimes or default.runtimes, RUNTIMES, "runtime"),
+        runtimes=_runtimes(runtimes or default.runtimes),
         precisions=tuple(dict.fromkeys(precisions or default.precisions)),
         batches=tuple(dict.fromkeys(batches)),
         threads=tuple(dict.fromkeys(threads)),
@@ -257,13 +258,20 @@ def _models(wanted: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
             if not path.is_file():
                 raise ConfigError(f"{text}: no such ONNX file")
             name = path.stem
-            if name in files or name in MODELS:
+            if name in files or name in known_models():
                 raise ConfigError(f"{text}: another model is called {name!r} too; rename the file")
             files[name] = path.resolve()
             names.append(name)
         else:
             names.append(find_model(text).name)
     return tuple(names), files
+
+
+def _runtimes(wanted: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(wanted))
+    for name in names:
+        known_runtimes().find(name)
+    return names
 
 
 def _known(wanted: Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from bench.config import PowerSettings
 from bench.records import PowerSource
 from bench.status import Reason, Source, Status, Verdict
 
-# Measured before counted before estimated; a replayed trace, and the counter of a GPU alone, are
-# used only when they are asked for.
+# Measured before counted before estimated; a replayed trace, the counter of a GPU alone, and the
+# sensors of plug-ins, whose worth nobody here knows, are used only when they are asked for.
 _AUTO_ORDER = ("ina3221", "rapl", "estimate")
 
 Sensor = Mapping[str, Any]
@@ -24,6 +24,8 @@ def sensor_options(settings: PowerSettings) -> dict[str, dict[str, Any]]:
         options["estimate"] = settings.estimate.model_dump()
     if settings.replay is not None:
         options["replay"] = {"path": settings.replay.path, "loop": settings.replay.loop}
+    if settings.options is not None:
+        options[settings.sensor] = settings.options
     return options
 
 

@@ -212,6 +212,16 @@ class PlanFacts(Record):
     calibration: CalibrationFacts | None = None
 
 
+class PluginFacts(Record):
+    """Something that another package added to a table. ``sha256``: of its file in the agent."""
+
+    kind: str
+    name: str
+    package: str
+    version: str
+    sha256: str | None = None
+
+
 class Resumption(Record):
     """That a run was gone on with: when, by what, and with which device settings."""
 
@@ -220,6 +230,7 @@ class Resumption(Record):
     git_revision: str | None
     versions: dict[str, str]
     devices: dict[str, dict[str, Any]]
+    plugins: tuple[PluginFacts, ...] = ()
 
 
 class Manifest(Record):
@@ -236,6 +247,7 @@ class Manifest(Record):
     """Configuration of each device as used (no secrets)."""
     cases: tuple[Case, ...]
     plan: PlanFacts = PlanFacts()
+    plugins: tuple[PluginFacts, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
     probes: dict[str, ProbeFacts] = Field(default_factory=dict)
     device_errors: dict[str, str] = Field(default_factory=dict)

@@ -28,7 +28,7 @@ from bench.outcome import Outcome, closing, conclude
 from bench.parallel import on_devices
 from bench.plan import Plan, expand
 from bench.plan_checks import require_runnable
-from bench.provenance import git_revision, versions
+from bench.provenance import git_revision, plugins, versions
 from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
 from bench.runtimes import ANY_RUNTIME
 from bench.store.reader import Run, open_run
@@ -70,6 +70,7 @@ def run(
         command=tuple(command),
         git_revision=git_revision(),
         versions=versions(),
+        plugins=plugins(),
         procedure=plan.procedure,
         devices=_as_configured(devices),
         cases=tuple(every),
@@ -138,6 +139,7 @@ def resume(
         command=tuple(command),
         git_revision=git_revision(),
         versions=versions(),
+        plugins=plugins(),
         devices=_as_configured(chosen),
     )
     attempts = (*writer.manifest.resumptions, resumption)

@@ -6,7 +6,9 @@ The order matters only where a board has ids of another one: the more specific s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
+from bench import plugins
 from bench.boards import (
     jetson_nano,
     jetson_orin,
@@ -34,13 +36,25 @@ GENERIC = Board(
 )
 
 
+@cache
+def boards() -> plugins.Table[Board]:
+    """Return the boards by name. A plug-in is a :class:`~bench.boards.spec.Board`."""
+    return plugins.joined(
+        plugins.BOARDS, {board.name: board for board in BOARDS}, plugins.loads(Board)
+    )
+
+
 def recognise(compatible: Iterable[str]) -> Board:
     """Return the board whose id occurs in the device tree's ``compatible`` strings.
 
-    A board that is not recognised is :data:`GENERIC`: it is still measured, with a note.
+    Plug-ins are looked at first: one is installed for a carrier or module that is not known here,
+    whose strings often name a known one as well. A board that is not recognised is
+    :data:`GENERIC`: it is still measured, with a note.
     """
     strings = list(compatible)
-    for board in BOARDS:
+    known = boards()
+    added = [known[name] for name in known.plugins]
+    for board in (*added, *BOARDS):
         if any(identity in text for identity in board.compatible for text in strings):
             return board
     return GENERIC

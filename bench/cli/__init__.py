@@ -33,6 +33,7 @@ COMMANDS = {
     "results": ("bench.cli.results:results", "List runs and show what they measured."),
     "devices": ("bench.cli.devices:devices", "List devices and ask them what they are."),
     "models": ("bench.cli.models:models", "List, describe and export models."),
+    "plugins": ("bench.cli.plugins:plugins", "List what other packages add."),
     "train": ("bench.cli.train:train", "Train a model of the table under a scheme."),
 }
 

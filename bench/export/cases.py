@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ConfigError, UnsupportedCase, suggest
+from bench.errors import ConfigError, UnsupportedCase
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import Rounding, choose_target
+from bench.networks import models
 from bench.recordings import Artifact, GraphLimits
-from models import MODELS, ModelsExtraMissing, ModelSpec, Scheme, SchemeError
+from models import ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
 WEIGHT_MODES = ("load", "runtime", "factored")
 
@@ -34,8 +35,8 @@ def export_case(
 ) -> Artifact:
     """Return the artifact of a model, exporting it when the cache does not hold it yet.
 
-    ``model`` is a name in MODELS, ``weights`` one of the scheme's weight modes (None exactly for
-    a scheme that has none), ``batch`` the number of inputs per run, ``limits`` what the board's
+    ``model`` is a name in ``models()``, ``weights`` one of the scheme's weight modes (None exactly
+    for a scheme that has none), ``batch`` the number of inputs per run, ``limits`` what the board's
     runtime reads, ``cache`` a folder. torch is imported only when something has to be exported
     (``on_miss`` is called before that), or to size a scheme that restructures the network.
     ``trained`` is a checkpoint of ``bench train`` to take the weights from, instead of fixed
@@ -84,9 +85,7 @@ def export_case(
 
 def find_model(name: str) -> ModelSpec:
     """Return the model of that name. Raises ConfigError with near matches."""
-    if name in MODELS:
-        return MODELS[name]
-    raise ConfigError(f"unknown model {name!r}; {suggest(name, MODELS)}")
+    return models().find(name)
 
 
 def parse_scheme(spec: ModelSpec, text: str) -> Scheme:

@@ -32,9 +32,10 @@ from bench.export.rounding import as_half, quantised
 from bench.export.target import Rounding
 from bench.export.weights import pack
 from bench.figures import ArtifactFacts
+from bench.networks import models
 from bench.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
-from models import MODELS, ModelSpec, Scheme
+from models import ModelSpec, Scheme
 from models.folding import Folded, factored, fold
 from models.summary import count_macs
 from models.training.checkpoint import read_model
@@ -167,7 +168,7 @@ def _rounded(
 
 @lru_cache(maxsize=4)
 def _network(model: str, scheme: str, trained: Path | None) -> _Network:
-    spec, parsed = MODELS[model], Scheme.parse(scheme)
+    spec, parsed = models()[model], Scheme.parse(scheme)
     original = spec.build(parsed) if trained is None else _trained(trained, spec, parsed)
     folded = fold(original)
     tensors = folded.tensors()

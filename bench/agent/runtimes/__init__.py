@@ -14,6 +14,7 @@ answer ``{"cached": bool}`` says whether that was there already. ``build_s(graph
 a first guess of the seconds that it takes, 0 where it is likely there.
 """
 
+from bench.agent import plugged
 from bench.agent.runtimes import (
     onnxruntime,
     onnxruntime_gpu,
@@ -29,6 +30,7 @@ RUNTIMES = {
     "onnxruntime-tensorrt": onnxruntime_tensorrt.TENSORRT,
     "tensorrt": tensorrt,
 }
+RUNTIMES.update(plugged.runtimes())
 """ONNX Runtime on the CPU (seen working: 1.10 on Python 3.6 up to 1.32), the same from a
 stored optimised graph, its CUDA and TensorRT execution providers, and TensorRT itself (these three
 have never run on a GPU so far)."""

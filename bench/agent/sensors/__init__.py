@@ -15,6 +15,7 @@ A sensor is a module with two functions; both read below ``root``:
     already unwrapped. Raises OSError or ValueError when the sensor is not there.
 """
 
+from bench.agent import plugged
 from bench.agent.sensors import estimate, ina3221, nvml, rapl, replay
 
 SENSORS = {
@@ -24,3 +25,4 @@ SENSORS = {
     "replay": replay,
     "estimate": estimate,
 }
+SENSORS.update(plugged.sensors())
