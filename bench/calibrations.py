@@ -68,8 +68,8 @@ def _calibrated(plan: Plan, cases: Iterable[Case]) -> list[str]:
 
 
 def _input_shape(plan: Plan, model: str) -> tuple[int, ...] | None:
-    """Return the shape of one input; ``None`` for a file that could not be taken in."""
-    if model not in plan.files:
+    """Return the shape of one input; ``None`` for a model that could not be taken in."""
+    if model not in plan.own:
         return models()[model].input_shape
     shapes = plan.file_inputs.get(model)
     if shapes is None:

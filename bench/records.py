@@ -175,7 +175,7 @@ class Trial(Record):
 
 
 class ModelFile(Record):
-    """A user's own ONNX file: where it was and what was in it.
+    """A file of the user's (a model, a checkpoint, a sample): where it was and what was in it.
 
     ``external``: sha256 of the files beside it that hold its weights, by name.
     """
@@ -203,7 +203,13 @@ class PlanFacts(Record):
     governor: str | None = None
     estimates: bool = True
     files: dict[str, ModelFile] = Field(default_factory=dict)
+    functions: dict[str, str] = Field(default_factory=dict)
+    """Torch functions by their spelling, with the hash of what was exported of each."""
     shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    ranges: dict[str, tuple[int | float, int | float]] = Field(default_factory=dict)
+    samples: dict[str, ModelFile] = Field(default_factory=dict)
+    inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """What inputs of the user's own models were fed, in words, by model."""
     trained: dict[str, ModelFile] | None = None
     accuracy: str | None = None
     accuracy_images: int | None = None

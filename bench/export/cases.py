@@ -18,7 +18,7 @@ from models import ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
 WEIGHT_MODES = ("load", "runtime", "factored")
 
-_EXPORTING = threading.Lock()
+EXPORTING = threading.Lock()
 """torch's exporter changes global state: one export at a time in a process."""
 
 
@@ -69,7 +69,7 @@ def export_case(
         key["rounding"] = rounding.precision
         key["inputs"] = rounding.inputs.name if rounding.inputs else None  # it has their hash
     store = ArtifactCache(cache)
-    with _EXPORTING:
+    with EXPORTING:
         found = store.find(key)
         if found is not None:
             return found
@@ -117,13 +117,13 @@ def _check_rounding(rounding: Rounding, weights: str | None) -> None:
 
 
 def require_exporter() -> None:
-    """Make sure that the built-in models can be exported (without importing torch to find out).
+    """Make sure that what torch builds can be exported (without importing torch to find out).
 
     Raises ConfigError saying what to install.
     """
     for package in ("torch", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ConfigError(
-                f"the built-in models need {package}, which is not installed; in the project's "
+                f"models that torch builds need {package}, which is not installed; in the project's "
                 "checkout: pip install '.[models]' (for a CPU-only torch see the README)"
             )
