@@ -50,6 +50,23 @@ def take_in(
     return export_function(model, batch, shapes, values, limits, cache, on_miss, rounding)
 
 
+def require_known_inputs(plan: Plan) -> None:
+    """Refuse what a plan says of an input that none of its own models has.
+
+    Raises:
+        ConfigError: there is no such input, or a model cannot be used.
+    """
+    # Deep in the code of a model Ctrl-C would not be heard.
+    names = {model: in_background(partial(_inputs, plan, model)).result() for model in plan.own}
+    what = f"model {next(iter(names))}" if len(names) == 1 else "the plan"
+    said = {
+        "--shape": plan.shapes,
+        "--range": plan.values.ranges,
+        "--input": plan.values.samples,
+    }
+    require_inputs(what, said, list(dict.fromkeys(n for each in names.values() for n in each)))
+
+
 def look_into(plan: Plan, cache: Path, observer: Observer) -> tuple[Plan, dict[str, str]]:
     """Take in every own model, so that a bad one is refused before a board waits.
 
@@ -57,18 +74,8 @@ def look_into(plan: Plan, cache: Path, observer: Observer) -> tuple[Plan, dict[s
     exported of it.
 
     Raises:
-        ConfigError: a model cannot be used, or what is said of inputs does not fit any.
+        ConfigError: a model cannot be used, or what is said of its inputs does not fit them.
     """
-    if not plan.own:
-        return plan, {}
-    # What a model runs into while it is loaded takes time, and Ctrl-C would not be heard.
-    names = {model: in_background(partial(_inputs, plan, model)).result() for model in plan.own}
-    every = list(dict.fromkeys(name for each in names.values() for name in each))
-    what = f"model {next(iter(names))}" if len(names) == 1 else "no model of the plan"
-    said = plan.values
-    require_inputs(
-        what, {"--shape": plan.shapes, "--range": said.ranges, "--input": said.samples}, every
-    )
     batches, inputs, words, hashes = {}, {}, {}, {}
     for model in (name for name in plan.models if name in plan.own):
         digest = hashlib.sha256()

@@ -22,7 +22,7 @@ from bench.export.onnx_files import external_files
 from bench.measure import RunContext, measure_device
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
-from bench.own_models import look_into
+from bench.own_models import look_into, require_known_inputs
 from bench.parallel import on_devices
 from bench.plan import Plan, expand
 from bench.plan_checks import require_runnable
@@ -54,7 +54,9 @@ def run(
         StoreError: the results folder cannot be written.
     """
     labelled = _labelled(plan, cache)
-    plan, functions = _with_own_models(plan, cache, observer)
+    _require_exporter(plan)
+    require_known_inputs(plan)
+    plan, functions = look_into(plan, cache, observer)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
     every = [case for of_device in cases.values() for case in of_device]
     require_runnable(plan, every)
@@ -119,7 +121,9 @@ def resume(
         ConfigError: a board or an ONNX file is not there any more, or the file has changed.
         StoreError: another process is at work on the run, or its folder cannot be written.
     """
-    plan, functions = _with_own_models(_plan_of(run), cache, observer)
+    plan = _plan_of(run)
+    _require_exporter(plan)
+    plan, functions = look_into(plan, cache, observer)
     _require_same_functions(run.manifest.plan, functions)
     labelled = _labelled(plan, cache)
     calibration = calibrations.prepare(plan, run.unfinished, cache)
@@ -270,14 +274,10 @@ def _labelled(plan: Plan, cache: Path) -> LabelledSet | None:
     return labelled_set(plan.accuracy, plan.accuracy_images, cache)
 
 
-def _with_own_models(plan: Plan, cache: Path, observer: Observer) -> tuple[Plan, dict[str, str]]:
-    """Take in the user's own models; see :func:`bench.own_models.look_into`.
-
-    Models that torch builds are refused here where it is not installed.
-    """
+def _require_exporter(plan: Plan) -> None:
+    """Refuse models that torch builds where it is not installed, before a board waits."""
     if set(plan.models) - set(plan.files):
         require_exporter()
-    return look_into(plan, cache, observer)
 
 
 def _require_same_functions(facts: PlanFacts, found: Mapping[str, str]) -> None:

@@ -124,6 +124,6 @@ def require_exporter() -> None:
     for package in ("torch", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ConfigError(
-                f"models that torch builds need {package}, which is not installed; in the project's "
-                "checkout: pip install '.[models]' (for a CPU-only torch see the README)"
+                f"models that torch builds need {package}, which is not installed; in the "
+                "project's checkout: pip install '.[models]' (for a CPU-only torch see the README)"
             )

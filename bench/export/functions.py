@@ -39,10 +39,13 @@ def call_function(text: str) -> Any:
         found = _guarded(text, f"cannot import {module}", lambda: importlib.import_module(module))
         function = getattr(found, name, None)
         if not callable(function):
-            known = [each for each, value in vars(found).items() if callable(value)]
+            known = [
+                each
+                for each, value in vars(found).items()
+                if callable(value) and getattr(value, "__module__", "") == module
+            ]
             raise ConfigError(
-                f"--model {text}: {module} has no function {name!r}; "
-                f"{suggest(name, [each for each in known if each[0] != '_'])}"
+                f"--model {text}: {module} has no function {name!r}; {suggest(name, known)}"
             )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
@@ -54,14 +57,13 @@ def _guarded(text: str, what: str, do: Callable[[], Any]) -> Any:
     try:
         return do()
     except (Exception, SystemExit) as error:
-        kind = type(error).__name__
-        hint = ""
-        if isinstance(error, ModuleNotFoundError) and text.split(".")[0] in _OURS:
-            hint = f" (the name {text.split('.')[0]!r} is taken by bench; give yours another)"
-        raise ConfigError(
-            f"--model {text}: {what}: {kind}: {first_line(error)}{hint}",
-            detail="" if isinstance(error, ImportError) else traceback.format_exc(),
-        ) from None
+        problem = f"{type(error).__name__}: {first_line(error)}"
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        if not isinstance(error, ModuleNotFoundError):
+            problem += f" ({Path(last.filename).name}, line {last.lineno})"
+        elif text.split(".")[0] in _OURS:
+            problem += f"; the name {text.split('.')[0]!r} is taken by bench, give yours another"
+        raise ConfigError(f"--model {text}: {what}: {problem}") from None
 
 
 @contextmanager

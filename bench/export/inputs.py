@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.errors import ConfigError, suggest
+from bench.errors import ConfigError
 from bench.export.reference import SEED, Array, first_line, random_input
 
 Range = tuple[float, float]
@@ -74,13 +74,15 @@ def require_inputs(what: str, given: Mapping[str, Collection[str]], known: Colle
     """Refuse names that no input has. ``given``: by the option that names them.
 
     Raises:
-        ConfigError: with near matches.
+        ConfigError: with the names that there are.
     """
     for option, names in given.items():
         for name in names:
             if name not in known:
-                hint = suggest(name, known)
-                raise ConfigError(f"{what} has no input {name!r} (named in {option}); {hint}")
+                raise ConfigError(
+                    f"{what} has no input {name!r} (named in {option}); its inputs: "
+                    f"{', '.join(known)}"
+                )
 
 
 def load_sample(path: Path, name: str) -> Array:

@@ -22,7 +22,7 @@ from bench.export.inputs import (
     require_inputs,
 )
 from bench.export.reference import Array, first_line, reference_bytes, run_onnx
-from bench.export.shapes import fix_shapes
+from bench.export.shapes import declared_sizes, fix_shapes
 from bench.export.target import check_limits
 from bench.export.weights import pack, refer
 from bench.figures import ArtifactFacts
@@ -210,14 +210,13 @@ def _sample_shapes(
             continue
         path = values.samples[value.name]
         shape = load_sample(path, value.name).shape
-        tensor = value.type.tensor_type
-        dims = [dim.dim_value or dim.dim_param or "?" for dim in tensor.shape.dim]
+        dims = declared_sizes(value)
         if dims and batch is not None and isinstance(dims[0], str):
             dims[0] = batch
         sizes = [
             dim if isinstance(dim, int) else size for dim, size in zip(dims, shape, strict=False)
         ]
-        if tensor.HasField("shape") and (len(dims) != len(shape) or sizes != list(shape)):
+        if len(dims) != len(shape) or sizes != list(shape):
             raise ConfigError(
                 f"--input {value.name}={path}: has shape ({','.join(map(str, shape))}), input "
                 f"{value.name!r} of {file} takes ({','.join(map(str, dims))})"

@@ -234,9 +234,8 @@ def _run(text: str, own: OwnNetwork, feed: Mapping[str, Array]) -> tuple[dict[st
             outputs = own.network(*(torch.from_numpy(value) for value in feed.values()))
     except Exception as error:  # whatever code that is not ours raises
         fed = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in feed.items())
-        raise ConfigError(
-            f"{text}: cannot be run with {fed}: {first_line(error)}", detail=traceback.format_exc()
-        ) from None
+        hint = "" if own.examples else " (without example inputs they are float32)"
+        raise ConfigError(f"{text}: cannot be run with {fed}{hint}: {first_line(error)}") from None
     leaves = tree_leaves(outputs)
     if not leaves or not all(isinstance(each, torch.Tensor) for each in leaves):
         raise ConfigError(f"{text}: gives {_kind(outputs)}; only tensors can be exported")

@@ -27,7 +27,7 @@ def fix_shapes(
     """
     tensors = [value for value in inputs if value.type.HasField("tensor_type")]
     require_inputs(file, {"--shape": shapes}, [value.name for value in inputs])
-    declared = {value.name: _declared(file, value, shapes.get(value.name)) for value in tensors}
+    declared = {value.name: declared_sizes(value) for value in tensors}
     settled = {
         name: _settle(file, name, dims, batch, shapes.get(name)) for name, dims in declared.items()
     }
@@ -39,8 +39,7 @@ def fix_shapes(
             for axis, size in enumerate(settled[value.name])
         ]
         shape = value.type.tensor_type.shape
-        shape.Clear()
-        value.type.tensor_type.shape.SetInParent()  # also of a single number
+        del shape.dim[:]
         for size in fixed:
             if size is None:
                 raise ConfigError(
@@ -51,18 +50,11 @@ def fix_shapes(
             shape.dim.add().dim_value = size
 
 
-def _declared(file: str, value: ValueInfoProto, wanted: tuple[int, ...] | None) -> list[int | str]:
-    """Dimensions as declared, dynamic ones as text."""
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        if wanted is None:
-            raise ConfigError(
-                f"{file}: input {value.name!r} does not say how many dimensions it has; give them "
-                f"all with --shape {value.name}=1,3,224,224"
-            )
-        return [UNNAMED] * len(wanted)
+def declared_sizes(value: ValueInfoProto) -> list[int | str]:
+    """Return the dimensions of an input as declared, dynamic ones as text."""
     return [
-        dim.dim_value if dim.dim_value > 0 else dim.dim_param or UNNAMED for dim in tensor.shape.dim
+        dim.dim_value if dim.dim_value > 0 else dim.dim_param or UNNAMED
+        for dim in value.type.tensor_type.shape.dim
     ]
 
 
