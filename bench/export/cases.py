@@ -12,7 +12,7 @@ from typing import Any
 from bench.errors import ConfigError, UnsupportedCase
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import Rounding, choose_target
-from bench.networks import models
+from bench.networks import models, plugin_sources
 from bench.recordings import Artifact, GraphLimits
 from models import ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
@@ -62,6 +62,9 @@ def export_case(
         "computed_weights": target.computed_weights,
         "toolchain": toolchain(),
     }
+    sources = plugin_sources(spec.name)
+    if sources is not None:
+        key["plugin"] = sources
     if trained is not None:
         key["trained"] = hashlib.sha256(trained.read_bytes()).hexdigest()
     if rounding is not None:

@@ -16,8 +16,9 @@ from bench import boards as boards_module
 from bench import networks, plugins, provenance, runtimes, sensors
 from bench.device.deploy import build_agent
 from bench.errors import ConfigError
-from bench.export.cases import find_model
+from bench.export.cases import export_case, find_model
 from bench.plugins.agent_module import AgentModule
+from bench.recordings import Artifact, GraphLimits
 from models import MODELS
 
 from .conftest import announce
@@ -97,6 +98,37 @@ def test_something_of_another_kind_is_told_when_asked_for(
     ]
     assert set(networks.models()) == set(MODELS)
     assert provenance.plugins() == ()
+
+
+NETWORK = """
+from models import ModelSpec
+
+
+def build(outputs):
+    from torch import nn
+
+    return nn.Sequential(nn.Flatten(), nn.Linear(4, outputs))
+
+
+NET = ModelSpec("my_net", "", "mynet:build", (1, 2, 2), 2, 10, (), "", arguments={"outputs": 2})
+"""
+
+
+def test_an_edited_network_is_exported_anew(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export() -> Artifact:
+        limits = GraphLimits(opset=17, ir_version=8)
+        return export_case("my_net", "dense", None, 1, limits, tmp_path / "cache")
+
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    announce(site, "mynet", NETWORK, models={"my_net": "mynet:NET"})
+    first = export()
+    assert (first.fresh, export().fresh) == (True, False)
+    assert first.facts.parameters == 10
+    (site / "mynet.py").write_text(NETWORK.replace("nn.Flatten()", "nn.Flatten(), nn.ReLU()"))
+    assert export().fresh
+    assert networks.plugin_sources("resnet34") is None
 
 
 def test_the_reading_function_serves_any_group(site: Path) -> None:
