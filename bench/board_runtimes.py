@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.errors import AgentError
-from bench.runtimes import RUNTIMES
+from bench.runtimes import runtimes
 
 PROVIDED = frozenset({"numpy", "onnxruntime", "onnxruntime-optimized"})
 """What ``bench devices provision`` brings."""
@@ -32,7 +32,7 @@ def runtime_problem(name: str, probe: Mapping[str, Any], device: str) -> str | N
     python = probe["python"]["executable"]
     for package, facts in (("numpy", probe["numpy"]), (name, probe["runtimes"].get(name))):
         if facts is None:
-            fix = RUNTIMES[name].fix.format(python=shlex.quote(python))
+            fix = runtimes()[name].fix.format(python=shlex.quote(python))
             provided = ""
             if package in PROVIDED:
                 command = shlex.join(["bench", "devices", "provision", device])

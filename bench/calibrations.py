@@ -9,9 +9,9 @@ from bench.engine_options import needs_calibration
 from bench.errors import ConfigError
 from bench.export.cache import ArtifactCache
 from bench.export.calibration import calibration_inputs
+from bench.networks import models
 from bench.plan import Plan, refusal
 from bench.records import CalibrationFacts, Case
-from models import MODELS
 
 
 def prepare(plan: Plan, cases: Iterable[Case], cache: Path) -> dict[str, Path]:
@@ -68,9 +68,9 @@ def _calibrated(plan: Plan, cases: Iterable[Case]) -> list[str]:
 
 
 def _input_shape(plan: Plan, model: str) -> tuple[int, ...] | None:
-    """Return the shape of one input; ``None`` for a file that could not be taken in."""
-    if model not in plan.files:
-        return MODELS[model].input_shape
+    """Return the shape of one input; ``None`` for a model that could not be taken in."""
+    if model not in plan.own:
+        return models()[model].input_shape
     shapes = plan.file_inputs.get(model)
     if shapes is None:
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
@@ -26,6 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.errors import ConfigError, suggest
+from bench.sensors import require_sensor, sensors
 from bench.yaml_file import read_yaml, shown
 
 DEFAULT_FILE = Path("devices.yaml")
@@ -83,21 +85,15 @@ class MeterCommand(Settings):
     scope: Annotated[str, Field(min_length=1)]
 
 
-SensorName = Literal[
-    "auto",
-    "none",
-    "ina3221",
-    "ina2xx",
-    "rpi-pmic",
-    "jtop",
-    "rapl",
-    "battery",
-    "nvml",
-    "command",
-    "replay",
-    "estimate",
-]
-SENSORS: tuple[str, ...] = get_args(SensorName)
+OWN_WORDS = "own_words"
+"""Type of a problem whose message says it all."""
+
+
+def _known_sensor(name: str) -> str:
+    try:
+        return require_sensor(name)
+    except ConfigError as error:
+        raise PydanticCustomError(OWN_WORDS, "{text}", {"text": str(error)}) from None
 
 
 class PowerSettings(Settings):
@@ -105,16 +101,24 @@ class PowerSettings(Settings):
 
     ``sensor``: a sensor's name, ``auto`` (the best one found on the board) or ``none``.
     ``total``: channels whose sum is the total, when the board's own rule does not fit.
-    ``period_s``: time between two readings.
+    ``period_s``: time between two readings. ``options``: what a plug-in's sensor is told.
     """
 
-    sensor: SensorName = "auto"
+    sensor: Annotated[str, AfterValidator(_known_sensor)] = "auto"
     total: tuple[str, ...] | None = None
     scope: str | None = None
     period_s: Annotated[float, Field(gt=0, le=10)] = 0.005
     estimate: EstimateModel | None = None
     replay: ReplayFile | None = None
     command: MeterCommand | None = None
+    options: dict[str, JsonValue] | None = None
+
+    @model_validator(mode="after")
+    def _options_of_a_plugin(self) -> PowerSettings:
+        if self.options is not None and self.sensor not in sensors().plugins:
+            text = "power.options are for the sensor of a plug-in, named as power.sensor"
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text})
+        return self
 
 
 KEY_ITSELF = "key_itself"
@@ -275,7 +279,7 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
         return f"key {key!r} is missing; add it"
     if problem["type"] == "union_tag_invalid":
         return f"transport {shown(entry.get('transport'))} is not known; use 'ssh' or 'local'"
-    if problem["type"] == KEY_ITSELF:
+    if problem["type"] in (KEY_ITSELF, OWN_WORDS):
         return f"key {key!r}: {problem['msg']}"
     return f"key {key!r}: {problem['msg'].lower()} (it is {shown(problem.get('input'))})"
 

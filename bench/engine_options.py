@@ -11,7 +11,7 @@ from bench.export.quantised import is_quantised
 from bench.export.target import Rounding
 from bench.recordings import GraphLimits
 from bench.records import Case
-from bench.runtimes import RUNTIMES, RuntimeSpec
+from bench.runtimes import RuntimeSpec, runtimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,9 @@ def engine_refusal(case: Case, options: EngineOptions, file: Path | None) -> str
 
     ``file``: the case's model where it is a user's own, which may be quantised.
     """
-    spec = RUNTIMES[case.runtime]
+    spec = runtimes().get(case.runtime)
+    if spec is None:
+        return f"runtime {case.runtime!r} is not known here (any more); is its plug-in installed?"
     if case.precision not in spec.precisions:
         return (
             f"precision {case.precision!r} is not available with runtime {case.runtime!r}; "
@@ -73,7 +75,7 @@ def engine_refusal(case: Case, options: EngineOptions, file: Path | None) -> str
 
 def needs_calibration(case: Case, file: Path | None) -> bool:
     """Whether the engine of a case must see inputs before it can round to the precision."""
-    return case.precision in RUNTIMES[case.runtime].calibrated and not _is_quantised(file)
+    return case.precision in runtimes()[case.runtime].calibrated and not _is_quantised(file)
 
 
 def rounding(case: Case, limits: GraphLimits, inputs: Path | None) -> Rounding | None:
@@ -91,4 +93,4 @@ def _is_quantised(file: Path | None) -> bool:
 
 
 def _named(chosen: Callable[[RuntimeSpec], bool]) -> str:
-    return ", ".join(name for name, spec in RUNTIMES.items() if chosen(spec))
+    return ", ".join(name for name, spec in runtimes().items() if chosen(spec))

@@ -26,8 +26,8 @@ from bench.errors import ExportError, LeaseError, StateError, UnsupportedCase
 from bench.evaluation import trial_id
 from bench.export.cases import export_case
 from bench.export.labelled import LabelledSet
-from bench.export.onnx_files import import_onnx
 from bench.observer import Observer
+from bench.own_models import take_in
 from bench.plan import Plan, checkpoint, refusal
 from bench.power import choose_power, period_s, sensor_options
 from bench.recordings import Artifact
@@ -243,10 +243,10 @@ def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
     if reason is not None:
         raise UnsupportedCase(reason)
     limits = graph_limits(case.runtime, probe["runtimes"][case.runtime]["version"])
-    file = plan.files.get(case.model)
-    if file is not None:
+    if case.model in plan.own:
         batch = case.batch if plan.batches else None
-        return import_onnx(file, batch, plan.shapes, limits, run.cache, exporting)
+        own_rounding = rounding(case, limits, run.calibration.get(case.model))
+        return take_in(plan, case.model, batch, limits, run.cache, exporting, own_rounding)
     return export_case(
         case.model,
         case.scheme,

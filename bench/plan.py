@@ -14,15 +14,18 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from bench.config import SENSORS
 from bench.engine_options import NOTHING_FURTHER, EngineOptions, engine_options, engine_refusal
 from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
+from bench.export.functions import checked_spelling
+from bench.export.inputs import NOTHING_SAID, InputValues, Range, check_values
 from bench.export.trained import network_name, trained_networks
+from bench.networks import models as known_models
 from bench.procedures import PROCEDURES
 from bench.records import Case, Procedure
-from bench.runtimes import RUNTIMES
-from models import MODELS, Scheme, SchemeError
+from bench.runtimes import runtimes as known_runtimes
+from bench.sensors import require_sensor
+from models import Scheme, SchemeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,13 @@ class Override:
 class Plan:
     """The matrix of one run.
 
-    ``files`` maps the names of a user's own models to ONNX files, ``shapes`` gives sizes to
-    their inputs. ``batches`` is empty when no batch was asked for: then the built-in models run
-    one input at a time, and an ONNX file runs what its shapes say. Without ``threads`` a device's
-    own setting holds, without ``power_modes`` its mode stays as it is, without ``power`` its own
-    ``power.sensor`` counts. ``exclude`` takes cases out (each entry maps fields of a case to
-    values), before ``overrides`` change what is left.
+    A user's own models are in ``files`` (names to ONNX files) or ``functions``
+    (``package.module:function``, which gives a torch network); ``shapes`` gives sizes to their
+    inputs, ``values`` says what these are fed. ``batches`` is empty when no batch was asked for:
+    then the built-in models run one input at a time, and a user's own what their shapes say.
+    Without ``threads`` a device's own setting holds, without ``power_modes`` its mode stays as it
+    is, without ``power`` its own ``power.sensor`` counts. ``exclude`` takes cases out (each entry
+    maps fields of a case to values), before ``overrides`` change what is left.
     """
 
     models: tuple[str, ...] = ("shufflenet_v2_x1_0",)
@@ -61,7 +65,9 @@ class Plan:
     procedure: Procedure = PROCEDURES["quick"]
     estimates: bool = True
     files: Mapping[str, Path] = field(default_factory=dict)
+    functions: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    values: InputValues = NOTHING_SAID
     trained: Mapping[str, Path] | None = None
     """Checkpoints by network_name; with them only networks that have one can run."""
     accuracy: str | None = None
@@ -70,9 +76,16 @@ class Plan:
     """No more images of it than that."""
     engine: EngineOptions = NOTHING_FURTHER
     file_batches: Mapping[str, int] = field(default_factory=dict)
-    """Inferences per run of each of ``files``, once they have been looked into."""
+    """Inferences per run of a user's own models, once they have been looked into."""
     file_inputs: Mapping[str, Sequence[tuple[int, ...]]] = field(default_factory=dict)
     """Shapes of their inputs, likewise."""
+    file_inputs_told: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What their inputs are fed, in words, likewise."""
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Names of the user's own models: dense, as they come, and in no table."""
+        return frozenset((*self.files, *self.functions))
 
 
 def make_plan(
@@ -93,6 +106,8 @@ def make_plan(
     procedure: Procedure = PROCEDURES["quick"],
     estimates: bool = True,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
+    ranges: Mapping[str, Range] | None = None,
+    inputs: Mapping[str, Path] | None = None,
     trained: Path | None = None,
     accuracy: str | None = None,
     accuracy_images: int | None = None,
@@ -103,6 +118,7 @@ def make_plan(
 ) -> Plan:
     """Check what was asked for and fill in the defaults for what was not.
 
+    ``ranges`` and ``inputs`` (sample files) are what inputs of the user's own models are fed.
     ``trained``: a folder of trainings (of ``bench train``) to take the networks' weights from.
     ``skips``: combinations that cannot run stay in the plan and are skipped one by one.
 
@@ -112,31 +128,40 @@ def make_plan(
             sense.
     """
     default = Plan()
-    names, files = _models(models or default.models)
-    if shapes and not files:
-        raise ConfigError("--shape is for ONNX files; the built-in models have fixed inputs")
-    if files and len(files) == len(names):
+    names, files, functions = _models(models or default.models)
+    own = {*files, *functions}
+    for option, given in (("--shape", shapes), ("--range", ranges), ("--input", inputs)):
+        if given and not own:
+            raise ConfigError(
+                f"{option} is for models of your own (an ONNX file, package.module:function); "
+                "the built-in models have fixed inputs"
+            )
+    if own and len(own) == len(names):
         if schemes and set(schemes) != {"dense"}:
-            raise ConfigError("--scheme is for the built-in models, not for an ONNX file")
+            raise ConfigError(
+                "--scheme is for the built-in models, not for an ONNX file or a torch function"
+            )
         schemes = ("dense",)
     plan = Plan(
         models=names,
         schemes=tuple(dict.fromkeys(schemes or default.schemes)),
         weights=_known(weights or default.weights, WEIGHT_MODES, "weight mode"),
-        runtimes=_known(runtimes or default.runtimes, RUNTIMES, "runtime"),
+        runtimes=_runtimes(runtimes or default.runtimes),
         precisions=tuple(dict.fromkeys(precisions or default.precisions)),
         batches=tuple(dict.fromkeys(batches)),
         threads=tuple(dict.fromkeys(threads)),
         power_modes=tuple(dict.fromkeys(power_modes)),
         clocks=clocks,
         governor=governor,
-        power=None if power is None else _known((power,), SENSORS, "power sensor")[0],
+        power=None if power is None else require_sensor(power),
         exclude=tuple(exclude),
         overrides=tuple(overrides),
         procedure=procedure,
         estimates=estimates,
         files=files,
+        functions=functions,
         shapes=shapes or {},
+        values=check_values(ranges or {}, inputs or {}),
         trained=None if trained is None else trained_networks(trained),
         accuracy=accuracy,
         accuracy_images=accuracy_images,
@@ -205,7 +230,7 @@ def refusal(plan: Plan, case: Case) -> str | None:
     reason = engine_refusal(case, plan.engine, plan.files.get(case.model))
     if reason is not None:
         return reason
-    if case.model in plan.files:
+    if case.model in plan.own:
         return None
     try:
         scheme = parse_scheme(find_model(case.model), case.scheme)
@@ -218,7 +243,7 @@ def refusal(plan: Plan, case: Case) -> str | None:
 
 def checkpoint(plan: Plan, case: Case) -> Path | None:
     """Return the checkpoint that a case's weights come from, ``None`` for those of the table."""
-    if plan.trained is None or case.model in plan.files:
+    if plan.trained is None or case.model in plan.own:
         return None
     return plan.trained[network_name(case.model, Scheme.parse(case.scheme))]
 
@@ -230,7 +255,7 @@ def _check_accuracy(plan: Plan) -> None:
         return
     if plan.accuracy_images is not None and plan.accuracy_images < 1:
         raise ConfigError("--accuracy-images must be 1 or more")
-    if plan.trained is None and set(plan.models) - set(plan.files):
+    if plan.trained is None and set(plan.models) - plan.own:
         raise ConfigError(
             "--accuracy of the built-in networks takes trained weights (they come with "
             "pseudo-random ones): add --trained DIR, a folder of `bench train`"
@@ -240,7 +265,7 @@ def _check_accuracy(plan: Plan) -> None:
 def _networks(plan: Plan) -> Iterator[tuple[str, str, str | None]]:
     """Yield model, scheme and weight mode of what is measured, in the plan's order."""
     for model in plan.models:
-        for scheme in plan.schemes if model not in plan.files else ("dense",):
+        for scheme in plan.schemes if model not in plan.own else ("dense",):
             modes = _parse(scheme).weight_modes
             for weights in [mode for mode in plan.weights if mode in modes] if modes else (None,):
                 yield model, scheme, weights
@@ -253,22 +278,36 @@ def _parse(scheme: str) -> Scheme:
         raise ConfigError(str(error)) from None
 
 
-def _models(wanted: Iterable[str]) -> tuple[tuple[str, ...], dict[str, Path]]:
+def _models(
+    wanted: Iterable[str],
+) -> tuple[tuple[str, ...], dict[str, Path], tuple[str, ...]]:
+    """Names of all models, and which of them are ONNX files and functions."""
     names: list[str] = []
     files: dict[str, Path] = {}
+    functions: list[str] = []
     for text in dict.fromkeys(wanted):
         if text.endswith(".onnx"):
             path = Path(text)
             if not path.is_file():
                 raise ConfigError(f"{text}: no such ONNX file")
             name = path.stem
-            if name in files or name in MODELS:
+            if name in files or name in known_models():
                 raise ConfigError(f"{text}: another model is called {name!r} too; rename the file")
             files[name] = path.resolve()
             names.append(name)
+        elif ":" in text:
+            functions.append(checked_spelling(text))
+            names.append(text)
         else:
             names.append(find_model(text).name)
-    return tuple(names), files
+    return tuple(names), files, tuple(functions)
+
+
+def _runtimes(wanted: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(wanted))
+    for name in names:
+        known_runtimes().find(name)
+    return names
 
 
 def _known(wanted: Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 ::
 
     devices: [nano, orin]
-    models: [shufflenet_v2_x1_0, mine.onnx]     # ONNX files: relative to this file
+    models: [shufflenet_v2_x1_0, mine.onnx]     # ONNX files: relative to this file;
+                                                # package.module:function gives a torch network
     schemes: [dense, "basis:0.25"]
     weights: [load, runtime]
     batches: [1, 8]
@@ -13,6 +14,9 @@
     overrides:
       - {where: {scheme: dense}, threads: 2}    # changes to every case that fits
     trained: trainings                          # a folder of `bench train`, relative to this file
+    shapes: {ids: [1, 128]}                     # of inputs of models of your own
+    ranges: {ids: [0, 30522]}                   # what they are fed: LOW to below HIGH,
+    inputs: {mask: mask.npy}                    # or a sample, relative to this file
     accuracy: "fashion-mnist:/data/fashion"
     cuda_graph: true
     calibration: images                         # a folder or an .npy, relative to this file
@@ -46,6 +50,7 @@ def _as_list(value: Any) -> Any:
 
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, strict=True)]
+Bound = Annotated[int, Field(strict=True)] | Annotated[float, Field(allow_inf_nan=False)]
 Names = Annotated[tuple[Name, ...], Field(min_length=1), BeforeValidator(_as_list)]
 Counts = Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_as_list)]
 
@@ -91,6 +96,8 @@ class PlanFile(Settings):
     overrides: tuple[OverrideEntry, ...] | None = None
     estimates: bool | None = None
     shapes: dict[str, Annotated[tuple[Count, ...], Field(min_length=1)]] | None = None
+    ranges: dict[str, tuple[Bound, Bound]] | None = None
+    inputs: dict[str, Path] | None = None
     trained: Path | None = None
     accuracy: Name | None = None
     accuracy_images: Count | None = None
@@ -145,6 +152,8 @@ def load_plan(path: Path) -> PlanFile:
     except ConfigError as error:
         raise ConfigError(f"{path}: key 'procedure': {error}") from None
     beside: dict[str, Any] = {"models": _beside(path, plan.models)}
+    if plan.inputs is not None:
+        beside["inputs"] = {name: path.parent / file for name, file in plan.inputs.items()}
     if plan.trained is not None:
         beside["trained"] = path.parent / plan.trained
     if plan.calibration is not None:

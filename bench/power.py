@@ -3,7 +3,8 @@
 Left to itself (``auto``) it takes the first of :data:`AUTO_ORDER` that can be read and covers a
 total: measured before counted before estimated, the whole board before a part of it, and a direct
 reading before one by way of a service. What covers something else than the machine that runs the
-model, or only at times, is never chosen by itself (:data:`ONLY_WHEN_NAMED`).
+model, or only at times, is never chosen by itself (:data:`ONLY_WHEN_NAMED`), nor is a sensor of a
+plug-in, whose worth nobody here knows.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def sensor_options(settings: PowerSettings) -> dict[str, dict[str, Any]]:
         options["replay"] = {"path": settings.replay.path, "loop": settings.replay.loop}
     if settings.command is not None:
         options["command"] = {"argv": list(settings.command.run), "scope": settings.command.scope}
+    if settings.options is not None:
+        options[settings.sensor] = settings.options
     return options
 
 

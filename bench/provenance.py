@@ -6,6 +6,15 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from bench.boards import boards
+from bench.networks import models
+from bench.plugins import GROUPS, Table
+from bench.plugins.agent_module import AgentModule
+from bench.records import PluginFacts
+from bench.runtimes import RuntimeSpec, runtimes
+from bench.sensors import sensors
 
 # Everything that can change a number or how it is computed.
 _PACKAGES = ("bench-on-device", "numpy", "onnx", "onnxruntime", "onnxscript", "scipy", "torch")
@@ -36,3 +45,37 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def tables() -> tuple[Table[Any], ...]:
+    """Return the tables that plug-ins may add to.
+
+    Raises:
+        ConfigError: a name is claimed twice.
+    """
+    return boards(), models(), runtimes(), sensors()
+
+
+def plugins() -> tuple[PluginFacts, ...]:
+    """Return what other packages have added to the tables, with where it comes from.
+
+    Raises:
+        ConfigError: a name is claimed twice.
+    """
+    return tuple(
+        PluginFacts(
+            kind=GROUPS[table.group],
+            name=name,
+            package=plugin.package,
+            version=plugin.version,
+            sha256=_agent_hash(table[name]),
+        )
+        for table in tables()
+        for name, plugin in table.plugins.items()
+    )
+
+
+def _agent_hash(thing: object) -> str | None:
+    """The hash of a plug-in's file on the board, ``None`` where it has none."""
+    module = thing.module if isinstance(thing, RuntimeSpec) else thing
+    return module.sha256 if isinstance(module, AgentModule) else None

@@ -177,7 +177,7 @@ class Trial(Record):
 
 
 class ModelFile(Record):
-    """A user's own ONNX file: where it was and what was in it.
+    """A file of the user's (a model, a checkpoint, a sample): where it was and what was in it.
 
     ``external``: sha256 of the files beside it that hold its weights, by name.
     """
@@ -206,13 +206,29 @@ class PlanFacts(Record):
     power: str | None = None
     estimates: bool = True
     files: dict[str, ModelFile] = Field(default_factory=dict)
+    functions: dict[str, str] = Field(default_factory=dict)
+    """Torch functions by their spelling, with the hash of what was exported of each."""
     shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    ranges: dict[str, tuple[int | float, int | float]] = Field(default_factory=dict)
+    samples: dict[str, ModelFile] = Field(default_factory=dict)
+    inputs: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """What inputs of the user's own models were fed, in words, by model."""
     trained: dict[str, ModelFile] | None = None
     accuracy: str | None = None
     accuracy_images: int | None = None
     cuda_graph: bool = False
     layer_profile: bool = False
     calibration: CalibrationFacts | None = None
+
+
+class PluginFacts(Record):
+    """Something that another package added to a table. ``sha256``: of its file in the agent."""
+
+    kind: str
+    name: str
+    package: str
+    version: str
+    sha256: str | None = None
 
 
 class Resumption(Record):
@@ -223,6 +239,7 @@ class Resumption(Record):
     git_revision: str | None
     versions: dict[str, str]
     devices: dict[str, dict[str, Any]]
+    plugins: tuple[PluginFacts, ...] = ()
 
 
 class Manifest(Record):
@@ -239,6 +256,7 @@ class Manifest(Record):
     """Configuration of each device as used (no secrets)."""
     cases: tuple[Case, ...]
     plan: PlanFacts = PlanFacts()
+    plugins: tuple[PluginFacts, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
     probes: dict[str, ProbeFacts] = Field(default_factory=dict)
     device_errors: dict[str, str] = Field(default_factory=dict)

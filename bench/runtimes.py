@@ -1,10 +1,17 @@
-"""RUNTIMES: which inference engines exist, what they take and what they need on the board."""
+"""RUNTIMES: which inference engines exist, what they take and what they need on the board.
+
+:func:`runtimes` has plug-ins too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import EntryPoint
 
+from bench import plugins
 from bench.errors import UnsupportedCase
+from bench.plugins.agent_module import AgentModule, read_agent_module
 from bench.recordings import GraphLimits
 
 # Newest ONNX opset and IR version that each minor release of ONNX Runtime 1.x reads; from the
@@ -98,6 +105,10 @@ class RuntimeSpec:
     ``quantised``: precisions that take a graph which is quantised already. ``calibrated``: those
     that need inputs to calibrate on, unless the graph is quantised. ``cuda_graph`` and
     ``layer_profile``: whether it has one.
+
+    Of a plug-in, ``agent`` names the module that runs on the board, as
+    :mod:`bench.agent.runtimes` says, and ``limits`` what it reads, if not the newest. The table
+    reads ``module`` from that.
     """
 
     name: str
@@ -108,6 +119,9 @@ class RuntimeSpec:
     calibrated: frozenset[str] = frozenset()
     cuda_graph: bool = False
     layer_profile: bool = False
+    agent: str = ""
+    limits: GraphLimits = ANY_RUNTIME
+    module: AgentModule | None = None
 
 
 _ONNXRUNTIME_GPU = (
@@ -160,15 +174,32 @@ RUNTIMES: dict[str, RuntimeSpec] = {
 }
 
 
+@cache
+def runtimes() -> plugins.Table[RuntimeSpec]:
+    """Return the engines by name. A plug-in is a :class:`RuntimeSpec` with ``agent``."""
+    return plugins.joined(plugins.RUNTIMES, RUNTIMES, _load)
+
+
+def _load(entry: EntryPoint) -> RuntimeSpec:
+    spec = plugins.loads(RuntimeSpec)(entry)
+    if not spec.agent or not spec.precisions:
+        raise plugins.Unusable(f"{entry.value} lacks 'agent' or 'precisions'")
+    needed = ("PROBE", "import_engine", "open_model")
+    return replace(spec, module=read_agent_module(spec.agent, needed))
+
+
 def graph_limits(runtime: str, version: str) -> GraphLimits:
     """Return what a version of a runtime reads.
 
     ``("onnxruntime", "1.10.0")`` gives opset 15 and IR 8, ``("tensorrt", "8.2.1.8")`` opset 13 and
     no computed weights of convolutions. The execution providers of ONNX Runtime read what it reads.
+    A plug-in says by itself what it reads.
 
     Raises:
         UnsupportedCase: TensorRT is older than 8.0.
     """
+    if runtime not in RUNTIMES:
+        return runtimes().find(runtime).limits
     major, minor = (int(part) for part in version.split(".")[:2])
     if runtime == "tensorrt":
         return _tensorrt_limits((major, minor))

@@ -5,32 +5,29 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from bench import calibrations
 from bench.attach import attach, held, settings_of
-from bench.background import in_background
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.engine_options import engine_options
-from bench.errors import ConfigError, ExportError, UnsupportedCase
-from bench.export.calibration import input_shapes
+from bench.errors import ConfigError
 from bench.export.cases import require_exporter
+from bench.export.inputs import InputValues
 from bench.export.labelled import LabelledSet, labelled_set
-from bench.export.onnx_files import external_files, import_onnx
+from bench.export.onnx_files import external_files
 from bench.measure import RunContext, measure_device
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
+from bench.own_models import look_into, require_known_inputs
 from bench.parallel import on_devices
 from bench.plan import Plan, expand
 from bench.plan_checks import require_runnable
-from bench.provenance import git_revision, versions
+from bench.provenance import git_revision, plugins, versions
 from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
-from bench.runtimes import ANY_RUNTIME
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter, new_run_id
 
@@ -57,7 +54,9 @@ def run(
         StoreError: the results folder cannot be written.
     """
     labelled = _labelled(plan, cache)
-    plan = _with_files(plan, cache, observer)
+    _require_exporter(plan)
+    require_known_inputs(plan)
+    plan, functions = look_into(plan, cache, observer)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
     every = [case for of_device in cases.values() for case in of_device]
     require_runnable(plan, every)
@@ -70,6 +69,7 @@ def run(
         command=tuple(command),
         git_revision=git_revision(),
         versions=versions(),
+        plugins=plugins(),
         procedure=plan.procedure,
         devices=_as_configured(devices),
         cases=tuple(every),
@@ -80,10 +80,14 @@ def run(
             power=plan.power,
             estimates=plan.estimates,
             files={name: _model_file(path) for name, path in plan.files.items()},
+            functions=functions,
             shapes=dict(plan.shapes),
+            ranges=dict(plan.values.ranges),
+            samples={name: _plain_file(path) for name, path in plan.values.samples.items()},
+            inputs={name: tuple(text) for name, text in plan.file_inputs_told.items()},
             trained=None
             if plan.trained is None
-            else {name: _checkpoint_file(path) for name, path in plan.trained.items()},
+            else {name: _plain_file(path) for name, path in plan.trained.items()},
             accuracy=plan.accuracy,
             accuracy_images=plan.accuracy_images,
             cuda_graph=plan.engine.cuda_graph,
@@ -118,7 +122,10 @@ def resume(
         ConfigError: a board or an ONNX file is not there any more, or the file has changed.
         StoreError: another process is at work on the run, or its folder cannot be written.
     """
-    plan = _with_files(_plan_of(run), cache, observer)
+    plan = _plan_of(run)
+    _require_exporter(plan)
+    plan, functions = look_into(plan, cache, observer)
+    _require_same_functions(run.manifest.plan, functions)
     labelled = _labelled(plan, cache)
     calibration = calibrations.prepare(plan, run.unfinished, cache)
     calibrations.require_same(run.manifest.plan.calibration, calibration)
@@ -139,6 +146,7 @@ def resume(
         command=tuple(command),
         git_revision=git_revision(),
         versions=versions(),
+        plugins=plugins(),
         devices=_as_configured(chosen),
     )
     attempts = (*writer.manifest.resumptions, resumption)
@@ -199,7 +207,7 @@ def _model_file(path: Path) -> ModelFile:
     )
 
 
-def _checkpoint_file(path: Path) -> ModelFile:
+def _plain_file(path: Path) -> ModelFile:
     return ModelFile(path=str(path.resolve()), sha256=_sha256(path))
 
 
@@ -234,7 +242,8 @@ def _plan_of(run: Run) -> Plan:
     facts, names = run.manifest.plan, tuple({case.model: None for case in run.unfinished})
     files = {name: file for name, file in facts.files.items() if name in names}
     trained, calibration = facts.trained, facts.calibration
-    for file in (*files.values(), *(trained or {}).values()):
+    samples = facts.samples
+    for file in (*files.values(), *(trained or {}).values(), *samples.values()):
         _require_unchanged(file)
     return Plan(
         models=names,
@@ -245,7 +254,9 @@ def _plan_of(run: Run) -> Plan:
         procedure=run.manifest.procedure,
         estimates=facts.estimates,
         files={name: Path(file.path) for name, file in files.items()},
+        functions=tuple(name for name in names if name in facts.functions),
         shapes=facts.shapes,
+        values=InputValues(facts.ranges, {name: Path(file.path) for name, file in samples.items()}),
         trained=None
         if trained is None
         else {name: Path(file.path) for name, file in trained.items()},
@@ -265,24 +276,17 @@ def _labelled(plan: Plan, cache: Path) -> LabelledSet | None:
     return labelled_set(plan.accuracy, plan.accuracy_images, cache)
 
 
-def _with_files(plan: Plan, cache: Path, observer: Observer) -> Plan:
-    """Take in the user's own ONNX files, so that a bad one is refused before a board waits.
-
-    The same goes for built-in models when what builds them is not installed.
-
-    Returns the plan with the batch and the shapes that each file's inputs turned out to have.
-    """
+def _require_exporter(plan: Plan) -> None:
+    """Refuse models that torch builds where it is not installed, before a board waits."""
     if set(plan.models) - set(plan.files):
         require_exporter()
-    batches, inputs = {}, {}
-    for name, file in plan.files.items():
-        for batch in plan.batches or (None,):
-            observer.note(name, "checking the file and computing its reference outputs")
-            # What a board cannot do is that board's affair, and is found out there.
-            with suppress(UnsupportedCase, ExportError):
-                taken = partial(import_onnx, file, batch, plan.shapes, ANY_RUNTIME, cache)
-                # Deep in an engine's code Ctrl-C would not be heard.
-                artifact = in_background(taken).result()
-                batches[name] = artifact.batch
-                inputs[name] = input_shapes(artifact.reference)
-    return replace(plan, file_batches=batches, file_inputs=inputs)
+
+
+def _require_same_functions(facts: PlanFacts, found: Mapping[str, str]) -> None:
+    """Raise ConfigError unless torch functions give what they gave when a run began."""
+    for name, digest in found.items():
+        if facts.functions[name] != digest:
+            raise ConfigError(
+                f"{name}: what it gives (or torch makes of it) has changed since the run began; "
+                "start a new run"
+            )

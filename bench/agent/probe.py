@@ -22,6 +22,8 @@ NUMPY_PROBE = "import json, numpy; print(json.dumps({'version': numpy.__version_
 IMPORT_LIMIT_S = 60
 TIMED_READS = 5
 MOST_COMPATIBLE = 20
+VERSION = re.compile(r"[0-9]{1,6}\.[0-9]{1,6}(\D|$)")
+"""How the host expects a version to begin."""
 
 
 def probe(root, options, wanted_lock):
@@ -162,9 +164,14 @@ def probe_import(code, paths=()):
     if done.returncode:
         return None if lines[-1].startswith("ModuleNotFoundError") else _broken(lines[-1])
     try:
-        return dict(json.loads(done.stdout.decode("utf-8").strip().split("\n")[-1]), problem=None)
+        facts = dict(json.loads(done.stdout.decode("utf-8").strip().split("\n")[-1]), problem=None)
+        if "providers" in facts:
+            facts["providers"] = [str(name) for name in facts["providers"]]
     except (TypeError, ValueError):
         return _broken("the import printed something else than its version")
+    if not VERSION.match(str(facts.get("version"))):
+        return _broken("it gives %.40r for its version, not such as 1.2" % facts.get("version"))
+    return facts
 
 
 def _runtime(runtime, package):
@@ -191,8 +198,8 @@ def sensors(root, options):
                     description["read_s"] = read_cost_s(sensor)
                     if hasattr(sensor, "close"):
                         sensor.close()
-                except (OSError, ValueError) as error:
-                    description["problem"] = one_line(error)
+                except Exception as error:  # one sensor must not cost the others
+                    description["problem"] = one_line(error) or type(error).__name__
             found.append(description)
     return found
 

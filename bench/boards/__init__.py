@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
+from bench import plugins
 from bench.boards import (
     generic,
     jetson_nano,
@@ -39,15 +41,26 @@ _MODULE = re.compile(r"p[0-9]{4}-[0-9]{4}")
 """How NVIDIA writes a module or carrier: part number and SKU."""
 
 
+@cache
+def boards() -> plugins.Table[Board]:
+    """Return the boards by name. A plug-in is a :class:`~bench.boards.spec.Board`."""
+    return plugins.joined(
+        plugins.BOARDS, {board.name: board for board in BOARDS}, plugins.loads(Board)
+    )
+
+
 def recognise(compatible: Iterable[str], machine: str = "") -> Board:
     """Return the board whose id occurs in the device tree's ``compatible`` strings.
 
-    The ``model`` string plays no part: carriers of others copy or invent it. A Jetson module of an
-    unknown SKU is taken for its family, and a board that is not recognised at all for what
-    ``machine`` (``uname -m``) says, else for :data:`GENERIC`; a note says so in each case.
+    Plug-ins are looked at first: one is installed for a carrier or module that is not known here,
+    whose strings often name a known one as well. The ``model`` string plays no part: carriers of
+    others copy or invent it. A Jetson module of an unknown SKU is taken for its family, and a board
+    that is not recognised at all for what ``machine`` (``uname -m``) says, else for
+    :data:`GENERIC`; a note says so in each case.
     """
     strings = list(compatible)
-    for board in BOARDS:
+    added = [boards()[name] for name in boards().plugins]
+    for board in (*added, *BOARDS):
         if any(identity in text for identity in board.compatible for text in strings):
             return board
     ids = ", ".join(dict.fromkeys(found for text in strings for found in _MODULE.findall(text)))

@@ -34,6 +34,7 @@ COMMANDS = {
     "devices": ("bench.cli.devices:devices", "Add devices, list them, ask them what they are."),
     "doctor": ("bench.cli.doctor:doctor", "Check a device or this machine, and say what helps."),
     "models": ("bench.cli.models:models", "List, describe and export models."),
+    "plugins": ("bench.cli.plugins:plugins", "List what other packages add."),
     "train": ("bench.cli.train:train", "Train a model of the table under a scheme."),
 }
 

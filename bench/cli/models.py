@@ -10,10 +10,11 @@ from rich.table import Table
 
 from bench.cli import options
 from bench.cli.model_export import export
-from bench.cli.output import emit_json, tables
+from bench.cli.output import emit_json, people, tables
 from bench.errors import ConfigError
 from bench.export.cases import find_model, parse_scheme
-from models import MODELS, ModelsExtraMissing, ModelSpec, ModelSummary, describe
+from bench.networks import models as known_models
+from models import ModelsExtraMissing, ModelSpec, ModelSummary, describe
 
 
 @click.group()
@@ -27,16 +28,19 @@ models.add_command(export)
 @models.command("list")
 @options.as_json
 def list_models(as_json: bool) -> None:
-    """List the built-in models."""
+    """List the built-in models, and those of plug-ins."""
+    known = known_models()
+    for text in known.problems():
+        people().print(f"bench: warning: {text}", markup=False)
     if as_json:
-        emit_json([_facts(spec) for spec in MODELS.values()])
+        emit_json([_facts(spec) for spec in known.values()])
         return
     table = Table()
     table.add_column("model", no_wrap=True)  # to be typed by whoever reads it
     table.add_column("parameters", justify="right", no_wrap=True)
     table.add_column("input", no_wrap=True)
     table.add_column("what it is")
-    for spec in MODELS.values():
+    for spec in known.values():
         shape = "×".join(map(str, spec.input_shape))
         table.add_row(spec.name, f"{spec.parameters:,}", shape, spec.summary)
     tables().print(table)

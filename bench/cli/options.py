@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,6 +80,80 @@ class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
         if math.prod(shape) > MOST_ELEMENTS:
             self.fail(f"{value!r}: that is more than {MOST_ELEMENTS} numbers", param, ctx)
         return name, shape
+
+
+class InputRange(click.ParamType[tuple[str, tuple[float, float]]]):
+    """``name=LOW:HIGH`` → (name, (low, high)); whole numbers stay whole."""
+
+    name = "name=low:high"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, tuple[float, float]]:
+        """Parse one input's range."""
+        if isinstance(value, tuple):
+            return value
+        name, separator, span = str(value).rpartition("=")
+        low, colon, high = span.partition(":")
+        ends = [_number(text) for text in (low, high) if separator and name and colon]
+        if len(ends) != 2 or ends[0] is None or ends[1] is None:
+            self.fail(f"{value!r}: write it as name=LOW:HIGH, such as ids=0:30522", param, ctx)
+        return name, (ends[0], ends[1])
+
+
+def _number(text: str) -> float | None:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return None
+
+
+class InputFile(click.ParamType[tuple[str, Path]]):
+    """``name=file.npy`` → (name, path)."""
+
+    name = "name=file"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        """Parse one input's sample."""
+        if isinstance(value, tuple):
+            return value
+        name, separator, path = str(value).partition("=")
+        if not (separator and name and path):
+            self.fail(f"{value!r}: write it as name=file.npy", param, ctx)
+        return name, Path(path)
+
+
+def inputs(command: Command) -> Command:
+    """What is said of the inputs of models of one's own."""
+    for add in reversed(
+        (
+            click.option(
+                "--shape",
+                "shapes",
+                type=Shape(),
+                multiple=True,
+                help="Shape of an input of your own model, as x=1,3,224,224 (repeatable).",
+            ),
+            click.option(
+                "--range",
+                "ranges",
+                type=InputRange(),
+                multiple=True,
+                help="Feed it random numbers from LOW to below HIGH, as ids=0:30522 (repeatable).",
+            ),
+            click.option(
+                "--input",
+                "inputs",
+                type=InputFile(),
+                multiple=True,
+                help="Feed it what an .npy or .npz file holds, as x=file.npy (repeatable).",
+            ),
+        )
+    ):
+        command = add(command)
+    return command
 
 
 class Duration(click.ParamType[float]):

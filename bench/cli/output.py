@@ -52,5 +52,8 @@ def tables() -> Console:
 
 
 def _console(stderr: bool) -> Console:
-    console = _Patient(stderr=stderr, highlight=False)
-    return console if console.is_terminal else _Patient(stderr=stderr, highlight=False, width=160)
+    # A model may be called mine:two, which is no emoji.
+    console = _Patient(stderr=stderr, highlight=False, emoji=False)
+    if console.is_terminal:
+        return console
+    return _Patient(stderr=stderr, highlight=False, emoji=False, width=160)

@@ -36,7 +36,7 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
     help="Plan file; options given here win over it.",
 )
 @options.names("--device", "names", text="Devices of devices.yaml, with commas (default: local).")
-@options.names("--model", "models", text="Built-in models or ONNX files.")
+@options.names("--model", "models", text="Built-in ones, ONNX files, package.module:function.")
 @options.names("--scheme", "schemes", text="dense, basis:0.25, basis:26/53/106, …")
 @options.names("--weights", text="Weight modes: load, runtime, factored.")
 @options.names("--runtime", "runtimes", text="Inference engines.")
@@ -51,13 +51,7 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
     metavar="SENSOR",
     help="Where energy comes from: auto (the best there is), none, or a sensor by name.",
 )
-@click.option(
-    "--shape",
-    "shapes",
-    type=options.Shape(),
-    multiple=True,
-    help="Shape of an ONNX file's dynamic input (repeatable).",
-)
+@options.inputs
 @options.procedure
 @click.option(
     "--trained",
@@ -152,15 +146,16 @@ def _plan(file: PlanFile | None, given: Mapping[str, Any]) -> Plan:
         # A window that was asked for is that long, whatever the sensor's time constant.
         changes["energy_window_tau"] = 0.0
     arguments = {} if file is None else file.arguments()
-    asked = options_given.pop("shapes", ())
-    if len(dict(asked)) < len(asked):
-        raise ConfigError("--shape names one input twice")
-    shapes = {**arguments.pop("shapes", {}), **dict(asked)}
+    for name, option in (("shapes", "--shape"), ("ranges", "--range"), ("inputs", "--input")):
+        asked = options_given.pop(name, ())
+        if len(dict(asked)) < len(asked):
+            raise ConfigError(f"{option} names one input twice")
+        arguments[name] = {**arguments.get(name, {}), **dict(asked)}
     procedure = choose_procedure(file, options_given.pop("procedure", None), changes)
     if options_given.pop("no_estimate"):
         arguments["estimates"] = False
     arguments.update(options_given)
-    return make_plan(**arguments, shapes=shapes, procedure=procedure, skips=file is not None)
+    return make_plan(**arguments, procedure=procedure, skips=file is not None)
 
 
 def _warnings(plan: Plan, devices: Mapping[str, LocalDevice | SshDevice]) -> list[str]:

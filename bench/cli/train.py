@@ -100,6 +100,7 @@ def train(
             "(in a checkout: scripts/setup models,train)"
         )
     from bench.export.cases import find_model, parse_scheme
+    from models import MODELS
     from models.scheme import SchemeError
     from models.training.datasets import open_dataset
     from models.training.errors import Diverged, TrainingError
@@ -110,6 +111,8 @@ def train(
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     spec = find_model(model)
+    if model not in MODELS:
+        raise ConfigError(f"model {model} is a plug-in; bench train is for the built-in models")
     parsed = parse_scheme(spec, scheme)
     recipe = Recipe(
         **{name: settings.pop(name) for name in list(settings) if name in Recipe.__slots__}

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import posixpath
+import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import bench.agent
 from bench.device.transport import Push, Transport
+from bench.plugins import Plugin
+from bench.plugins.agent_module import AgentModule
 from bench.recordings import Artifact
+from bench.runtimes import runtimes
+from bench.sensors import sensors
 
 # The oldest time that a zip file can hold; equal sources must give equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 HASH_DIGITS = 16
 ARTIFACTS = "artifacts"
+PLUGGED = "bench/agent/plugged"
 
 # This text runs on whatever Python the board has, so it says what is wrong in any of them.
 _MAIN = b"""\
@@ -52,6 +59,8 @@ class Pushed:
 def build_agent() -> tuple[bytes, str]:
     """Return the agent as a zip file that Python can run, and its sha256.
 
+    The board's side of every plug-in is in it, and so in the hash.
+
     Equal sources give equal bytes on every machine: fixed times and order, and no compression,
     whose output depends on the library's version.
     """
@@ -59,6 +68,7 @@ def build_agent() -> tuple[bytes, str]:
     files = {"__main__.py": _MAIN, "bench/__init__.py": b""}
     for source in package.rglob("*.py"):
         files[f"bench/agent/{source.relative_to(package).as_posix()}"] = source.read_bytes()
+    files.update(_plugged())
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(files):
@@ -68,6 +78,39 @@ def build_agent() -> tuple[bytes, str]:
             archive.writestr(entry, files[name])
     content = buffer.getvalue()
     return content, hashlib.sha256(content).hexdigest()
+
+
+def _plugged() -> dict[str, bytes]:
+    """The files of plug-ins, and the table that names them: see :mod:`bench.agent.plugged`."""
+    added = {
+        "SENSORS": (sensors().plugins, dict(sensors().items())),
+        "RUNTIMES": (runtimes().plugins, {name: each.module for name, each in runtimes().items()}),
+    }
+    files: dict[str, bytes] = {}
+    table = "# Written by the host.\n"
+    for kind, (found, modules) in added.items():
+        entries = _entries(kind.lower(), found, modules, files)
+        # Names and texts only, in ASCII: as JSON it is Python too.
+        table += f"{kind} = {json.dumps(entries, indent=1)}\n"
+    files[f"{PLUGGED}/table.py"] = table.encode("ascii")
+    return files
+
+
+def _entries(
+    kind: str,
+    found: Mapping[str, Plugin],
+    modules: Mapping[str, AgentModule | None],
+    files: dict[str, bytes],
+) -> dict[str, dict[str, str]]:
+    """The entries of one table; their modules are put into ``files``."""
+    entries = {}
+    for number, (name, plugin) in enumerate(sorted(found.items())):
+        module = modules[name]
+        assert module is not None
+        packed = f"{kind}_{number}_{re.sub('[^a-z0-9]', '_', name.lower())}"
+        files[f"{PLUGGED}/{packed}.py"] = module.source
+        entries[name] = {"module": packed, "package": f"{plugin.package} {plugin.version}"}
+    return entries
 
 
 def push_agent(transport: Transport, work_dir: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from bench.agent import wire
 from bench.recordings import Artifact
 from bench.records import BoardState, Case, PowerSource, Procedure
-from bench.runtimes import RUNTIMES
+from bench.runtimes import runtimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _case(deployed: Deployed) -> Mapping[str, Any]:
         },
         "classifier": deployed.artifact.classifier,
         "accuracy": [{"path": path, "images": images} for path, images in deployed.labelled],
-        "tolerance": asdict(RUNTIMES[case.runtime].precisions[case.precision]),
+        "tolerance": asdict(runtimes()[case.runtime].precisions[case.precision]),
     }
 
 

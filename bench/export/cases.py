@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.errors import ConfigError, UnsupportedCase, suggest
+from bench.errors import ConfigError, UnsupportedCase
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import Rounding, choose_target
+from bench.networks import models, plugin_sources
 from bench.recordings import Artifact, GraphLimits
-from models import MODELS, ModelsExtraMissing, ModelSpec, Scheme, SchemeError
+from models import ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
 WEIGHT_MODES = ("load", "runtime", "factored")
 
@@ -21,7 +22,7 @@ GENERATED_INT8 = (
     "int8 rounds stored weights, and those that are generated at run time are not stored: use "
     "weight mode load or factored, or precision fp16"
 )
-_EXPORTING = threading.Lock()
+EXPORTING = threading.Lock()
 """torch's exporter changes global state: one export at a time in a process."""
 
 
@@ -38,8 +39,8 @@ def export_case(
 ) -> Artifact:
     """Return the artifact of a model, exporting it when the cache does not hold it yet.
 
-    ``model`` is a name in MODELS, ``weights`` one of the scheme's weight modes (None exactly for
-    a scheme that has none), ``batch`` the number of inputs per run, ``limits`` what the board's
+    ``model`` is a name in ``models()``, ``weights`` one of the scheme's weight modes (None exactly
+    for a scheme that has none), ``batch`` the number of inputs per run, ``limits`` what the board's
     runtime reads, ``cache`` a folder. torch is imported only when something has to be exported
     (``on_miss`` is called before that), or to size a scheme that restructures the network.
     ``trained`` is a checkpoint of ``bench train`` to take the weights from, instead of fixed
@@ -65,6 +66,9 @@ def export_case(
         "computed_weights": target.computed_weights,
         "toolchain": toolchain(),
     }
+    sources = plugin_sources(spec.name)
+    if sources is not None:
+        key["plugin"] = sources
     if trained is not None:
         key["trained"] = hashlib.sha256(trained.read_bytes()).hexdigest()
     if rounding is not None:
@@ -72,7 +76,7 @@ def export_case(
         key["rounding"] = rounding.precision
         key["inputs"] = rounding.inputs.name if rounding.inputs else None  # it has their hash
     store = ArtifactCache(cache)
-    with _EXPORTING:
+    with EXPORTING:
         found = store.find(key)
         if found is not None:
             return found
@@ -88,9 +92,7 @@ def export_case(
 
 def find_model(name: str) -> ModelSpec:
     """Return the model of that name. Raises ConfigError with near matches."""
-    if name in MODELS:
-        return MODELS[name]
-    raise ConfigError(f"unknown model {name!r}; {suggest(name, MODELS)}")
+    return models().find(name)
 
 
 def parse_scheme(spec: ModelSpec, text: str) -> Scheme:
@@ -119,13 +121,13 @@ def _check_rounding(rounding: Rounding, weights: str | None) -> None:
 
 
 def require_exporter() -> None:
-    """Make sure that the built-in models can be exported (without importing torch to find out).
+    """Make sure that what torch builds can be exported (without importing torch to find out).
 
     Raises ConfigError saying what to install.
     """
     for package in ("torch", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ConfigError(
-                f"the built-in models need {package}, which is not installed; in the project's "
-                "checkout: pip install '.[models]' (for a CPU-only torch see the README)"
+                f"models that torch builds need {package}, which is not installed; in the "
+                "project's checkout: pip install '.[models]' (for a CPU-only torch see the README)"
             )

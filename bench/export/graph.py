@@ -26,18 +26,23 @@ EXPORTER_OPSET = 18
 INPUT, OUTPUT = "input", "output"
 
 
-def trace(network: nn.Module, input_shape: Sequence[int]) -> ModelProto:
-    """Export a network with one input and one output at opset 18.
+def trace(
+    network: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    input_names: Sequence[str] = (INPUT,),
+    output_names: Sequence[str] = (OUTPUT,),
+) -> ModelProto:
+    """Export a network at opset 18, with the shapes of these inputs, which have the batch.
 
-    Its weights are inputs of the graph, named as in the state dict. ``input_shape`` has the
-    batch. Raises whatever torch's exporter raises.
+    Its weights (what is float32 of parameters and buffers) are inputs of the graph, named as in the
+    state dict. Raises whatever torch's exporter raises.
     """
     with _quiet():
         program = torch.onnx.export(
             network,
-            (torch.zeros(*input_shape),),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
+            tuple(inputs),
+            input_names=list(input_names),
+            output_names=list(output_names),
             opset_version=EXPORTER_OPSET,
             dynamo=True,
             optimize=False,
@@ -45,8 +50,8 @@ def trace(network: nn.Module, input_shape: Sequence[int]) -> ModelProto:
         )
         assert program is not None
         graph = program.model.graph
-        for name, _ in (*network.named_parameters(), *network.named_buffers()):
-            if name in graph.initializers:
+        for name, value in (*network.named_parameters(), *network.named_buffers()):
+            if name in graph.initializers and value.dtype == torch.float32:
                 weight = graph.initializers.pop(name)
                 weight.const_value = None
                 graph.inputs.append(weight)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bench.errors import ConfigError
 from bench.export.cache import ArtifactCache
 from bench.figures import LabelledFacts
-from models import MODELS
+from bench.networks import models
 
 PART_BYTES = 32 << 20
 """Pixels of one part: what a small board holds beside a model."""
@@ -40,7 +40,7 @@ class LabelledSet:
     def misfit(self, model: str) -> str | None:
         """Why a built-in model cannot be tried on it, in one line, ``None`` if it can or is a
         user's own (then the board finds out)."""
-        spec = MODELS.get(model)
+        spec = models().get(model)
         if spec is None or (spec.input_shape, spec.classes) == (self.shape, self.facts.classes):
             return None
         takes, has = ("×".join(map(str, shape)) for shape in (spec.input_shape, self.shape))

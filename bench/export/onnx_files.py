@@ -14,8 +14,15 @@ from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, external_d
 
 from bench.errors import ConfigError, UnsupportedCase
 from bench.export.cache import ArtifactCache, toolchain
-from bench.export.reference import Array, first_line, random_input, reference_bytes, run_onnx
-from bench.export.shapes import fix_shapes
+from bench.export.inputs import (
+    NOTHING_SAID,
+    InputValues,
+    input_value,
+    load_sample,
+    require_inputs,
+)
+from bench.export.reference import Array, first_line, reference_bytes, run_onnx
+from bench.export.shapes import declared_sizes, fix_shapes
 from bench.export.target import check_limits
 from bench.export.weights import pack, refer
 from bench.figures import ArtifactFacts
@@ -29,16 +36,19 @@ def import_onnx(
     limits: GraphLimits,
     cache: Path,
     on_miss: Callable[[], None] = lambda: None,
+    values: InputValues = NOTHING_SAID,
 ) -> Artifact:
     """Return the artifact of a user's ONNX file; needs no torch.
 
     ``batch``: the number of inputs per run that was asked for, None when it was not. It fills a
     dynamic first dimension and must agree with a fixed one. ``shapes``: full shapes by input
-    name, for inputs with other dynamic dimensions. The file is neither optimised nor converted.
-    Its reference outputs come from ONNX Runtime on the host with all optimisations off.
+    name, for inputs with other dynamic dimensions. ``values``: what is said of the values of
+    inputs; a sample settles the shape of its input too. The file is neither optimised nor
+    converted. Its reference outputs come from ONNX Runtime on the host with all optimisations off.
     ``on_miss`` is called before that, if the cache does not hold the artifact.
 
-    Raises ConfigError when the file is missing or damaged, or its shapes are not settled;
+    Raises ConfigError when the file is missing or damaged, its shapes are not settled, or what is
+    said of its inputs does not fit them;
     UnsupportedCase when it is newer than the board reads or takes inputs other than numbers;
     ExportError when ONNX Runtime on the host cannot run it.
     """
@@ -51,6 +61,7 @@ def import_onnx(
         "name": path.stem,
         "batch": batch,
         "shapes": {name: list(shape) for name, shape in sorted(shapes.items())},
+        **values.key(),
         "toolchain": toolchain(),
     }
     store = ArtifactCache(cache)
@@ -58,7 +69,16 @@ def import_onnx(
     if found is not None:
         return found
     on_miss()
-    return store.add(key, _write(path, model, batch, shapes, store))
+    return store.add(key, _write(path, model, batch, shapes, values, store))
+
+
+def input_names(path: Path) -> list[str]:
+    """Return the names of the inputs of an ONNX file.
+
+    Raises ConfigError when the file is damaged.
+    """
+    model, _ = _parse(path)
+    return [value.name for value in _inputs(model)]
 
 
 def external_files(path: Path) -> list[str]:
@@ -124,13 +144,21 @@ def _write(
     model: ModelProto,
     batch: int | None,
     shapes: Mapping[str, tuple[int, ...]],
+    values: InputValues,
     store: ArtifactCache,
 ) -> Artifact:
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)[:80]
     inputs = _inputs(model)
-    fix_shapes(path.name, inputs, batch, shapes)
+    require_inputs(
+        path.name,
+        {"--range": values.ranges, "--input": values.samples},
+        [value.name for value in inputs],
+    )
+    fix_shapes(
+        path.name, inputs, batch, {**_sample_shapes(path.name, inputs, batch, values), **shapes}
+    )
     references = {
-        value.name: _reference_input(path.name, value, i) for i, value in enumerate(inputs)
+        value.name: _reference_input(path.name, value, i, values) for i, value in enumerate(inputs)
     }
     weights = _repack_external(path, model, stem, store)
     graph = store.write(stem, ".onnx", model.SerializeToString(deterministic=True))
@@ -172,14 +200,39 @@ def _inputs(model: ModelProto) -> list[ValueInfoProto]:
     return [value for value in model.graph.input if value.name not in held]
 
 
-def _reference_input(file: str, value: ValueInfoProto, position: int) -> Array:
+def _sample_shapes(
+    file: str, inputs: list[ValueInfoProto], batch: int | None, values: InputValues
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of samples, each of which its input can take."""
+    shapes = {}
+    for value in inputs:
+        if value.name not in values.samples:
+            continue
+        path = values.samples[value.name]
+        shape = load_sample(path, value.name).shape
+        dims = declared_sizes(value)
+        if dims and batch is not None and isinstance(dims[0], str):
+            dims[0] = batch
+        sizes = [
+            dim if isinstance(dim, int) else size for dim, size in zip(dims, shape, strict=False)
+        ]
+        if len(dims) != len(shape) or sizes != list(shape):
+            raise ConfigError(
+                f"--input {value.name}={path}: has shape ({','.join(map(str, shape))}), input "
+                f"{value.name!r} of {file} takes ({','.join(map(str, dims))})"
+            )
+        shapes[value.name] = shape
+    return shapes
+
+
+def _reference_input(file: str, value: ValueInfoProto, position: int, values: InputValues) -> Array:
     tensor = value.type.tensor_type
     shape = [dim.dim_value for dim in tensor.shape.dim]
     try:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         if dtype.isbuiltin != 1:
             raise TypeError(dtype)
-        return random_input(shape, dtype, position)
+        return input_value(file, value.name, shape, dtype, position, values)
     except (TypeError, KeyError) as error:
         kind = (
             TensorProto.DataType.Name(tensor.elem_type).lower()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import traceback
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from onnx import ModelProto
 from torch import nn
@@ -20,21 +18,14 @@ from bench.export.bound import bound_json, bound_values
 from bench.export.cache import ArtifactCache
 from bench.export.forms import Weights, fit
 from bench.export.generation import add_generation
-from bench.export.reference import (
-    TOLERANCE,
-    Array,
-    check_agreement,
-    first_line,
-    random_input,
-    reference_bytes,
-)
-from bench.export.rounding import as_half, quantised
+from bench.export.reference import Array, first_line, random_input, reference_bytes
 from bench.export.target import Rounding
 from bench.export.weights import pack
-from bench.figures import ArtifactFacts
+from bench.export.written import artifact_facts, rounded, verified
+from bench.networks import models
 from bench.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
-from models import MODELS, ModelSpec, Scheme
+from models import ModelSpec, Scheme
 from models.folding import Folded, factored, fold
 from models.summary import count_macs
 from models.training.checkpoint import read_model
@@ -113,21 +104,21 @@ def _export(
     mode = f"-{weights}" if weights else ""
     name = f"{stem}{mode}-b{batch}"
     files: tuple[Path, Path | None] = (
-        _verified(store, name, model, {**inputs, **bound_values(bound)}, outputs),
+        verified(store, name, model, {**inputs, **bound_values(bound)}, outputs),
         weights_path,
     )
     if rounding is not None:
-        rounded = _rounded(model, files[0], rounding, form.bound, batch)
+        by_itself = rounded(model, files[0], rounding, form.bound, batch, graph.INPUT)
         name = f"{name}-{rounding.precision}"
         feed = {**inputs, **{n: v.astype(np.float16) for n, v in bound_values(bound).items()}}
         tolerance = RUNTIMES["tensorrt"].precisions[rounding.precision].rtol
-        path = _verified(store, name, rounded, feed, outputs, tolerance)
+        path = verified(store, name, by_itself, feed, outputs, tolerance)
         files = (path, weights_path if rounding.precision == "fp16" else None)
     return Artifact(
         graph=files[0],
         weights=files[1],
         reference=store.write(f"{stem}-b{batch}", ".npz", reference_bytes(inputs, outputs)),
-        facts=_facts(spec, scheme, files, target, network.macs[weights]),
+        facts=artifact_facts(files, target, spec.total(scheme), network.macs[weights]),
         batch=batch,
         classifier=spec.task == "classification",
         fresh=True,
@@ -135,39 +126,9 @@ def _export(
     )
 
 
-def _verified(
-    store: ArtifactCache,
-    name: str,
-    model: ModelProto,
-    feed: dict[str, Array],
-    outputs: dict[str, Array],
-    tolerance: float = TOLERANCE,
-) -> Path:
-    """Store a graph that gives these outputs; one that does not is an ExportError."""
-    path = store.write(name, ".onnx", model.SerializeToString(True))
-    try:
-        onnx.checker.check_model(path, full_check=True)
-        check_agreement(path, feed, outputs, tolerance)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
-
-
-def _rounded(
-    model: ModelProto, path: Path, rounding: Rounding, bound: frozenset[str], batch: int
-) -> ModelProto:
-    """A graph, which lies at ``path`` too, that rounds by itself."""
-    if rounding.precision == "fp16":
-        return as_half(model, bound)
-    assert rounding.inputs is not None
-    images = np.load(rounding.inputs, allow_pickle=False)
-    return onnx.load_from_string(quantised(path, graph.INPUT, images, batch))
-
-
 @lru_cache(maxsize=4)
 def _network(model: str, scheme: str, trained: Path | None) -> _Network:
-    spec, parsed = MODELS[model], Scheme.parse(scheme)
+    spec, parsed = models()[model], Scheme.parse(scheme)
     original = spec.build(parsed) if trained is None else _trained(trained, spec, parsed)
     folded = fold(original)
     tensors = folded.tensors()
@@ -213,7 +174,7 @@ class _Traceable:
 
 @lru_cache(maxsize=16)
 def _traced(traceable: _Traceable) -> ModelProto:
-    return graph.trace(traceable.network, traceable.input_shape)
+    return graph.trace(traceable.network, (torch.zeros(*traceable.input_shape),))
 
 
 def _traceable(spec: ModelSpec, folded: Folded, factors: bool, batch: int) -> _Traceable:
@@ -232,24 +193,3 @@ def _reference(
     with torch.no_grad():
         y = network(torch.from_numpy(x)).numpy()
     return {graph.INPUT: x}, {graph.OUTPUT: y}
-
-
-def _facts(
-    spec: ModelSpec,
-    scheme: Scheme,
-    files: tuple[Path, Path | None],
-    target: GraphLimits,
-    macs: int,
-) -> ArtifactFacts:
-    """``files``: the graph, and the weights file where it has one."""
-    contents = [path.read_bytes() for path in files if path is not None]
-    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
-    return ArtifactFacts(
-        graph_sha256=hashes[0],
-        weights_sha256=hashes[1] if len(hashes) > 1 else None,
-        file_bytes=sum(map(len, contents)),
-        opset=target.opset,
-        ir_version=target.ir_version,
-        parameters=spec.total(scheme),
-        macs=macs,
-    )

@@ -20,7 +20,7 @@ from bench.device.transport import Transport
 from bench.errors import AgentError, ConfigError, DeviceError
 from bench.power import choose_power, sensor_options
 from bench.records import PowerSource
-from bench.runtimes import RUNTIMES
+from bench.runtimes import runtimes
 from bench.status import Verdict
 
 ASK_S = 60.0
@@ -110,7 +110,7 @@ def survey(device: SshDevice, transport: Transport) -> Surveyed:
         raise AgentError(f"{device.host}: {error}", detail=error.detail) from error
     board = recognise_probed(facts)
     power, verdict = choose_power(board, facts["sensors"], device.power, estimates=True)
-    problems = {name: runtime_problem(name, facts, device.host) for name in RUNTIMES}
+    problems = {name: runtime_problem(name, facts, device.host) for name in runtimes()}
     return Surveyed(device, facts, board, power, verdict, problems)
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from bench.board_runtimes import PROVIDED
-from bench.runtimes import RUNTIMES
+from bench.runtimes import runtimes
 
 MIB = 2**20
 LOW_MEMORY_BYTES = 256 * MIB
@@ -71,7 +71,7 @@ def python_checks(device: str, facts: Facts) -> Iterator[Check]:
     yield passed("python", f"{python['version']} ({python['executable']})")
     yield _package("numpy", facts["numpy"], _provision(device), prevents=True)
     works = []
-    for name, spec in RUNTIMES.items():
+    for name, spec in runtimes().items():
         package = facts["runtimes"].get(name)
         fix = spec.fix.format(python=shlex.quote(str(python["executable"])))
         if package is None:

@@ -182,7 +182,7 @@ def test_other_operators_reach_opset_13_with_the_same_meaning(tmp_path) -> None:
 
     network = Reductions().eval()
     x = random_input((1, 5, 4, 4), torch.zeros(1).numpy().dtype, 0)
-    model = graph.convert(graph.trace(network, x.shape), OLD)
+    model = graph.convert(graph.trace(network, (torch.from_numpy(x),)), OLD)
     path = Path(tmp_path / "reductions.onnx")
     path.write_bytes(model.SerializeToString())
     check_agreement(path, {"input": x}, {"output": network(torch.from_numpy(x)).numpy()})

@@ -47,7 +47,7 @@ def test_the_graph_gives_torchs_outputs(text: str, tmp_path: Path) -> None:
 
     tensors = folded.tensors()
     data, places = pack((name, value.numpy().tobytes()) for name, value in tensors.items())
-    traced = graph.convert(graph.trace(folded.network, x.shape), GraphLimits(13, 7))
+    traced = graph.convert(graph.trace(folded.network, (x,)), GraphLimits(13, 7))
     model = add_generation(traced, folded.generations)
     made = {name for each in folded.generations for name in each.weights}
     assert len(made) == 6 if text != "reuse-1" else len(made) == 5

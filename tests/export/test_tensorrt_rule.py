@@ -229,7 +229,7 @@ def test_strides_biases_and_linear_layers_as_products(tmp_path: Path) -> None:
     folded = fold(network)
     weights = Weights(*pack((n, v.numpy().tobytes()) for n, v in folded.tensors().items()))
     target = GraphLimits(13, 7, "tensorrt", computed_weights=False)
-    traced = graph.convert(graph.trace(folded.network, x.shape), target)
+    traced = graph.convert(graph.trace(folded.network, (x,)), target)
     model = add_generation(traced, folded.generations)
     generators = frozenset(name for each in folded.generations for name in each.tensors())
     form = fit(model, "runtime", weights, generators, target)

@@ -71,7 +71,7 @@ def test_files_of_the_same_name_are_refused(tmp_path: Path) -> None:
         ({"runtimes": ("onnxrt",)}, "did you mean 'onnxruntime'"),
         ({"precisions": ("fp16",)}, "precision 'fp16' is not available"),
         ({"batches": (0,)}, "--batch must be 1 or more"),
-        ({"shapes": {"x": (1, 2)}}, "--shape is for ONNX files"),
+        ({"shapes": {"x": (1, 2)}}, "--shape is for models of your own"),
     ],
 )
 def test_bad_input_is_one_line_with_the_fix(given: dict[str, object], said: str) -> None:

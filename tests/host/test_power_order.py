@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from bench.agent.sensors import SENSORS
 from bench.boards import GENERIC, recognise
-from bench.config import EstimateModel, PowerSettings, SensorName
+from bench.config import EstimateModel, PowerSettings
 from bench.errors import ConfigError
 from bench.plan import make_plan
 from bench.plan_file import load_plan
 from bench.power import AUTO_ORDER, ONLY_WHEN_NAMED, choose_power
+from bench.sensors import OURS
 from bench.status import Reason, Status
 
 ORIN = recognise(["nvidia,p3767-0005", "nvidia,tegra234"])
@@ -45,7 +46,7 @@ def every(*without: str) -> list[dict[str, Any]]:
 def test_every_sensor_has_its_place_or_a_reason_why_it_has_none() -> None:
     assert set(AUTO_ORDER) | set(ONLY_WHEN_NAMED) == set(SENSORS)
     assert not set(AUTO_ORDER) & set(ONLY_WHEN_NAMED)
-    assert set(get_args(SensorName)) == {"auto", "none", *SENSORS}
+    assert set(OURS) == set(SENSORS)
 
 
 def test_auto_goes_down_the_stated_order_as_sensors_are_missing() -> None:

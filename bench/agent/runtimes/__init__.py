@@ -17,6 +17,7 @@ a first guess of the seconds that it takes, 0 where it is likely there. ``ON_GPU
 it holds a GPU for as long as a model is loaded.
 """
 
+from bench.agent import plugged
 from bench.agent.runtimes import (
     onnxruntime,
     onnxruntime_gpu,
@@ -32,6 +33,7 @@ RUNTIMES = {
     "onnxruntime-tensorrt": onnxruntime_tensorrt.TENSORRT,
     "tensorrt": tensorrt,
 }
+RUNTIMES.update(plugged.runtimes())
 """ONNX Runtime on the CPU (seen working: 1.10 on Python 3.6 up to 1.32), the same from a
 stored optimised graph, its CUDA and TensorRT execution providers, and TensorRT itself (these three
 have never run on a GPU so far)."""

@@ -20,6 +20,7 @@ A sensor is a module with two functions; both read below ``root``:
     that holds something has ``close()``.
 """
 
+from bench.agent import plugged
 from bench.agent.sensors import (
     battery,
     command,
@@ -45,3 +46,4 @@ SENSORS = {
     "replay": replay,
     "estimate": estimate,
 }
+SENSORS.update(plugged.sensors())

@@ -1,0 +1,235 @@
+"""``module:function``: a user's own torch network becomes an artifact, or one clear line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from bench.errors import ConfigError, UnsupportedCase
+from bench.export.functions import checked_spelling
+from bench.export.inputs import NOTHING_SAID, InputValues
+from bench.export.own_torch import export_function, load_network
+from bench.export.target import Rounding
+from bench.recordings import Artifact, GraphLimits
+
+LIMITS = GraphLimits(opset=17, ir_version=8)
+SOURCE = """
+import torch
+from torch import nn
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(100, 16)
+        self.convolution = nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.last = nn.Linear(20, 5)
+
+    def forward(self, ids, image):
+        words = self.embedding(ids).mean(1)
+        seen = self.norm(self.convolution(image)).mean((2, 3))
+        return self.last(torch.cat([words, seen], 1))
+
+
+def two():
+    return Two(), (torch.full((1, 7), 3), torch.randn(1, 3, 8, 8))
+
+
+def bare():
+    return plain()
+
+
+def plain():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+
+
+def same_as_plain():
+    return plain()
+
+
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return {"twice": self.line(x) * 2, "best": self.line(x).argmax(-1)} if len(x) > 1 else x
+
+
+def branching():
+    return Branching(), torch.randn(2, 4)
+
+
+def number():
+    return 3
+
+
+def strange():
+    return plain(), {"x": 1}
+
+
+def fails():
+    raise RuntimeError("no weights\\nhere")
+
+
+def text():
+    return nn.Identity(), ("words",)
+
+
+constant = 3
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The current folder, with a module in it and a package."""
+    path = tmp_path_factory.mktemp("mine")
+    (path / "minenets.py").write_text(SOURCE)
+    (path / "minepack").mkdir()
+    (path / "minepack" / "inner.py").write_text("from minenets import plain\n")
+    (path / "minebroken.py").write_text("import package_that_is_not_there\n")
+    (path / "mineexit.py").write_text("raise SystemExit('bye')\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        patch.setattr(sys, "path", list(sys.path))
+        yield path
+
+
+def export(text: str, cache: Path, batch: int | None = None, **changes: Any) -> Artifact:
+    arguments: dict[str, Any] = {"shapes": {}, "values": NOTHING_SAID, "limits": LIMITS, **changes}
+    return export_function(text, batch, cache=cache, **arguments)
+
+
+def reference(artifact: Artifact) -> dict[str, np.ndarray[Any, Any]]:
+    with np.load(artifact.reference) as arrays:
+        names = json.loads(str(arrays["names"]))
+        inputs = {name: arrays[f"in{i}"] for i, name in enumerate(names["inputs"])}
+        return inputs | {name: arrays[f"out{i}"] for i, name in enumerate(names["outputs"])}
+
+
+def test_several_inputs_with_examples_and_the_outputs_of_torch(tmp_path: Path) -> None:
+    artifact = export("minenets:two", tmp_path)
+    own = load_network("minenets:two").network
+    arrays = reference(artifact)
+    assert set(arrays) == {"ids", "image", "output"}
+    assert (arrays["ids"] == 3).all()
+    with torch.no_grad():
+        expected = own(torch.from_numpy(arrays["ids"]), torch.from_numpy(arrays["image"]))
+    np.testing.assert_array_equal(arrays["output"], expected.numpy())
+    session = onnxruntime.InferenceSession(str(artifact.graph))
+    (found,) = session.run(None, {"ids": arrays["ids"], "image": arrays["image"]})
+    np.testing.assert_allclose(found, arrays["output"], atol=1e-5)
+    assert artifact.facts.parameters == sum(each.numel() for each in own.parameters())
+    assert artifact.weights is not None
+    operators = {node.op_type for node in onnx.load(artifact.graph).graph.node}
+    assert "BatchNormalization" not in operators, "folded, as in the built-in networks"
+
+
+def test_it_is_cached_by_what_it_is_and_not_by_its_name(tmp_path: Path) -> None:
+    shape = {"shapes": {"input": (1, 3, 9, 9)}}
+    first = export("minenets:plain", tmp_path, **shape)
+    second = export("minenets:same_as_plain", tmp_path, **shape)
+    assert (first.fresh, second.fresh) == (True, False)
+    assert second.graph == first.graph
+    assert export("minepack.inner:plain", tmp_path, **shape).graph == first.graph
+    other = export("minenets:plain", tmp_path, values=InputValues({"input": (0, 1)}), **shape)
+    assert other.fresh
+    assert (reference(other)["input"] >= 0).all()
+
+
+def test_batches_repeat_the_examples(tmp_path: Path) -> None:
+    artifact = export("minenets:two", tmp_path, batch=3)
+    arrays = reference(artifact)
+    assert artifact.batch == 3
+    assert arrays["image"].shape == (3, 3, 8, 8)
+    np.testing.assert_array_equal(arrays["image"][2], arrays["image"][0])
+    assert export("minenets:two", tmp_path).facts.macs == artifact.facts.macs, "per input"
+
+
+def test_a_sample_takes_the_place_of_an_example(tmp_path: Path) -> None:
+    np.save(tmp_path / "ids.npy", np.arange(5).reshape(1, 5))
+    values = InputValues(samples={"ids": tmp_path / "ids.npy"})
+    arrays = reference(export("minenets:two", tmp_path, values=values))
+    np.testing.assert_array_equal(arrays["ids"], [[0, 1, 2, 3, 4]])
+
+
+def test_a_network_whose_code_branches_gives_several_outputs(tmp_path: Path) -> None:
+    arrays = reference(export("minenets:branching", tmp_path))
+    assert set(arrays) == {"x", "output0", "output1"}
+    assert arrays["output1"].dtype == np.int64
+
+
+def test_an_old_board_gets_an_old_opset(tmp_path: Path) -> None:
+    limits = GraphLimits(opset=13, ir_version=7, engine="tensorrt", computed_weights=False)
+    facts = export("minenets:two", tmp_path, limits=limits).facts
+    assert (facts.opset, facts.ir_version) == (13, 7)
+
+
+def test_rounding_by_the_graph_itself(tmp_path: Path) -> None:
+    limits = GraphLimits(17, 8, "tensorrt", strong_types=True)
+    shape = {"shapes": {"input": (1, 3, 9, 9)}, "limits": limits}
+    artifact = export("minenets:plain", tmp_path, rounding=Rounding("fp16"), **shape)
+    kinds = {node.op_type for node in onnx.load(artifact.graph).graph.node}
+    assert "Cast" in kinds
+    with pytest.raises(UnsupportedCase, match="int8 is calibrated on one input, it has 2"):
+        export("minenets:two", tmp_path, rounding=Rounding("int8", tmp_path), limits=limits)
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes", "values", "expected"),
+    [
+        ("minenets:number", {}, {}, "it returned int; it must return a torch nn.Module, or"),
+        ("minenets:strange", {}, {}, "its example inputs are dict; give a tensor, or a tuple of"),
+        ("minenets:text", {}, {}, "its example inputs are a tuple of str"),
+        ("minenets:fails", {}, {}, "fails() failed: RuntimeError: no weights (minenets.py, line"),
+        ("minenets:plane", {}, {}, "minenets has no function 'plane'; did you mean 'plain'"),
+        ("minenets:constant", {}, {}, "minenets has no function 'constant'"),
+        ("nowhere.at_all:net", {}, {}, "cannot import nowhere.at_all: ModuleNotFoundError"),
+        ("minebroken:net", {}, {}, "No module named 'package_that_is_not_there'"),
+        ("mineexit:net", {}, {}, "cannot import mineexit: SystemExit: bye"),
+        ("models.mine:net", {}, {}, "the name 'models' is taken by bench, give yours another"),
+        ("minenets:plain", {}, {}, "nothing says the shape of input 'input'; give it with --shape"),
+        ("minenets:two", {"x": (1, 2)}, {}, "has no input 'x' (named in --shape); its inputs: ids"),
+        ("minenets:two", {}, {"ids": (0, 200)}, "cannot be run with ids int64 (1, 7), image"),
+        ("minenets:bare", {"input": (1, 4, 9, 9)}, {}, "input float32 (1, 4, 9, 9) (without exam"),
+        ("minenets:two", {"ids": (1, 9)}, {}, "input 'ids' takes whole numbers (int64), and"),
+    ],
+)
+def test_what_cannot_be_used_gets_one_line(
+    tmp_path: Path,
+    text: str,
+    shapes: dict[str, tuple[int, ...]],
+    values: dict[str, tuple[float, float]],
+    expected: str,
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        export(text, tmp_path, shapes=shapes, values=InputValues(values))
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.detail == ""
+
+
+@pytest.mark.parametrize("text", ["a:", ":b", "a b:c", "a..b:c", "1a:b", "a:b.c", "a:b:c", "a/b:c"])
+def test_spellings_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"write it as package\.module:function"):
+        checked_spelling(text)
+
+
+def test_torchs_random_state_is_left_alone(tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    load_network.cache_clear()
+    first = load_network("minenets:plain").network[0].weight  # type: ignore[index]
+    load_network.cache_clear()
+    second = load_network("minenets:plain").network[0].weight  # type: ignore[index]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(first, second)
