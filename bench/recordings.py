@@ -113,6 +113,30 @@ class LoadStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Marker:
+    """Load that the board played for an external meter, ``where``: before or after the rounds.
+
+    ``edges_ns``: when load set in, ended, set in again, ... (an even number, rising), on the
+    board's clock. ``window_ns`` also holds the idle around it.
+    """
+
+    where: str
+    edges_ns: NDArray[np.int64]
+    window_ns: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReadings:
+    """What an external meter measured, in order of its own clock (rising nanoseconds).
+
+    A failed reading is NaN, never 0.
+    """
+
+    t_ns: NDArray[np.int64]
+    power_w: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class IdleLine:
     """Power of the board with all workers loaded and parked, before or after the rounds.
 

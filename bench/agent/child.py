@@ -71,7 +71,7 @@ class Child(object):
                     stderr=log,
                     bufsize=0,
                     pass_fds=(lock_fd,),
-                    preexec_fn=_dies_with(os.getpid()),
+                    preexec_fn=dies_with(os.getpid()),
                 )
         except OSError as error:
             self._no_start = "cannot start a process: %s" % error
@@ -174,7 +174,7 @@ def signal_name(number):
         return "signal %d" % number
 
 
-def _dies_with(parent):
+def dies_with(parent):
     """What a new process is to do before it becomes a program: to end when its parent does."""
 
     def bind():

@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any, Dict
 
-from bench.agent import board, clean, conductor, jobs, launch, probe, sampler, worker
+from bench.agent import board, clean, conductor, jobs, launch, markers, probe, sampler, worker
 
 USAGE = (
     "usage: agent probe ROOT OPTIONS LOCK | restore LOCK | start JOBDIR LOCK | jobs LOCK | "
@@ -22,8 +22,13 @@ ANSWERS: Dict[str, Any] = {
 }
 """Commands of the host: name -> number of arguments and function that returns the document."""
 
-PROCESSES = {"conduct": conductor.main, "work": worker.main, "sample": sampler.main}
-"""The three processes of a measurement: name -> function of the list of arguments."""
+PROCESSES = {
+    "conduct": conductor.main,
+    "work": worker.main,
+    "sample": sampler.main,
+    "mark": markers.main,
+}
+"""The processes of a measurement: name -> function of the list of arguments."""
 
 
 def main():
