@@ -24,6 +24,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.errors import ConfigError, suggest
+from bench.meters import METERS
+from bench.meters.meter import MeterOptions
 from bench.yaml_file import read_yaml, shown
 
 DEFAULT_FILE = Path("devices.yaml")
@@ -85,6 +87,42 @@ class PowerSettings(Settings):
     replay: ReplayFile | None = None
 
 
+class MeterSettings(Settings):
+    """An external power meter that this host reads while the device measures.
+
+    ``scope``: what it measures ("board input", "wall"). ``reading``: whether a reading is the mean
+    over the meter's period or the power of an instant; ``auto`` lets the load markers tell.
+    ``gain_error``: of its data sheet, relative. ``command``, ``serial``, ``voltage_v``: see
+    :class:`bench.meters.meter.MeterOptions`.
+    """
+
+    kind: Annotated[str, Field(min_length=1)]
+    scope: Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
+    reading: Literal["auto", "mean", "instant"] = "auto"
+    gain_error: Annotated[float, Field(ge=0, lt=1)] | None = None
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    serial: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] | None = None
+    voltage_v: Annotated[float, Field(gt=0, le=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> MeterSettings:
+        if self.kind not in METERS:
+            raise ValueError(f"meter kind {self.kind!r} is not known; {suggest(self.kind, METERS)}")
+        needs, takes = METERS[self.kind].NEEDS, METERS[self.kind].TAKES
+        for name in MeterOptions.__dataclass_fields__:
+            is_given = getattr(self, name) is not None
+            if name in needs and not is_given:
+                raise ValueError(f"a meter of kind {self.kind} needs {name!r}; add it")
+            if is_given and name not in (*needs, *takes):
+                raise ValueError(f"a meter of kind {self.kind} has no {name!r}; remove it")
+        return self
+
+    @property
+    def options(self) -> MeterOptions:
+        """What the meter itself is told."""
+        return MeterOptions(command=self.command, serial=self.serial, voltage_v=self.voltage_v)
+
+
 KEY_ITSELF = "key_itself"
 
 
@@ -116,6 +154,7 @@ class _Device(Settings):
     root: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] = "/"
     threads: Annotated[int, Field(ge=1)] = 1
     power: PowerSettings = PowerSettings()
+    meter: MeterSettings | None = None
 
 
 class LocalDevice(_Device):
@@ -246,7 +285,12 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
 
 def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:
     model: Any = SshDevice if entry.get("transport") == "ssh" else LocalDevice
-    nested = {"power": PowerSettings, "estimate": EstimateModel, "replay": ReplayFile}
+    nested = {
+        "power": PowerSettings,
+        "meter": MeterSettings,
+        "estimate": EstimateModel,
+        "replay": ReplayFile,
+    }
     if parents:
         model = nested.get(parents[-1], model)
     return list(model.model_fields)

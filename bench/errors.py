@@ -11,7 +11,8 @@
     │ │ └ TrustError     host key or login refused: a person must act, never retried
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
-    │ └ StateError       the board's state cannot be set or restored: stop this board
+    │ ├ StateError       the board's state cannot be set or restored: stop this board
+    │ └ MeterError       its external meter gives no readings: stop before measuring without it
     ├ SensorError        lost or implausible: the trial says so, never 0 W
     └ StoreError         schema, version, or a results folder that cannot be written
 
@@ -85,6 +86,10 @@ class AgentError(DeviceError):
 
 class StateError(DeviceError):
     """The board's power mode, clocks or governor could not be set or restored."""
+
+
+class MeterError(DeviceError):
+    """The meter that devices.yaml names for a device gives no readings; nothing was measured."""
 
 
 class SensorError(BenchError):

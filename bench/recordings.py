@@ -141,11 +141,12 @@ class IdleLine:
     """Power of the board with all workers loaded and parked, before or after the rounds.
 
     ``cases``: keys of the cases whose workers are parked, empty where the journal does not say.
+    ``trace`` is ``None`` where only a meter on the host read the power.
     """
 
     where: str
     window_ns: tuple[int, int]
-    trace: PowerTrace
+    trace: PowerTrace | None
     cases: tuple[str, ...] = ()
 
 
@@ -169,6 +170,8 @@ class Recording:
     """Journal records of kind ``accuracy``."""
     steps: tuple[LoadStep, ...] = ()
     """Those of all cases: the sensor is the same."""
+    markers: tuple[Marker, ...] = ()
+    """Those of the job."""
     states: tuple[dict[str, Any], ...] = ()
     """Journal records of kind ``state``, in order."""
     stopping: dict[str, Any] | None = None

@@ -2,10 +2,10 @@
 
 A *block* is a step that is not interrupted; its name is a tuple whose last element is the case,
 where there is one: ``("cooldown", "job")``, ``("health", where)``, ``("solo", case)``,
-``("marker", where)``, ``("load", segment, case)``, ``("idle", where, segment, group)``, ``("step", group)``,
-``("warmup", segment, case)``, ``("round", type, index, case)``, ``("laps", segment, group)`` (the
-latency rounds beyond the least number), ``("cooldown", case)``, ``("sustain", case)`` and
-``("accuracy", part, case)``.
+``("marker", where)``, ``("load", segment, case)``, ``("idle", where, segment, group)``, ``("step",
+group)``, ``("warmup", segment, case)``, ``("round", type, index, case)``, ``("laps", segment,
+group)`` (the latency rounds beyond the least number), ``("cooldown", case)``, ``("sustain", case)``
+and ``("accuracy", part, case)``.
 
 A *lap* is one round of every case. A *segment* is what is measured between two fresh loads.
 """

@@ -87,8 +87,9 @@ The paths of cases may be relative to the board folder and must not lead out of 
 links. ``job_id`` is the name of the job folder. ``accuracy`` (optional) are the parts of a labelled
 set, see accuracy.py. ``markers`` (optional): a meter on the host reads the power as well, and finds
 its place on the board's clock by load that is played before and after the rounds: load, idle, load,
-..., load for so many seconds each, between ``rest_s`` of idle. ``limits`` (optional) are the seconds after which a worker that loads, builds
-an engine, or should have answered, counts as hung.
+..., load for so many seconds each, between ``rest_s`` of idle. ``limits`` (optional) are the
+seconds after which a worker that loads, builds an engine, or should have answered, counts as
+hung.
 
 Options of a case, all optional: ``threads``; ``optimized_model_path`` (ONNX Runtime) makes a worker
 write the graph that its engine really runs; ``precision`` ("fp32"|"fp16"|"int8"), ``bound`` (path

@@ -4,9 +4,9 @@ Board and meter share no clock. The board plays two groups of load markers
 (:mod:`bench.analysis.marker_pattern`) and journals when load really set in and ended. A group is
 found in the meter's readings by correlation over the whole recording; then power is fitted as
 ``a + c·t + b·s(t)``, s being the share of a reading's time that was under load, for many offsets.
-The likelihood of the offsets (noise of unknown size, Student's form) has a mean and a 95 % interval:
-the offset and its uncertainty. The offsets of the two groups make a straight line between the two
-clocks, and its slope is their drift.
+The likelihood of the offsets (noise of unknown size, Student's form) has a mean and a 95 %
+interval: the offset and its uncertainty. The offsets of the two groups make a straight line between
+the two clocks, and its slope is their drift.
 
 A reading is either the mean over the time since the one before (``mean``) or the power at one
 moment (``instant``). Both are fitted and the likelier is taken, unless it is declared. Either way
@@ -200,16 +200,17 @@ def _pattern(marker: Marker) -> _Pattern:
 
 
 def _candidates(t_s: Floats, power_w: Floats, pattern: _Pattern, period_s: float) -> list[float]:
-    """Return about where the middle of a group may lie, by correlation over all of the recording."""
+    """Return about where the middle of a group may lie, by correlation over the recording."""
     grid_s = max(period_s, pattern.shortest_s / 6)
     phases = max(1, int(np.ceil(4 * grid_s / pattern.shortest_s)))
     wanted = pattern.share(np.arange(pattern.start_s, pattern.stop_s, grid_s), grid_s)
-    scores, places_s = [np.empty(0)], [np.empty(0)]
+    scores: list[Floats] = [np.empty(0)]
+    places_s: list[Floats] = [np.empty(0)]
     for phase in range(phases):
         begin_s = grid_s * phase / phases
         y_w = _on_grid(t_s, power_w, begin_s, grid_s)
         if y_w.size >= wanted.size:
-            scores.append(_correlation(y_w, wanted))
+            scores.append(np.asarray(_correlation(y_w, wanted)))
             places_s.append(begin_s + grid_s * np.arange(scores[-1].size) - pattern.start_s)
     score, at_s = np.concatenate(scores), np.concatenate(places_s)
     if score.size == 0:
@@ -311,7 +312,7 @@ def _most_s(period_s: float) -> float:
 def _place(
     t_s: Floats, power_w: Floats, pattern: _Pattern, coarse_s: float, period_s: float, kind: str
 ) -> _Place:
-    """Return the offset with the highest likelihood of ``a + c·t + b·s``, from near a coarse one."""
+    """Return the likeliest offset for ``a + c·t + b·s``, from near a coarse one."""
     inside = (t_s >= coarse_s + pattern.start_s) & (t_s <= coarse_s + pattern.stop_s)
     x_s, y_w = t_s[inside] - coarse_s, power_w[inside]
     width_s = period_s if kind == "mean" else 0.0

@@ -43,7 +43,7 @@ def test_a_meter_alone_has_energy_rounds_and_idle_lines(board: BoardFolder) -> N
         assert record["trace"] is None
         assert record["window_ns"][1] > record["window_ns"][0]
     for record in energy:
-        # A reading may be a mean over the meter's period: load goes on for so long after the window.
+        # A reading may be a mean over the meter's period: load goes on for so long.
         ends_ns = record["start_ns"] + sum(record["durations_ns"])
         assert ends_ns >= record["window_ns"][1] + MARKERS["meter_period_s"] * 1e9
     assert not any(record["kind"] == "step" for record in records)

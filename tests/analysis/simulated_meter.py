@@ -46,8 +46,18 @@ def board(period_s, rounds_s=8.0, late_s=0.002, seed=0):
 
 
 def readings(
-    board, rate_hz, *, offset_s, drift=0.0, noise=0.0, kind="mean", idle_w=2.0, rise_w=3.0,
-    jitter=0.0, seed=1, start_s=BOARD_START_S,
+    board,
+    rate_hz,
+    *,
+    offset_s,
+    drift=0.0,
+    noise=0.0,
+    kind="mean",
+    idle_w=2.0,
+    rise_w=3.0,
+    jitter=0.0,
+    seed=1,
+    start_s=BOARD_START_S,
 ):
     """What a meter says of a board: its clock reads ``offset_s`` more at BOARD_START_S and runs
     faster by ``drift``; it labels a mean with the end of its interval; ``noise`` is relative to
