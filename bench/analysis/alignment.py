@@ -50,6 +50,7 @@ _STEPS = 240
 """Offsets at which the likelihood is computed, before it is looked at more closely."""
 
 _LEAST_S = 1e-4
+_LEAST_PERIODS = 0.005
 """No offset is claimed to be known better: neither edges nor readings are dated better."""
 
 Floats = NDArray[np.float64]
@@ -143,6 +144,12 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
     period_s = float(np.median(np.diff(t_s)))
     if period_s <= 0:
         raise Misaligned("the meter's clock stands still")
+    apart_s = (_middle_ns(after) - _middle_ns(before)) * 1e-9
+    if t_s[-1] - t_s[0] < apart_s:
+        raise Misaligned(
+            f"the meter's readings cover {t_s[-1] - t_s[0]:.1f} s, less than the {apart_s:.1f} s "
+            "between the two groups of load markers"
+        )
     kinds = ("mean", "instant") if reading == "auto" else (reading,)
     if period_s < _FINEST_S:
         # Faster than anybody asks for: both kinds are means over _FINEST_S by then.
@@ -153,7 +160,6 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
     }
     chosen = max(kinds, key=lambda kind: sum(found[0].log_likelihood for found in fits[kind]))
     places = [_only(found, where) for found, where in zip(fits[chosen], _WHERE, strict=True)]
-    apart_s = (_middle_ns(after) - _middle_ns(before)) * 1e-9
     error_s = float(np.hypot(places[0].uncertainty_s, places[1].uncertainty_s))
     drift = (places[1].at_s - places[0].at_s) / apart_s - 1
     if abs(drift) > MAX_DRIFT + 2 * error_s / apart_s:
@@ -210,8 +216,11 @@ def _candidates(t_s: Floats, power_w: Floats, pattern: _Pattern, period_s: float
         begin_s = grid_s * phase / phases
         y_w = _on_grid(t_s, power_w, begin_s, grid_s)
         if y_w.size >= wanted.size:
-            scores.append(np.asarray(_correlation(y_w, wanted)))
-            places_s.append(begin_s + grid_s * np.arange(scores[-1].size) - pattern.start_s)
+            scores.append(_correlation(y_w, wanted))
+            steps = np.arange(scores[-1].size, dtype=np.float64)
+            places_s.append(
+                np.asarray(begin_s - pattern.start_s + grid_s * steps, dtype=np.float64)
+            )
     score, at_s = np.concatenate(scores), np.concatenate(places_s)
     if score.size == 0:
         raise Misaligned("the recording of the meter is shorter than a group of load markers")
@@ -236,7 +245,7 @@ def _on_grid(t_s: Floats, power_w: Floats, begin_s: float, grid_s: float) -> Flo
     middles_s = np.arange(begin_s, float(t_s[-1]), grid_s)
     energy_j = np.concatenate(([0.0], np.cumsum(np.diff(t_s) * (power_w[1:] + power_w[:-1]) / 2)))
     if float(np.median(np.diff(t_s))) >= grid_s / 2:
-        return np.interp(middles_s, t_s, power_w)
+        return np.asarray(np.interp(middles_s, t_s, power_w), dtype=np.float64)
     edges_s = np.concatenate((middles_s - grid_s / 2, middles_s[-1:] + grid_s / 2))
     return np.asarray(np.diff(np.interp(edges_s, t_s, energy_j)) / grid_s, dtype=np.float64)
 
@@ -251,8 +260,8 @@ def _correlation(y: Floats, wanted: Floats) -> Floats:
     total = sums[count:] - sums[:-count]
     spread = squares[count:] - squares[:-count] - total * total / count
     floor = 1e-9 * max(float(y @ y), 1e-30)
-    scores: Floats = product / np.sqrt(np.maximum(spread, floor) * float(centred @ centred))
-    return scores
+    scores = product / np.sqrt(np.maximum(spread, floor) * float(centred @ centred))
+    return np.asarray(scores, dtype=np.float64)
 
 
 def _places(
@@ -335,7 +344,8 @@ def _place(
     share = weights / weights.sum()
     mean_s = float(share @ offsets_s)
     low_s, high_s = np.interp([0.025, 0.975], np.cumsum(share), offsets_s)
-    half_s = max(mean_s - float(low_s), float(high_s) - mean_s, step_s, _LEAST_S)
+    least_s = max(_LEAST_S, _LEAST_PERIODS * period_s)
+    half_s = max(mean_s - float(low_s), float(high_s) - mean_s, step_s, least_s)
     residual = squares[best] / max(y_w.size, 1) + (1e-3 * rise_w[best]) ** 2
     return _Place(
         at_s=coarse_s + mean_s,

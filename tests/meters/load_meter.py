@@ -17,12 +17,14 @@ PROCESSES = Path("/proc")
 
 
 def is_load(pid, board):
+    """None: it may yet become load, as a child of the agent before it runs a program of its own."""
     try:
         words = (PROCESSES / pid / "cmdline").read_text().split("\0")
     except (OSError, ValueError):
         return False
-    is_agent = any(word.startswith(board) and word.endswith(".pyz") for word in words)
-    return is_agent and ("mark" in words or "work" in words)
+    if not any(word.startswith(board) and word.endswith(".pyz") for word in words):
+        return False
+    return True if "mark" in words or "work" in words else None
 
 
 def is_running(pid):
@@ -43,7 +45,10 @@ def main():
         looks = busy = 0
         while looks == 0 or time.monotonic() < due_s:
             pids = [path.name for path in PROCESSES.iterdir() if path.name.isdigit()]
-            known = {pid: known[pid] if pid in known else is_load(pid, board) for pid in pids}
+            before, known = known, {}
+            for pid in pids:
+                load = before.get(pid)
+                known[pid] = is_load(pid, board) if load is None else load
             busy += any(is_running(pid) for pid in pids if known[pid])
             looks += 1
             time.sleep(LOOK_S)
