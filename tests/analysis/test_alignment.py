@@ -34,8 +34,8 @@ def worst_error_s(
     drift: float,
 ) -> float:
     """The largest error of the times of readings, from the first marker to the last."""
-    first_s, last_s = (marker.edges_ns[edge] * 1e-9 for marker, edge in zip(board.markers, (0, -1)))
-    board_s = np.linspace(first_s, last_s, 5)
+    before, after = board.markers
+    board_s = np.linspace(before.edges_ns[0] * 1e-9, after.edges_ns[-1] * 1e-9, 5)
     since_s = board_s - simulated.BOARD_START_S
     label_s = board_s + offset_s + since_s * drift + simulated.middle_of_reading_s(rate_hz, kind)
     on_board_ns = found.on_board(np.rint(label_s * 1e9).astype(np.int64))

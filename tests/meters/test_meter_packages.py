@@ -124,7 +124,7 @@ def test_a_joulescope_that_falls_silent_is_lost(monkeypatch: pytest.MonkeyPatch)
 
 def test_which_joulescope(monkeypatch: pytest.MonkeyPatch) -> None:
     two = JoulescopeDouble("JS220-000415"), JoulescopeDouble("JS220-000777")
-    with pytest.raises(SensorError, match="found JS220-000415, JS220-000777: .*serial"):
+    with pytest.raises(SensorError, match=r"found JS220-000415, JS220-000777: .*serial"):
         open_joulescope(monkeypatch, *two)
     open_joulescope(monkeypatch, *two, serial="777").close()
     with pytest.raises(SensorError, match="found none"):
@@ -208,7 +208,7 @@ def test_samples_that_a_ppk2_lost_are_a_gap(ppk2: Any, monkeypatch: pytest.Monke
 def test_a_ppk2_that_is_unplugged(ppk2: Any) -> None:
     meter, port, _ = ppk2
     port.unplugged = True
-    with pytest.raises(SensorError, match="PPK2 is gone: .*Input/output error"):
+    with pytest.raises(SensorError, match=r"PPK2 is gone: .*Input/output error"):
         meter.read(0.01)
     meter.close()
 
