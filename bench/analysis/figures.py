@@ -46,8 +46,9 @@ class Figure:
 class Quantity:
     """``better`` and ``worse`` are the words for less and more of it.
 
-    ``optional``: left out of a comparison where neither side has it. ``shifts``: whether what the machine is like during a run shifts it for the whole run, so that
-    the intervals of two runs do not tell all of their difference.
+    ``shifts``: whether what the machine is like during a run shifts it for the whole run, so that
+    the intervals of two runs do not tell all of their difference. ``optional``: left out of a
+    comparison where neither side has it.
     """
 
     name: str

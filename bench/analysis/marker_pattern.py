@@ -7,8 +7,8 @@ and after the rounds are drawn differently, so that one is not taken for the oth
 With a meter of period T every duration is a whole number of periods and 0.618 of one, and at least
 1.618: the golden ratio spreads the edges evenly over the phases of the sampling, which is what
 tells the offset of a meter that reads single moments to a few percent of T, and no reading that is
-a mean over T holds two edges, which would cancel. That takes about 51 T with the idle around it,
-but at least 6 s: a minute per group at 1 Hz is what a slow meter costs.
+a mean over T holds two edges, which would cancel. That takes about 49 T with the idle around it,
+but at least 6 s: 49 s per group at 1 Hz is what a slow meter costs.
 """
 
 from __future__ import annotations
