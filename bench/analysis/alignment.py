@@ -40,6 +40,9 @@ CLEARLY = 9.0
 GAP_PERIODS = 3.0
 """Readings of a group further apart than this have a gap over the marker."""
 
+MOST_STEPS = 40_000_000
+"""More steps of the search are a clock that jumped, not a job: nine days of a fast meter."""
+
 MIN_READINGS = 12
 """Fewest readings of a group."""
 
@@ -210,6 +213,11 @@ def _candidates(t_s: Floats, power_w: Floats, pattern: _Pattern, period_s: float
     grid_s = max(period_s, pattern.shortest_s / 6)
     phases = max(1, int(np.ceil(4 * grid_s / pattern.shortest_s)))
     wanted = pattern.share(np.arange(pattern.start_s, pattern.stop_s, grid_s), grid_s)
+    if t_s[-1] > MOST_STEPS * grid_s:
+        raise Misaligned(
+            f"the meter's readings span {t_s[-1] / 86400:.1f} days by its clock: was it set "
+            "meanwhile?"
+        )
     scores: list[Floats] = [np.empty(0)]
     places_s: list[Floats] = [np.empty(0)]
     for phase in range(phases):

@@ -24,6 +24,9 @@ TAKES: tuple[str, ...] = ()
 END_S = 3.0
 """How long the program may take to end."""
 
+LATEST_S = 4e9
+"""In 2096; milliseconds in place of seconds are no such time."""
+
 _BAD_LINES = 5
 """Lines that are no readings: so many are told; as many without any reading end the meter."""
 
@@ -92,7 +95,7 @@ class _Program:
         try:
             time_text, power_text = line.split()
             at_s, power_w = float(time_text), float(power_text)
-            if not 0 <= at_s < 1e11:
+            if not 0 <= at_s < LATEST_S:
                 raise ValueError
         except ValueError:
             self._bad += 1

@@ -18,6 +18,9 @@ from bench.store.files import safe_name
 
 _COLUMNS = {"t_ns": pa.int64(), "power_w": pa.float64(), "arrived_ns": pa.int64()}
 
+_LATEST_NS = 1 << 62
+"""So that differences fit into 64 bits as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeterRecording:
@@ -54,6 +57,8 @@ def read_meter(run: Path, job_id: str) -> MeterRecording:
             list(_COLUMNS)
         )
         t_ns = table["t_ns"].to_numpy()
+        if t_ns.size and not 0 <= t_ns.min() <= t_ns.max() <= _LATEST_NS:
+            raise ValueError("it holds a time that cannot be")
         power_w = table["power_w"].to_numpy(zero_copy_only=False).astype(np.float64)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise StoreError(f"cannot read {path}: {first_line(error)}") from error

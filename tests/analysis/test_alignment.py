@@ -42,7 +42,7 @@ def worst_error_s(
     return float(np.abs(on_board_ns * 1e-9 - board_s).max())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     rate_hz=RATES_HZ,
     kind=st.sampled_from(["mean", "instant"]),
@@ -140,6 +140,14 @@ def test_a_clock_that_was_set_meanwhile_is_a_contradiction(set_by_s: float) -> N
     order = np.argsort(t_ns, kind="stable")
     moved = MeterReadings(t_ns[order], readings.power_w[order])
     assert "contradict each other" in refused(moved, board.markers)
+
+
+def test_a_clock_that_jumped_by_decades_is_refused_at_once() -> None:
+    """As that of a small computer which learns the time from the network after it has started."""
+    board, readings = ten_hz()
+    t_ns = readings.t_ns.copy()
+    t_ns[t_ns.size // 2 :] += 50 * 365 * 86400 * 1_000_000_000
+    assert "days by its clock" in refused(MeterReadings(t_ns, readings.power_w), board.markers)
 
 
 @pytest.mark.parametrize("where", ["before", "after"])

@@ -82,10 +82,11 @@ def test_a_meter_that_is_unplugged_midway_keeps_what_it_measured(
 
 def test_lines_that_are_no_readings_are_told_and_left_out(record: Callable, tmp_path: Path) -> None:
     recorder, _, told = record(
-        "say('Meter 1.0'); say('1 2 3'); say('-5 1')\nfor i in range(6): say(i, 1)\ntime.sleep(60)"
+        "say('Meter 1.0'); say('1 2 3'); say('-5 1'); say('1796086678179 1')\n"
+        "for i in range(6): say(i, 1)\ntime.sleep(60)"
     )
     recorder.stop()
-    assert len(told) == 3
+    assert len(told) == 4
     assert "'Meter 1.0'" in told[0]
     assert read_meter(tmp_path, JOB).readings.t_ns.size == 6
 
@@ -146,6 +147,9 @@ def test_a_file_that_was_cut_short_or_damaged(tmp_path: Path) -> None:
     assert math.isnan(found.power_w[1])
     path.write_bytes(b"t_ns,power_w,arrived_ns\n5,mouse,9\n")
     with pytest.raises(StoreError, match="cannot read"):
+        read_meter(tmp_path, JOB)
+    path.write_bytes(b"t_ns,power_w,arrived_ns\n5,1,9\n9223372036854775807,1,9\n")
+    with pytest.raises(StoreError, match="a time that cannot be"):
         read_meter(tmp_path, JOB)
     path.unlink()
     with pytest.raises(StoreError, match="No such file"):
