@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.analysis.alignment import Misaligned
 from bench.analysis.calibration import cross_calibration
+from bench.analysis.marker_search import Misaligned
 from bench.analysis.metered import MeterTrace, metered, place, seen_by, unaligned
 from bench.errors import StoreError
 from bench.figures import SensorCalibration

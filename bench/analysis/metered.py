@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.analysis.alignment import Alignment, Misaligned, align
+from bench.analysis.alignment import Alignment, align
 from bench.analysis.board_findings import Finding
 from bench.analysis.energy import ENERGY_KINDS, energy_result
 from bench.analysis.findings import common_findings, energy_findings
 from bench.analysis.lag import Lag
+from bench.analysis.marker_search import Misaligned
 from bench.analysis.sustain import steady_rounds
 from bench.analysis.times import load_end_ns
 from bench.analysis.validity import verdict

@@ -10,8 +10,9 @@ import simulated_meter as simulated
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bench.analysis.alignment import Alignment, Misaligned, align
+from bench.analysis.alignment import Alignment, align
 from bench.analysis.marker_pattern import marker_durations_s, marker_rest_s
+from bench.analysis.marker_search import Misaligned
 from bench.recordings import Marker, MeterReadings
 
 RATES_HZ = st.one_of(

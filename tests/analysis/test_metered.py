@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import simulated_meter as simulated
 
-from bench.analysis.alignment import Misaligned
+from bench.analysis.marker_search import Misaligned
 from bench.analysis.metered import MeterTrace, metered, place, seen_by, unaligned
 from bench.recordings import IdleLine, MeterReadings, Recording, Round
 from bench.records import Case, MeterFacts, Procedure
