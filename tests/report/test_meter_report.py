@@ -78,6 +78,7 @@ def test_the_meters_energy_stands_beside_the_boards(synthetic) -> None:
     text = table_text(metered(run))
     assert "energy by" in text
     assert "measured · module · ina3221" in text
+    assert "by meter: measured · board input · joulescope" in text
     lines = dict(details(metered(run).trials[0]))
     assert "measured · board input · joulescope" in lines["energy by the meter"]
     found = lines["meter's readings on the board's clock"]
