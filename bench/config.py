@@ -27,6 +27,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.errors import ConfigError, suggest
+from bench.meters import meters
+from bench.meters.meter import MeterOptions
 from bench.sensors import require_sensor, sensors
 from bench.yaml_file import read_yaml, shown
 
@@ -121,6 +123,44 @@ class PowerSettings(Settings):
         return self
 
 
+class MeterSettings(Settings):
+    """An external power meter that this host reads while the device measures.
+
+    ``scope``: what it measures ("board input", "wall"). ``reading``: whether a reading is the mean
+    over the meter's period or the power of an instant; ``auto`` lets the load markers tell.
+    ``gain_error``: of its data sheet, relative. ``command``, ``serial``, ``voltage_v``: see
+    :class:`bench.meters.meter.MeterOptions`.
+    """
+
+    kind: Annotated[str, Field(min_length=1)]
+    scope: Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
+    reading: Literal["auto", "mean", "instant"] = "auto"
+    gain_error: Annotated[float, Field(ge=0, lt=1)] | None = None
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    serial: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] | None = None
+    voltage_v: Annotated[float, Field(gt=0, le=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> MeterSettings:
+        try:
+            module = meters().find(self.kind)
+        except ConfigError as error:
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": str(error)}) from None
+        needs, takes = module.NEEDS, module.TAKES
+        for name in MeterOptions.__dataclass_fields__:
+            is_given = getattr(self, name) is not None
+            if name in needs and not is_given:
+                raise ValueError(f"a meter of kind {self.kind} needs {name!r}; add it")
+            if is_given and name not in (*needs, *takes):
+                raise ValueError(f"a meter of kind {self.kind} has no {name!r}; remove it")
+        return self
+
+    @property
+    def options(self) -> MeterOptions:
+        """What the meter itself is told."""
+        return MeterOptions(command=self.command, serial=self.serial, voltage_v=self.voltage_v)
+
+
 KEY_ITSELF = "key_itself"
 
 
@@ -152,6 +192,7 @@ class _Device(Settings):
     root: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] = "/"
     threads: Annotated[int, Field(ge=1)] = 1
     power: PowerSettings = PowerSettings()
+    meter: MeterSettings | None = None
 
 
 class LocalDevice(_Device):
@@ -291,6 +332,7 @@ def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:
         "estimate": EstimateModel,
         "replay": ReplayFile,
         "command": MeterCommand,
+        "meter": MeterSettings,
     }
     if parents:
         model = nested.get(parents[-1], model)

@@ -12,7 +12,8 @@
     │ │   └ HostKeyError the host key is unknown or another one than before
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
-    │ └ StateError       the board's state cannot be set or restored: stop this board
+    │ ├ StateError       the board's state cannot be set or restored: stop this board
+    │ └ MeterError       its external meter gives no readings: stop before measuring without it
     ├ SensorError        lost or implausible: the trial says so, never 0 W
     └ StoreError         schema, version, or a results folder that cannot be written
 
@@ -118,6 +119,10 @@ class AgentError(DeviceError):
 
 class StateError(DeviceError):
     """The board's power mode, clocks or governor could not be set or restored."""
+
+
+class MeterError(DeviceError):
+    """The meter that devices.yaml names for a device gives no readings; nothing was measured."""
 
 
 class SensorError(BenchError):

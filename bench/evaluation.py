@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.analysis.validity import evaluate
 from bench.errors import StoreError
+from bench.meter_evaluation import job_meter
 from bench.recordings import Recording
 from bench.records import Case, JobEnd, Manifest, Trial
 from bench.status import Reason
@@ -35,9 +37,9 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
         recorded = recordings(records, problems, list(facts.artifacts))
     except StoreError as error:
         raise StoreError(f"{job.journal_path}: {error}") from None
+    found = [(case, _ended(recorded[case.key], facts.end)) for case in cases]
     trials = []
-    for case in cases:
-        recording = _ended(recorded[case.key], facts.end)
+    for case, recording in found:
         trial = evaluate(
             recording,
             case,
@@ -51,9 +53,30 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
             emulated=facts.emulated,
             energy_reason=facts.without_power,
         )
-        writer.append(trial, recording)
         trials.append(trial)
-    return trials
+    recordings_of = [recording for _, recording in found]
+    return _store(writer, job, recorded, recordings_of, trials)
+
+
+def _store(
+    writer: RunWriter,
+    job: Job,
+    recorded: Mapping[str, Recording],
+    recordings_of: Sequence[Recording],
+    trials: Sequence[Trial],
+) -> list[Trial]:
+    """Store trials, with what a meter on this host says of them."""
+    lags_s = [trial.energy.lag_s for trial in trials if trial.energy is not None]
+    meter = job_meter(writer.path, job.facts, recorded, next(iter(lags_s), None))
+    stored = []
+    for trial, recording in zip(trials, recordings_of, strict=True):
+        seen = None
+        if meter is not None:
+            says, seen = meter.of(recording, trial.case, writer.manifest.procedure, trial)
+            trial = trial.model_copy(update={"meter": says})
+        writer.append(trial, recording, seen)
+        stored.append(trial)
+    return stored
 
 
 def completed(run: Run) -> Run:

@@ -113,6 +113,45 @@ class EnergyStats(Record):
     """Median time that one reading took."""
 
 
+class AlignmentStats(Record):
+    """How an external meter's clock was found to go with the board's, by load markers.
+
+    ``uncertainty_s``: 95 % half-width of a reading's time. ``drift_ppm``: how much faster the
+    meter's clock runs, with its 95 % half-width. ``reading``: ``mean`` over the meter's period, or
+    the power of one ``instant``. ``rise_w``: what the markers' load added.
+    """
+
+    uncertainty_s: NotNegative
+    drift_ppm: Figure
+    drift_uncertainty_ppm: NotNegative
+    reading: str
+    period_s: Positive
+    rise_w: Figure
+
+
+class SensorCalibration(Record):
+    """A board's sensor against an external meter: sensor = offset + gain · meter.
+
+    Over ``windows`` whose mean powers span ``low_w`` to ``high_w`` by the meter; ``_low`` and
+    ``_high``: 95 % intervals; ``scatter_w``: standard deviation about the line, by the sensor.
+    """
+
+    sensor: str
+    sensor_scope: str
+    meter: str
+    meter_scope: str
+    gain: Figure
+    gain_low: Figure
+    gain_high: Figure
+    offset_w: Figure
+    offset_low_w: Figure
+    offset_high_w: Figure
+    windows: Count
+    low_w: Figure
+    high_w: Figure
+    scatter_w: NotNegative
+
+
 class MemoryStats(Record):
     """Resident memory of the worker process, ``imported`` and ``load_rise`` in the solo pass.
 

@@ -26,12 +26,13 @@ from bench.errors import ExportError, LeaseError, StateError, UnsupportedCase
 from bench.evaluation import trial_id
 from bench.export.cases import export_case
 from bench.export.labelled import LabelledSet
+from bench.metering import metering
 from bench.observer import Observer
 from bench.own_models import take_in
 from bench.plan import Plan, checkpoint, refusal
 from bench.power import choose_power, period_s, sensor_options
 from bench.recordings import Artifact
-from bench.records import BoardState, Case, JobEnd, JobFacts, PowerSource
+from bench.records import BoardState, Case, JobEnd, JobFacts, MeterFacts, PowerSource
 from bench.runtimes import graph_limits
 from bench.status import Reason, Status, Verdict
 from bench.store.files import safe_name
@@ -157,10 +158,23 @@ def _measure_group(
 ) -> None:
     """Measure cases of one power mode in one job and store their trials."""
     name, settings = board.contact.name, board.contact.settings
-    run_id = run.writer.manifest.run_id
+    job_id = _job_id(run.writer.manifest.run_id, run.attempt, name, power_mode)
+    with metering(name, settings.meter, job_id, run.writer, run.observer) as meter:
+        _measure_job(board, job_id, power_mode, group, meter, run)
+
+
+def _measure_job(
+    board: _Board,
+    job_id: str,
+    power_mode: str | None,
+    group: Sequence[Deployed],
+    meter: MeterFacts | None,
+    run: RunContext,
+) -> None:
+    name, settings = board.contact.name, board.contact.settings
     facts = JobFacts(
         device=name,
-        job_id=_job_id(run_id, run.attempt, name, power_mode),
+        job_id=job_id,
         power=board.power,
         without_power=board.without_power,
         artifacts={item.case.key: item.artifact.facts for item in group},
@@ -172,6 +186,7 @@ def _measure_group(
         },
         state=BoardState(power_mode=power_mode, clocks=run.plan.clocks, governor=run.plan.governor),
         attempt=run.attempt,
+        meter=meter,
     )
     run.writer.save_job(facts)
     job = build_job(
@@ -182,8 +197,9 @@ def _measure_group(
         board.power,
         period_s(settings.power, board.power),
         facts.state,
-        run_id=run_id,
+        run_id=run.writer.manifest.run_id,
         owner=f"{getpass.getuser()}@{socket.gethostname()}",
+        meter=meter,
     )
     started = _start(board.contact, facts, job, run)
     collector = Collector(run.writer, run.observer, run.cancel)

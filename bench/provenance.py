@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.boards import boards
+from bench.meters import meters
 from bench.networks import models
 from bench.plugins import GROUPS, Table
 from bench.plugins.agent_module import AgentModule
@@ -53,7 +54,7 @@ def tables() -> tuple[Table[Any], ...]:
     Raises:
         ConfigError: a name is claimed twice.
     """
-    return boards(), models(), runtimes(), sensors()
+    return boards(), meters(), models(), runtimes(), sensors()
 
 
 def plugins() -> tuple[PluginFacts, ...]:

@@ -113,15 +113,40 @@ class LoadStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Marker:
+    """Load that the board played for an external meter, ``where``: before or after the rounds.
+
+    ``edges_ns``: when load set in, ended, set in again, ... (an even number, rising), on the
+    board's clock. ``window_ns`` also holds the idle around it.
+    """
+
+    where: str
+    edges_ns: NDArray[np.int64]
+    window_ns: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReadings:
+    """What an external meter measured, in order of its own clock (rising nanoseconds).
+
+    A failed reading is NaN, never 0.
+    """
+
+    t_ns: NDArray[np.int64]
+    power_w: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class IdleLine:
     """Power of the board with all workers loaded and parked, before or after the rounds.
 
     ``cases``: keys of the cases whose workers are parked, empty where the journal does not say.
+    ``trace`` is ``None`` where only a meter on the host read the power.
     """
 
     where: str
     window_ns: tuple[int, int]
-    trace: PowerTrace
+    trace: PowerTrace | None
     cases: tuple[str, ...] = ()
 
 
@@ -145,6 +170,8 @@ class Recording:
     """Journal records of kind ``accuracy``."""
     steps: tuple[LoadStep, ...] = ()
     """Those of all cases: the sensor is the same."""
+    markers: tuple[Marker, ...] = ()
+    """Those of the job."""
     states: tuple[dict[str, Any], ...] = ()
     """Journal records of kind ``state``, in order."""
     stopping: dict[str, Any] | None = None

@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bench.bounded import Count, NotNegative
+from bench.bounded import Count, Figure, NotNegative, Positive
 from bench.facts import ProbeFacts, TrialFacts
 from bench.figures import (
     AccuracyStats,
+    AlignmentStats,
     ArtifactFacts,
     EnergyStats,
     LabelledFacts,
@@ -26,6 +27,7 @@ from bench.figures import (
     MemoryStats,
     Parity,
     RoundFigure,
+    SensorCalibration,
     SustainStats,
 )
 from bench.status import Reason, Record, Source, Status, Verdict
@@ -137,6 +139,29 @@ class BoardState(Record):
     governor: str | None = None
 
 
+class MeterFacts(Record):
+    """The external meter of a device, as devices.yaml has it; ``period_s``: between two readings,
+    as seen before the job."""
+
+    kind: str
+    scope: str
+    reading: Literal["auto", "mean", "instant"] = "auto"
+    period_s: Positive
+    gain_error: NotNegative | None = None
+
+
+class Metered(Record):
+    """What an external meter says of a case, kept apart from the board's own sensor."""
+
+    status: Verdict
+    energy: EnergyStats | None = None
+    alignment: AlignmentStats | None = None
+    rounds_j: dict[int, Figure] = Field(default_factory=dict)
+    """Joules per inference of one input by the index of the round."""
+    calibration: SensorCalibration | None = None
+    """The board's sensor against the meter, over all windows of the job."""
+
+
 class Trial(Record):
     """One case measured once. Quantities that have no number are ``None`` with a status."""
 
@@ -158,6 +183,8 @@ class Trial(Record):
     artifact: ArtifactFacts | None = None
     sustain: SustainStats | None = None
     rounds: tuple[RoundFigure, ...] = ()
+    meter: Metered | None = None
+    """``None`` where no external meter was attached."""
     facts: TrialFacts = Field(default_factory=TrialFacts)
     """What else the board told: runtime version, warm-up, health before and after."""
 
@@ -321,5 +348,6 @@ class JobFacts(Record):
     end: JobEnd | None = None
     emulated: bool = False
     """Whether the board is no hardware: its latencies are then never valid."""
+    meter: MeterFacts | None = None
     labelled: dict[str, LabelledFacts] = Field(default_factory=dict)
     """Labelled sets that accuracy is counted on, by the cases of the job that have one."""

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     BACKGROUND_LOAD = "background-load"
     INTERRUPTED = "interrupted"
     EMULATED = "emulated"
+    UNALIGNED = "unaligned"
     # failed
     PARITY = "parity"
     EXPORT = "export"

@@ -74,10 +74,13 @@ def latency_round(worker, procedure, index):
 
 
 def energy_round(worker, sampler, job, index):
-    """Settle, window and tail as one block of load under the sampler."""
+    """Settle, window and tail as one block of load under the sampler.
+
+    Without one (``None``) a meter on the host reads the power, and there is no trace.
+    """
     procedure = job["procedure"]
     settle_s, window_s = schedule.settle_s(job), schedule.energy_window_s(job)
-    seconds = settle_s + window_s + procedure["energy_tail_s"]
+    seconds = settle_s + window_s + schedule.tail_s(job)
     arrivals = schedule.arrivals(procedure, "energy", index)
     block, trace, sampler_cpu_s = _sampled_run(worker, sampler, seconds, arrivals)
     opens_ns = block["start_ns"] + int(settle_s * 1e9)
@@ -86,7 +89,7 @@ def energy_round(worker, sampler, job, index):
 
 
 def sustain_round(worker, sampler, procedure, index):
-    """A stretch of a sustained load; without a sampler (``None``) it has no power."""
+    """A stretch of a sustained load; without a sampler (``None``) it has no trace."""
     seconds = schedule.sustain_round_s(procedure)
     arrivals = schedule.arrivals(procedure, "sustain", index)
     if sampler is None:
@@ -112,18 +115,21 @@ def load_step(worker, sampler, job):
 
 
 def idle_line(sampler, job):
-    """Power while every worker is parked (blocked in a read)."""
+    """Power while every worker is parked (blocked in a read); no trace without a sampler."""
     time.sleep(schedule.settle_s(job))
-    sampler.start()
+    if sampler is not None:
+        sampler.start()
     opens_ns = now_ns()
     time.sleep(job["procedure"]["idle_s"])
     closes_ns = now_ns()
-    trace, _ = sampler.stop()
+    trace = None if sampler is None else sampler.stop()[0]
     return {"window_ns": [opens_ns, closes_ns], "trace": trace}
 
 
 def _sampled_run(worker, sampler, seconds, arrivals):
     """``(block, trace, CPU seconds of the sampler)`` of a run that the trace encloses."""
+    if sampler is None:
+        return worker.run(seconds, 0.0, arrivals), None, 0.0
     sampler.start()
     try:
         block = worker.run(seconds, 0.0, arrivals)

@@ -26,7 +26,7 @@ from bench.agent.clock import now_ns
 from bench.agent.failure import Failure, SensorLost
 from bench.agent.group import Group
 from bench.agent.journal import Journal, JournalLost
-from bench.agent.processes import CaseWorker, PowerSampler
+from bench.agent.processes import CaseWorker, PowerSampler, play_markers
 from bench.agent.progress import Progress
 from bench.agent.runtimes import RUNTIMES
 
@@ -236,11 +236,27 @@ class Conductor(object):
             except SensorLost as lost:
                 self.lose_sampler(lost)
         try:
+            self._play_markers("before", groups)
             for number, keys in enumerate(groups):
                 Group(self, number, keys).measure()
+            self._play_markers("after", groups)
         finally:
             if self.sampler is not None:
                 self.sampler.close()
+
+    def _play_markers(self, where, groups):
+        """Load markers around the rounds, where a meter on the host waits for them."""
+        if not self.job.get("markers") or not groups:
+            return
+        self.begin_block(("marker", where))
+        cpus = self._placement["cpus"]
+        try:
+            fields = play_markers(self.job, where, self._folder, cpus, self._lease.fd)
+        except Failure as failure:
+            # It costs the meter's figures, no others.
+            fields = {"problem": failure.text, "detail": failure.detail}
+        self.record("marker", where=where, t_ns=now_ns(), **fields)
+        self.progress.end(("marker", where))
 
     def _read_health(self, where):
         self.record("health", where=where, **health.read_health(self.job["root"]))

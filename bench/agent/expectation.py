@@ -5,7 +5,7 @@ import random
 import time
 from collections import OrderedDict
 
-from bench.agent import cooldown, schedule, stopping
+from bench.agent import cooldown, markers, schedule, stopping
 from bench.agent.runtimes import RUNTIMES
 
 HEALTH_S = 0.1
@@ -60,10 +60,15 @@ def remaining_blocks(job, groups, load_s, run_s):
     """``{block: expected seconds}`` after the solo pass, which measured the seconds of a load and
     of an inference (dicts by case; ``run_s`` is empty before)."""
     left = OrderedDict()
+    played = job.get("markers") if groups else None
+    if played:
+        left[("marker", "before")] = markers.seconds(played, "before")
     for number, cases in enumerate(groups):
         # The order is drawn again when it is carried out; here only the names count.
         for block in schedule.group_blocks(job, number, cases, random.Random(0)):
             left[block] = _block_seconds(job, block, cases, load_s, run_s)
+    if played:
+        left[("marker", "after")] = markers.seconds(played, "after")
     left[("health", "after")] = HEALTH_S
     keys = [case for cases in groups for case in cases]
     for case in job["cases"]:
@@ -138,5 +143,5 @@ def _block_seconds(job, block, cases, load_s, run_s):
         return procedure["sustain_s"]
     if block[1] == "latency":
         return lap_s(procedure, [case], run_s)
-    loaded_s = schedule.settle_s(job) + schedule.energy_window_s(job) + procedure["energy_tail_s"]
+    loaded_s = schedule.settle_s(job) + schedule.energy_window_s(job) + schedule.tail_s(job)
     return whole_runs_s(loaded_s, one_run_s) + ROUND_OVERHEAD_S

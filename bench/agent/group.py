@@ -77,7 +77,7 @@ class Group(object):
         self._attempt(key, _load_model)
 
     def _idle(self, block):
-        if self._conductor.sampler is None or not self._workers:
+        if not self._reads_power() or not self._workers:
             return
         try:
             fields = blocks.idle_line(self._conductor.sampler, self._job)
@@ -108,7 +108,7 @@ class Group(object):
             began = time.monotonic()
             self._attempt(key, self._latency_round, index)
             self._latency_s += time.monotonic() - began
-        elif self._conductor.sampler is not None:
+        elif self._reads_power():
             self._attempt(key, self._energy_round, index)
 
     def _latency_round(self, worker, index):
@@ -177,6 +177,10 @@ class Group(object):
 
     def _record(self, kind, **fields):
         self._conductor.record(kind, **fields)
+
+    def _reads_power(self):
+        """Whether anything does: a meter on the host goes on when the board's sensor is lost."""
+        return self._conductor.sampler is not None or bool(self._job.get("markers"))
 
     def _left_keys(self):
         """The cases that are not lost, in their order."""

@@ -11,6 +11,7 @@ from bench.agent import (
     doctor,
     jobs,
     launch,
+    markers,
     probe,
     provision,
     sampler,
@@ -37,8 +38,13 @@ ANSWERS: Dict[str, Any] = {
 }
 """Commands of the host: name -> number of arguments and function that returns the document."""
 
-PROCESSES = {"conduct": conductor.main, "work": worker.main, "sample": sampler.main}
-"""The three processes of a measurement: name -> function of the list of arguments."""
+PROCESSES = {
+    "conduct": conductor.main,
+    "work": worker.main,
+    "sample": sampler.main,
+    "mark": markers.main,
+}
+"""The processes of a measurement: name -> function of the list of arguments."""
 
 
 def main():

@@ -1,8 +1,8 @@
-"""The conductor's view of its two kinds of processes: a case's worker, and the sampler."""
+"""The conductor's view of its kinds of processes: a case's worker, the sampler, load markers."""
 
 import os
 
-from bench.agent import expectation, packages
+from bench.agent import expectation, markers, packages
 from bench.agent.child import Child
 from bench.agent.failure import Failure, SensorLost
 
@@ -103,6 +103,22 @@ class CaseWorker(object):
     def close(self):
         """End the process."""
         self._child.close()
+
+
+def play_markers(job, where, folder, cpus, lock_fd):
+    """Play a group of load markers in a process of its own; the fields of a ``marker`` record.
+
+    Raises Failure.
+    """
+    log = os.path.join(folder, "markers.log")
+    child = Child(["mark"], log, cpus, lock_fd, job["root"])
+    wanted = job["markers"]
+    request = {"do": "play", "durations_s": wanted[where], "rest_s": wanted["rest_s"]}
+    limit_s = markers.seconds(wanted, where) + job.get("limits", {}).get("answer_s", ANSWER_LIMIT_S)
+    try:
+        return child.ask(request, limit_s)
+    finally:
+        child.close()
 
 
 class PowerSampler(object):

@@ -2,10 +2,10 @@
 
 A *block* is a step that is not interrupted; its name is a tuple whose last element is the case,
 where there is one: ``("cooldown", "job")``, ``("health", where)``, ``("solo", case)``,
-``("load", segment, case)``, ``("idle", where, segment, group)``, ``("step", group)``,
-``("warmup", segment, case)``, ``("round", type, index, case)``, ``("laps", segment, group)`` (the
-latency rounds beyond the least number), ``("cooldown", case)``, ``("sustain", case)`` and
-``("accuracy", part, case)``.
+``("marker", where)``, ``("load", segment, case)``, ``("idle", where, segment, group)``, ``("step",
+group)``, ``("warmup", segment, case)``, ``("round", type, index, case)``, ``("laps", segment,
+group)`` (the latency rounds beyond the least number), ``("cooldown", case)``, ``("sustain", case)``
+and ``("accuracy", part, case)``.
 
 A *lap* is one round of every case. A *segment* is what is measured between two fresh loads.
 """
@@ -32,7 +32,18 @@ MEMORY_SHARE = 0.6
 def settle_s(job):
     """Seconds until the sensor shows the present load."""
     procedure = job["procedure"]
-    return procedure["settle_s"] + procedure["settle_tau"] * _lag_s(job)
+    lag_s = procedure["settle_tau"] * _lag_s(job)
+    return procedure["settle_s"] + lag_s + _meter_period_s(job)
+
+
+def tail_s(job):
+    """Seconds of load after the window of an energy round."""
+    return job["procedure"]["energy_tail_s"] + _meter_period_s(job)
+
+
+def has_power(job):
+    """Whether anything reads power: a sensor on the board, or a meter on the host."""
+    return job["sensor"] is not None or bool(job.get("markers"))
 
 
 def energy_window_s(job):
@@ -80,7 +91,7 @@ def lap(draw, kind, index, cases):
     return [("round", kind, index, case) for case in order]
 
 
-def segment_rounds(procedure, has_sensor, cases, draw):
+def segment_rounds(procedure, is_powered, cases, draw):
     """The least rounds that are taken: for each segment, blocks in random order.
 
     The rounds of one index stand together, so that drift hits all cases alike and cases can be
@@ -88,7 +99,7 @@ def segment_rounds(procedure, has_sensor, cases, draw):
     evenly over the whole, and so over the segments.
     """
     loads = procedure["loads"]
-    energy_rounds = procedure["energy_rounds"] if has_sensor else 0
+    energy_rounds = procedure["energy_rounds"] if is_powered else 0
     laps = []
     for kind, count in (("latency", procedure["latency_rounds"]), ("energy", energy_rounds)):
         laps += [((index + 0.5) / count, kind, index) for index in range(count)]
@@ -101,9 +112,9 @@ def segment_rounds(procedure, has_sensor, cases, draw):
 def group_blocks(job, group, cases, draw):
     """The blocks of a group of cases whose workers are loaded at the same time."""
     procedure = job["procedure"]
-    has_sensor = job["sensor"] is not None
+    is_powered, has_sensor = has_power(job), job["sensor"] is not None
     if procedure["sustain_s"] is None:
-        segments = segment_rounds(procedure, has_sensor, cases, draw)
+        segments = segment_rounds(procedure, is_powered, cases, draw)
         for number, rounds in enumerate(segments):
             rounds.append(("laps", number, group))
     else:
@@ -111,13 +122,13 @@ def group_blocks(job, group, cases, draw):
     blocks = []
     for number, rounds in enumerate(segments):
         blocks += [("load", number, case) for case in cases]
-        if has_sensor:
+        if is_powered:
             blocks.append(("idle", "before", number, group))
         if number == 0 and has_sensor and job["sensor"]["unit"] == "W":
             # A counter of energy has no low-pass that a step could show.
             blocks.append(("step", group))
         blocks += [("warmup", number, case) for case in cases] + rounds
-    return blocks + ([("idle", "after", len(segments) - 1, group)] if has_sensor else [])
+    return blocks + ([("idle", "after", len(segments) - 1, group)] if is_powered else [])
 
 
 def alone(job):
@@ -165,6 +176,12 @@ def _with_arrivals_s(procedure, seconds):
     if procedure["scenario"] != "server":
         return seconds
     return max(seconds, FEWEST_ARRIVALS / float(procedure["rate_per_s"]))
+
+
+def _meter_period_s(job):
+    """Time between two readings of the meter on the host, 0 where there is none: a reading of it
+    may be a mean over so long."""
+    return (job.get("markers") or {}).get("meter_period_s", 0.0)
 
 
 def _lag_s(job):

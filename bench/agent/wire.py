@@ -74,7 +74,7 @@ too, while they change something, as the jobs "restore" and "clean".
                          rebooted: because the board did. A job is ``running`` from the moment
                          that ``start`` has the lease for it
 ``stop JOBDIR``          asks the conductor to finish the round and stop; waits for its end
-``conduct|work|sample``  internal: the three processes of a measurement
+``conduct|work|sample|mark``  internal: the processes of a measurement
 
 A board folder or JOBDIR that is not in order exits non-zero with one line on stderr, an unexpected
 failure with the traceback.
@@ -89,14 +89,19 @@ failure with the traceback.
                 "tolerance": {"atol": float, "rtol": float, "cosine": float}}],
      "sensor": null | {"name": str, "options": {...}, "channels": [str, ...],
                        "unit": "W"|"J", "period_s": float, "lag_s": float|null},
+     "markers": null | {"before": [seconds, ...], "after": [...], "rest_s": float,
+                        "meter_period_s": float},
      "state": {"power_mode": str|null, "clocks": "max"|null, "governor": str|null},
      "limits": {"load_s": 600, "answer_s": 60, "build_s": 3600}}
 
 The paths of cases may be relative to the board folder and must not lead out of it (nor must
 ``optimized_model_path``, which ends in ``.onnx``, lead out of the job folder), also not through
 links. ``job_id`` is the name of the job folder. ``accuracy`` (optional) are the parts of a labelled
-set, see accuracy.py. ``limits`` (optional) are the seconds after which a worker that loads, builds
-an engine, or should have answered, counts as hung.
+set, see accuracy.py. ``markers`` (optional): a meter on the host reads the power as well, and finds
+its place on the board's clock by load that is played before and after the rounds: load, idle, load,
+..., load for so many seconds each, between ``rest_s`` of idle. ``limits`` (optional) are the
+seconds after which a worker that loads, builds an engine, or should have answered, counts as
+hung.
 
 Options of a case, all optional: ``threads``; ``optimized_model_path`` (ONNX Runtime) makes a worker
 write the graph that its engine really runs; ``precision`` ("fp32"|"fp16"|"int8"), ``bound`` (path
@@ -160,6 +165,9 @@ of the board's CLOCK_MONOTONIC:
              found, as it was set, as it still was after the last round, and as it was put back
 ``cooldown`` t_ns, reached (bool), took_s, wanted_c, temperature_c (hottest zone, null: none can be
              read, then nothing was waited for)
+``marker``   where ("before"|"after"), t_ns, edges_ns [load set in, ended, set in, ...], window_ns
+             [t0, t1] with the idle around, spread_ns (by how much the CPUs differed), cpus (how
+             many); or where, t_ns, problem, detail: it could not be played
 ``step``     case, onset_ns, window_ns [t0, t1], trace: a load sets in at onset_ns
 ``stopping`` t_ns, reason ("target"|"loads"|"settled"|"max-rounds"|"max-time"), rounds,
              half_widths {case: relative half-width|null}: see stopping.py; half-widths are as the
@@ -188,6 +196,9 @@ under ``sustain_s``). What does not fit in before it waits until after it. Anoth
 ``procedure.checkpoint_every_s`` later, if the job then still takes longer than that. Expected times
 count the least number of latency rounds and those that are being taken beyond it; as long as there
 may be more, the expected end is a checkpoint too, so that a job that goes on is asked there.
+
+Under ``markers`` there are energy rounds and idle lines also where there is no sensor (any more);
+their trace is null.
 
 Just before a latency round there are untimed inferences (schedule.LEAD_S): caches still hold
 another model.

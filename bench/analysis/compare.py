@@ -112,8 +112,13 @@ def compare(
         quantities=tuple(
             _compare(quantity, a, b, paired, margin, allowance if quantity.shifts else None)
             for quantity in QUANTITIES
+            if not quantity.optional or _has(quantity, a) or _has(quantity, b)
         ),
     )
+
+
+def _has(quantity: Quantity, side: Subject) -> bool:
+    return not quantity.figure(side.trial).unmeasured
 
 
 def _label(one: Case, two: Case) -> str:

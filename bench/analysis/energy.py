@@ -68,16 +68,19 @@ def energy_result(
     power: PowerSource,
     batch: int,
     steps: Sequence[LoadStep] = (),
+    lag: Lag | None = None,
 ) -> EnergyResult:
     """Return the energy per inference from the energy rounds among ``rounds``.
 
-    ``steps``: what is known of the sensor's response to a load step.
+    ``steps``: what is known of the sensor's response to a load step. ``lag``: its time constant
+    where that is known from elsewhere; how well readings are dated is part of its uncertainty.
     """
     taken = [item for item in rounds if item.kind in ENERGY_KINDS and item.trace is not None]
     taken = [item for item in taken if item.window_ns is not None]
-    steady = [line.trace for line in idle] + [step.trace for step in steps]
+    steady = [line.trace for line in idle if line.trace is not None]
+    steady += [step.trace for step in steps]
     held_s = hold_s(steady, power.total)
-    lag = choose_lag(steps, power, held_s)
+    lag = lag or choose_lag(steps, power, held_s)
     windows = [_window(item, power, lag.lag_s, held_s) for item in taken]
     used = [
         _Used(item, window, inferences_in(item, window.window_ns) * batch)
@@ -122,6 +125,8 @@ def idle_power_w(
     """Return ``(middle of the window in ns, mean power)`` of the idle lines that can be used."""
     points = []
     for line in idle:
+        if line.trace is None:
+            continue
         window = window_energy(line.trace, power.total, line.window_ns, lag_s, held_s)
         if window.energy_j is not None:
             points.append((sum(line.window_ns) // 2, window.energy_j / window.span_s))

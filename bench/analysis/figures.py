@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from bench.analysis.budget import SENSOR_PARTS
-from bench.figures import MemoryStats
+from bench.figures import EnergyStats, MemoryStats
 from bench.records import Trial
 from bench.status import Reason, Source, Status, Verdict
 
@@ -47,7 +47,8 @@ class Quantity:
     """``better`` and ``worse`` are the words for less and more of it.
 
     ``shifts``: whether what the machine is like during a run shifts it for the whole run, so that
-    the intervals of two runs do not tell all of their difference.
+    the intervals of two runs do not tell all of their difference. ``optional``: left out of a
+    comparison where neither side has it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Quantity:
     worse: str
     figure: Callable[[Trial], Figure]
     shifts: bool = False
+    optional: bool = False
 
 
 def _problem(verdict: Verdict) -> str:
@@ -83,13 +85,26 @@ def _latency(trial: Trial) -> Figure:
 
 
 def _energy(trial: Trial) -> Figure:
-    verdict, stats = trial.energy_status, trial.energy
+    rounds_j = {item.index: item.gross_j for item in trial.rounds if item.gross_j is not None}
+    return _joules(trial, trial.energy_status, trial.energy, rounds_j)
+
+
+def _meter_energy(trial: Trial) -> Figure:
+    if trial.meter is None:
+        return Figure(None, "no external meter was attached", unmeasured=True)
+    return _joules(trial, trial.meter.status, trial.meter.energy, trial.meter.rounds_j)
+
+
+def _joules(
+    trial: Trial, verdict: Verdict, stats: EnergyStats | None, rounds_j: Mapping[int, float]
+) -> Figure:
     if stats is None:
         return Figure(None, _problem(verdict), verdict.status is Status.UNMEASURED)
+    loads = {item.index: item.load for item in trial.rounds if item.kind != "latency"}
     rounds = {
-        item.index: (item.load, item.gross_j)
-        for item in trial.rounds
-        if item.gross_j is not None and item.gross_j > 0
+        index: (loads[index], gross_j)
+        for index, gross_j in rounds_j.items()
+        if gross_j > 0 and index in loads
     }
     parts = stats.uncertainty_parts_j
     sensor_j = np.sqrt(sum(parts.get(name, 0.0) ** 2 for name in (*SENSOR_PARTS, "gaps")))
@@ -131,6 +146,7 @@ def _size(trial: Trial) -> Figure:
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("latency", "s", "faster", "slower", _latency, shifts=True),
     Quantity("energy", "J", "lower", "higher", _energy, shifts=True),
+    Quantity("meter-energy", "J", "lower", "higher", _meter_energy, shifts=True, optional=True),
     Quantity(
         "memory",
         "B",

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.agent import wire
-from bench.analysis.journal_blocks import describe, read_idle, read_round, read_step
+from bench.analysis.journal_blocks import describe, read_idle, read_marker, read_round, read_step
 from bench.analysis.journal_shapes import KINDS, shaped
 from bench.analysis.throttling import throttle_rise
 from bench.analysis.times import load_end_ns
 from bench.errors import StoreError
-from bench.recordings import IdleLine, LoadStep, PowerTrace, Recording, Round
+from bench.recordings import IdleLine, LoadStep, Marker, PowerTrace, Recording, Round
 
 MOST_PROBLEMS = 20
 """Problems that are told one by one; a disk full of garbage must not fill every trial."""
@@ -47,6 +47,7 @@ class _Job:
     lost: list[str]
     idle: list[IdleLine] = field(default_factory=list)
     steps: list[LoadStep] = field(default_factory=list)
+    markers: list[Marker] = field(default_factory=list)
     health: list[dict[str, Any]] = field(default_factory=list)
     states: list[dict[str, Any]] = field(default_factory=list)
     cooldown: dict[str, Any] | None = None
@@ -134,6 +135,11 @@ def _add_to_job(job: _Job, kind: str, record: dict[str, Any]) -> None:
     if kind == "idle":
         job.idle.append(read_idle(record))
         return
+    if kind == "marker":
+        if "problem" in record:
+            raise ValueError(str(record["problem"])[:200])
+        job.markers.append(read_marker(record))
+        return
     known = shaped(kind, record)
     if kind == "start" and known.get("version", 1) > wire.WIRE_VERSION:
         raise StoreError(
@@ -170,12 +176,13 @@ def _drop_other_channels(job: _Job) -> None:
         return channels(trace) == usual
 
     rounds = [item for case in job.cases.values() for item in case.rounds]
-    traces = [line.trace for line in job.idle] + [step.trace for step in job.steps]
+    traces = [line.trace for line in job.idle if line.trace is not None]
+    traces += [step.trace for step in job.steps]
     traces += [item.trace for item in rounds if item.trace is not None]
     if len({channels(trace) for trace in traces}) < 2:
         return
     usual = Counter(map(channels, traces)).most_common(1)[0][0]
-    job.idle = [line for line in job.idle if fits(line.trace)]
+    job.idle = [line for line in job.idle if line.trace is None or fits(line.trace)]
     job.steps = [step for step in job.steps if fits(step.trace)]
     for case in job.cases.values():
         case.rounds = [
@@ -210,6 +217,7 @@ def _recording(job: _Job, key: str, case: _Case) -> Recording:
         finished=job.finished,
         lost=_listed([*job.lost, *case.lost]),
         steps=tuple(job.steps),
+        markers=tuple(job.markers),
         states=tuple(job.states),
         stopping=case.stopping,
         cooldown=job.cooldown,

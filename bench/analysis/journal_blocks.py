@@ -1,4 +1,4 @@
-"""Single journal records with raw samples: rounds, idle lines, load steps.
+"""Single journal records with raw samples: rounds, idle lines, load steps, load markers.
 
 A record that is not what it should be raises ValueError (KeyError for a missing field). What comes
 through is what the analysis may rely on: whole nanoseconds of a running clock, times that rise,
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bench.analysis.journal_shapes import round_health
 from bench.analysis.times import load_end_ns
 from bench.bounded import LATEST_NS
-from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
+from bench.recordings import IdleLine, LoadStep, Marker, PowerTrace, Round
 
 ROUND_KINDS = ("latency", "energy", "sustain")
 
@@ -88,7 +88,21 @@ def read_idle(record: dict[str, Any]) -> IdleLine:
     if not isinstance(cases, list) or not all(isinstance(key, str) for key in cases):
         raise ValueError("cases is no list of names")
     window = _window(record["window_ns"])
-    return IdleLine(record["where"], window, _trace(record["trace"], window), tuple(cases))
+    trace = None if record["trace"] is None else _trace(record["trace"], window)
+    return IdleLine(record["where"], window, trace, tuple(cases))
+
+
+def read_marker(record: dict[str, Any]) -> Marker:
+    """Return a ``marker``: a group of load markers that was played."""
+    if record["where"] not in ("before", "after"):
+        raise ValueError("it is neither before nor after")
+    window = _window(record["window_ns"])
+    edges_ns = _integers(record["edges_ns"], "edges_ns")
+    if edges_ns.size < 2 or edges_ns.size % 2 or (np.diff(edges_ns) <= 0).any():
+        raise ValueError("edges_ns is no load that sets in and ends")
+    if edges_ns[0] < window[0] or edges_ns[-1] > window[1]:
+        raise ValueError("edges_ns lie outside window_ns")
+    return Marker(record["where"], edges_ns, window)
 
 
 def read_step(record: dict[str, Any]) -> LoadStep:

@@ -205,7 +205,7 @@ _SHAPES: dict[str, type[_Shape]] = {
     "checkpoint": _Checkpoint,
     "end": _End,
 }
-KINDS = frozenset({*_SHAPES, "idle", "round", "step"})
+KINDS = frozenset({*_SHAPES, "idle", "marker", "round", "step"})
 """Every kind of record that this version understands."""
 
 

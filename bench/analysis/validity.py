@@ -96,12 +96,12 @@ def evaluate(
         timed = [*common, *latency_findings(recording, latency, procedure)]
         if emulated:
             timed.append((Reason.EMULATED, "the board is emulated: its times say nothing"))
-        latency_status = _verdict(timed, latency is not None)
+        latency_status = verdict(timed, latency is not None)
         energy_status = energy_reason
         if result is not None and power is not None:
             findings = [*common, *energy_findings(recording, result, power, procedure)]
-            energy_status = _verdict(findings, result.stats is not None)
-        memory_status = _verdict(
+            energy_status = verdict(findings, result.stats is not None)
+        memory_status = verdict(
             [] if memory else [(Reason.INTERRUPTED, "the solo pass was not finished")],
             memory is not None,
         )
@@ -144,7 +144,8 @@ def _figures(recording: Recording, result: EnergyResult | None) -> tuple[RoundFi
     )
 
 
-def _verdict(findings: Sequence[Finding], has_number: bool) -> Verdict:
+def verdict(findings: Sequence[Finding], has_number: bool) -> Verdict:
+    """Return what may be done with a quantity, from what speaks against it."""
     if not findings and has_number:
         return Verdict(status=Status.VALID)
     reasons = tuple(dict.fromkeys(reason for reason, _ in findings)) or (Reason.INTERRUPTED,)

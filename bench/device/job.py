@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.agent import wire
+from bench.analysis.marker_pattern import marker_durations_s, marker_rest_s
 from bench.recordings import Artifact
-from bench.records import BoardState, Case, PowerSource, Procedure
+from bench.records import BoardState, Case, MeterFacts, PowerSource, Procedure
 from bench.runtimes import runtimes
 
 
@@ -37,10 +38,12 @@ def build_job(
     *,
     run_id: str,
     owner: str,
+    meter: MeterFacts | None = None,
 ) -> dict[str, Any]:
     """Return the job document. ``root`` prefixes what the agent reads of sysfs and procfs;
     ``period_s`` is the time between two power readings, ``state`` what the board is to be like,
-    ``owner`` who measures (user@host), told to others who want the board."""
+    ``owner`` who measures (user@host), told to others who want the board; ``meter`` is read on
+    this host meanwhile."""
     return {
         "version": wire.WIRE_VERSION,
         "job_id": job_id,
@@ -51,6 +54,16 @@ def build_job(
         "cases": [_case(deployed) for deployed in cases],
         "sensor": None if power is None else _sensor(power, period_s),
         "state": state.model_dump(),
+        "markers": None if meter is None else _markers(meter.period_s),
+    }
+
+
+def _markers(period_s: float) -> Mapping[str, Any]:
+    return {
+        "before": marker_durations_s("before", period_s),
+        "after": marker_durations_s("after", period_s),
+        "rest_s": marker_rest_s(period_s),
+        "meter_period_s": period_s,
     }
 
 

@@ -9,6 +9,7 @@ from bench.figures import AccuracyStats, EnergyStats, Interval, LatencyStats, Su
 from bench.records import Trial
 from bench.report import format as fmt
 from bench.report.engine import engine_details
+from bench.report.meter import meter_details
 
 Detail = tuple[str, str]
 """A name and a text."""
@@ -56,6 +57,7 @@ def details(trial: Trial) -> list[Detail]:
         found += _accuracy(trial.accuracy)
     if trial.sustain is not None:
         found += _sustain(trial.sustain)
+    found += meter_details(trial)
     found += engine_details(trial)
     found += _board(trial.facts)
     return [(name, fmt.plain(text)) for name, text in found]

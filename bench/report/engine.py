@@ -1,4 +1,4 @@
-"""What there is to say of GPU runtimes: columns that only their runs have, and details."""
+"""Columns that only some runs have, and what there is to say of GPU runtimes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.facts import EngineFacts
 from bench.records import Trial
 from bench.report import format as fmt
+from bench.report.meter import meter_energy
 
 MOST_LAYERS = 5
 
@@ -79,4 +80,5 @@ _COLUMNS = (
         lambda trial: fmt.size(trial.memory.gpu_rise_bytes if trial.memory else None),
     ),
     Column("engine", _engine),
+    Column("energy by\nmeter", meter_energy),
 )

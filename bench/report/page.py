@@ -161,6 +161,8 @@ def _section(
         }
         if len(set(verdicts.values())) == 1:
             verdicts = {"all": row.trial.latency_status}
+        if row.trial.meter is not None:
+            verdicts["energy by the meter"] = row.trial.meter.status
         findings += [
             _Finding(row.short, quantity, verdict)
             for quantity, verdict in verdicts.items()

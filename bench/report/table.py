@@ -111,5 +111,7 @@ def _sources(devices: dict[str, tuple[Row, ...]]) -> str:
             f"energy {fmt.source(stats)}" + (f" ({stats.note})" if stats.note else "")
             for stats in known
         )
+        meters = [row.trial.meter.energy for row in rows if row.trial and row.trial.meter]
+        words |= dict.fromkeys(f"by meter: {fmt.source(stats)}" for stats in meters if stats)
         lines += [fmt.plain(f"{device}: {text}") for text in words]
     return "\n".join(lines)

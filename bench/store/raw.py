@@ -7,7 +7,8 @@
 "idle-after"), ``t_before_ns``, ``t_after_ns``, and one column per channel named ``<channel> [W]``
 or ``<channel> [J]``; a failed read is NaN. The schema's metadata holds the key ``bench`` with a
 JSON object: the rounds of the one, ``unit``, ``channels`` and ``windows_ns`` of the other. All
-times are nanoseconds of the board's CLOCK_MONOTONIC.
+times are nanoseconds of the board's CLOCK_MONOTONIC. ``<trial-id>.meter.parquet`` is the same of an
+external meter (channel ``meter``), moved onto the board's clock.
 """
 
 from __future__ import annotations
@@ -89,6 +90,11 @@ def power_path(run: Path, trial_id: str) -> Path:
     return run / "raw" / f"{trial_id}.power.parquet"
 
 
+def meter_path(run: Path, trial_id: str) -> Path:
+    """Return where a trial's readings of an external meter lie, on the board's clock."""
+    return run / "raw" / f"{trial_id}.meter.parquet"
+
+
 def encode_latency(rounds: Sequence[Round]) -> bytes:
     """Return the Parquet file of the inferences of all rounds."""
     starts = [_starts_ns(item) for item in rounds]
@@ -154,6 +160,8 @@ def _idle_segments(idle: Sequence[IdleLine]) -> list[PowerSegment]:
     seen: Counter[str] = Counter()
     found = []
     for line in sorted(idle, key=lambda line: line.window_ns):
+        if line.trace is None:
+            continue
         seen[line.where] += 1
         again = f"-{seen[line.where]}" if seen[line.where] > 1 else ""
         found.append(PowerSegment(f"idle-{line.where}{again}", line.window_ns, line.trace))

@@ -68,6 +68,14 @@ class Run:
         """
         return raw.decode_power(raw.power_path(self.path, trial_id))
 
+    def meter(self, trial_id: str) -> tuple[raw.PowerSegment, ...]:
+        """Return the readings of an external meter in order of time; none when there was none.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+        return raw.decode_power(raw.meter_path(self.path, trial_id))
+
 
 @dataclass(frozen=True, slots=True)
 class RunListing:

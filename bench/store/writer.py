@@ -101,16 +101,19 @@ class RunWriter:
             write_atomic(path, data)
         return path
 
-    def append(self, trial: Trial, recording: Recording | None) -> None:
+    def append(
+        self, trial: Trial, recording: Recording | None, metered: Recording | None = None
+    ) -> None:
         """Write a trial's raw samples, then the trial itself.
 
-        A trial that is in ``trials.jsonl`` therefore has its raw files, if it has any at all.
+        ``metered``: the recording with the power that a meter on the host read. A trial that is
+        in ``trials.jsonl`` has its raw files, if it has any at all.
         """
         if not is_safe_name(trial.trial_id):
             raise StoreError(f"trial id {trial.trial_id!r} cannot be a file name")
         with self._lock:
             if recording is not None:
-                self._write_raw(trial.trial_id, recording)
+                self._write_raw(trial.trial_id, recording, metered)
             path = self.path / TRIALS_FILE
             with explained("write", path):
                 append_line(path, trial.model_dump_json().encode())
@@ -122,7 +125,7 @@ class RunWriter:
             write_atomic(path, manifest.model_dump_json(indent=1).encode() + b"\n")
         self.manifest = manifest
 
-    def _write_raw(self, trial_id: str, recording: Recording) -> None:
+    def _write_raw(self, trial_id: str, recording: Recording, metered: Recording | None) -> None:
         files = []
         if recording.rounds:
             files.append(
@@ -131,6 +134,9 @@ class RunWriter:
         parts = raw.segments(recording)
         if parts:
             files.append((raw.power_path(self.path, trial_id), raw.encode_power(parts)))
+        read = () if metered is None else raw.segments(metered)
+        if read:
+            files.append((raw.meter_path(self.path, trial_id), raw.encode_power(read)))
         for path, data in files:
             with explained("write", path):
                 write_atomic(path, data)

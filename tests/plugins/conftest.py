@@ -58,6 +58,13 @@ def bench(
     folder: Path, *arguments: str, sites: tuple[Path, ...]
 ) -> subprocess.CompletedProcess[str]:
     """Call bench in a folder, with the packages of ``sites`` beside it."""
+    return python(folder, BENCH[-1], *arguments, sites=sites)
+
+
+def python(
+    folder: Path, code: str, *arguments: str, sites: tuple[Path, ...]
+) -> subprocess.CompletedProcess[str]:
+    """Run a few lines in a folder, with the packages of ``sites`` beside bench."""
     environment = {
         **os.environ,
         "BENCH_CACHE": str(folder / "cache"),
@@ -65,7 +72,7 @@ def bench(
     }
     environment.pop("BENCH_DEVICES", None)
     done = subprocess.run(
-        [*BENCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True
+        [*BENCH[:-1], code, *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done

@@ -1,4 +1,4 @@
-"""A package from elsewhere adds a model, a board, a sensor and a runtime, and all are used."""
+"""A package from elsewhere adds a model, a board, a sensor, a meter and a runtime; all are used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import announce, bench, files_of_docs, install
+from .conftest import announce, bench, files_of_docs, install, python
 
 PROCEDURE = {
     "preset": "quick",
@@ -60,7 +60,13 @@ def _device(folder: Path, power: dict[str, Any]) -> dict[str, Any]:
 
 def test_the_page_shows_each_in_under_30_lines() -> None:
     files = files_of_docs()
-    assert set(files) >= {"acme/net.py", "acme/boards.py", "acme/shunt.py", "acme/reference.py"}
+    assert set(files) >= {
+        "acme/net.py",
+        "acme/boards.py",
+        "acme/shunt.py",
+        "acme/plug.py",
+        "acme/reference.py",
+    }
     assert all(len(text.splitlines()) < 30 for text in files.values())
 
 
@@ -85,6 +91,7 @@ def test_a_run_with_model_sensor_runtime_and_board_of_a_plugin(folder: Path, acm
     recorded = {(each["kind"], each["name"]): each for each in manifest["plugins"]}
     assert set(recorded) == {
         ("board", "acme-carrier"),
+        ("meter", "acme-plug"),
         ("model", "acme_net"),
         ("runtime", "onnx-reference"),
         ("sensor", "acme-shunt"),
@@ -97,6 +104,32 @@ def test_a_run_with_model_sensor_runtime_and_board_of_a_plugin(folder: Path, acm
 
     probed = bench(folder, "devices", "probe", "b", sites=(acme,))
     assert "Acme carrier" in probed.stdout, "asked before the Orin Nano, which is there too"
+
+
+METER = """
+import sys
+from pathlib import Path
+from bench.config import find_device, load_devices
+from bench.meters import meters
+settings = find_device(load_devices(Path("devices.yaml")), "b").meter
+meter = meters()[settings.kind].open_meter(settings.options, Path("log"), print)
+print(*[reading.power_w for reading in meter.read(1.0)])
+"""
+
+
+def test_a_meter_of_a_plugin_is_known_to_devices_yaml_and_read(folder: Path, acme: Path) -> None:
+    (folder / "watts").write_text("7.5\n")
+    device = _device(folder, {"sensor": "none"})
+    meter = {"kind": "acme-plug", "scope": "wall", "serial": str(folder / "watts")}
+    file = folder / "devices.yaml"
+    file.write_text(json.dumps({"devices": {"b": {**device, "meter": meter}}}))
+    done = python(folder, METER, sites=(acme,))
+    assert done.stdout.split() == ["7.5"], done.stderr
+    del meter["serial"]
+    file.write_text(json.dumps({"devices": {"b": {**device, "meter": meter}}}))
+    done = bench(folder, "devices", "probe", "b", sites=(acme,))
+    assert done.returncode == 2
+    assert "a meter of kind acme-plug needs 'serial'" in done.stderr
 
 
 def test_the_agent_holds_the_plugins_by_name_and_its_hash_changes(

@@ -20,6 +20,7 @@ def test_nothing_that_a_real_agent_writes_is_refused_or_left_out(tmp_path: Path)
     changes: dict[str, Any] = {
         "sensor": board.replay_sensor(),
         "cooldown_to_c": 90.0,
+        "markers": {"before": [0.05], "after": [0.05], "rest_s": 0.05, "meter_period_s": 0.01},
         "loads": 2,
         "energy_rounds": 2,
     }
@@ -34,9 +35,10 @@ def test_nothing_that_a_real_agent_writes_is_refused_or_left_out(tmp_path: Path)
     assert {record["kind"] for record in records} >= KINDS - {"failure", "sensor", "checkpoint"}
     (recording,) = recordings(records, [], ["a"]).values()
     assert recording.lost == () and recording.finished
+    assert len(recording.markers) == 2
     assert len(recording.rounds) == sum(record["kind"] == "round" for record in records)
     for record in records:
         if record["kind"] == "round":
             assert round_health(record["health"]) == record["health"]
-        elif record["kind"] not in ("idle", "step", "start"):
+        elif record["kind"] not in ("idle", "marker", "step", "start"):
             assert shaped(record["kind"], record) == record

@@ -1,0 +1,171 @@
+"""Where an external meter's readings lie on the board's clock, from load markers.
+
+Board and meter share no clock. The board plays two groups of load markers
+(:mod:`bench.analysis.marker_pattern`) and journals when load really set in and ended. A group is
+found in the meter's readings by correlation over the whole recording; then power is fitted as
+``a + c·t + b·s(t)``, s being the share of a reading's time that was under load, for many offsets.
+The likelihood of the offsets (noise of unknown size, Student's form) has a mean and a 95 %
+interval: the offset and its uncertainty. The offsets of the two groups make a straight line between
+the two clocks, and its slope is their drift.
+
+A reading is either the mean over the time since the one before (``mean``) or the power at one
+moment (``instant``). Both are fitted and the likelier is taken, unless it is declared. Either way
+the time that is found is that of the reading's middle, whatever time the meter itself writes beside
+a reading, and a delay of its own (a filter) is part of the offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.marker_fit import FINEST_S, Place, fit_place
+from bench.analysis.marker_search import (
+    Floats,
+    Misaligned,
+    Pattern,
+    candidates,
+    has_gap,
+    middle_ns,
+    pattern_of,
+    require_whole,
+)
+from bench.recordings import Marker, MeterReadings
+
+MAX_DRIFT = 200e-6
+"""Two quartz clocks differ by at most some 100 ppm; more than this is a clock that was set."""
+
+CLEARLY = 9.0
+"""How far (in logarithms of the likelihood) any other place must be behind: a factor of 8000."""
+
+MIN_READINGS = 12
+"""Fewest readings of a group."""
+
+_WHERE = ("before", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The meter's clock shows ``meter_ns`` when the board's shows ``board_ns`` (two moments each).
+
+    ``uncertainty_s``: 95 % half-width of a time between them. ``drift_ppm``: how much faster the
+    meter's clock runs, with its 95 % half-width. ``reading``: ``mean`` or ``instant``.
+    ``rise_w``: by how much the load of the markers raised the power.
+    """
+
+    meter_ns: tuple[int, int]
+    board_ns: tuple[int, int]
+    uncertainty_s: float
+    drift_ppm: float
+    drift_uncertainty_ppm: float
+    reading: str
+    period_s: float
+    rise_w: float
+
+    def on_board(self, t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return times of the meter's clock as times of the board's."""
+        first, last = self.board_ns
+        rate = (last - first) / (self.meter_ns[1] - self.meter_ns[0])
+        moved_ns = np.rint((t_ns - self.meter_ns[0]) * (rate - 1)).astype(np.int64)
+        on_board: NDArray[np.int64] = t_ns + (first - self.meter_ns[0]) + moved_ns
+        return on_board
+
+
+def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "auto") -> Alignment:
+    """Return how the meter's clock goes with the board's.
+
+    Args:
+        readings: on the meter's own clock; a failed one is NaN.
+        markers: what the board journaled of the groups ``before`` and ``after`` the rounds.
+        reading: ``mean``, ``instant``, or ``auto`` to let the fit tell.
+
+    Raises:
+        Misaligned: a group was not played or cannot be found, or the two contradict each other.
+    """
+    groups = before, after = [_group(markers, where) for where in _WHERE]
+    good = np.isfinite(readings.power_w)
+    if good.sum() < 2 * MIN_READINGS:
+        raise Misaligned(f"the meter gave {int(good.sum())} readings, too few to find the markers")
+    zero_ns = int(readings.t_ns[0])
+    t_s = np.asarray((readings.t_ns[good] - zero_ns) * 1e-9, dtype=np.float64)
+    power_w = readings.power_w[good]
+    period_s = float(np.median(np.diff(t_s)))
+    if period_s <= 0:
+        raise Misaligned("the meter's clock stands still")
+    apart_s = (middle_ns(after) - middle_ns(before)) * 1e-9
+    if t_s[-1] - t_s[0] < apart_s:
+        raise Misaligned(
+            f"the meter's readings cover {t_s[-1] - t_s[0]:.1f} s, less than the {apart_s:.1f} s "
+            "between the two groups of load markers"
+        )
+    kinds = ("mean", "instant") if reading == "auto" else (reading,)
+    if period_s < FINEST_S:
+        # Faster than anybody asks for: both kinds are means over FINEST_S by then.
+        kinds = kinds[:1]
+    fits = {
+        kind: [_places(t_s, power_w, pattern_of(marker), period_s, kind) for marker in groups]
+        for kind in kinds
+    }
+    chosen = max(kinds, key=lambda kind: sum(found[0].log_likelihood for found in fits[kind]))
+    places = [_only(found, where) for found, where in zip(fits[chosen], _WHERE, strict=True)]
+    error_s = float(np.hypot(places[0].uncertainty_s, places[1].uncertainty_s))
+    drift = (places[1].at_s - places[0].at_s) / apart_s - 1
+    if abs(drift) > MAX_DRIFT + 2 * error_s / apart_s:
+        raise Misaligned(
+            f"the two groups of load markers contradict each other: {apart_s:.3f} s apart by the "
+            f"board's clock, {places[1].at_s - places[0].at_s:.3f} s by the meter's; was a clock "
+            "set meanwhile?"
+        )
+    return Alignment(
+        meter_ns=(zero_ns + round(places[0].at_s * 1e9), zero_ns + round(places[1].at_s * 1e9)),
+        board_ns=(middle_ns(before), middle_ns(after)),
+        uncertainty_s=max(place.uncertainty_s for place in places),
+        drift_ppm=drift * 1e6,
+        drift_uncertainty_ppm=error_s / apart_s * 1e6,
+        reading=chosen,
+        period_s=period_s,
+        rise_w=float(np.mean([place.rise_w for place in places])),
+    )
+
+
+def _group(markers: Sequence[Marker], where: str) -> Marker:
+    for marker in markers:
+        if marker.where == where:
+            return marker
+    raise Misaligned(f"the load markers {where} the rounds were not played")
+
+
+def _places(
+    t_s: Floats, power_w: Floats, pattern: Pattern, period_s: float, kind: str
+) -> list[Place]:
+    """Return where a group may lie, the likeliest place first.
+
+    Raises:
+        Misaligned: nowhere, or where readings are missing.
+    """
+    candidates_s = candidates(t_s, power_w, pattern, period_s)
+    require_whole(t_s, pattern, candidates_s[0], period_s)
+    places = [
+        fit_place(t_s, power_w, pattern, at_s, period_s, kind)
+        for at_s in candidates_s
+        if not has_gap(t_s, pattern, at_s, period_s)
+    ]
+    return sorted(places, key=lambda place: -place.log_likelihood)
+
+
+def _only(places: Sequence[Place], where: str) -> Place:
+    """Return the one place where a group lies.
+
+    Raises:
+        Misaligned: there are several, or the power does not rise with the load there.
+    """
+    if len(places) > 1 and places[1].log_likelihood > places[0].log_likelihood - CLEARLY:
+        raise Misaligned(
+            f"the load markers {where} the rounds fit the meter's readings in two places"
+        )
+    if places[0].rise_w <= 0:
+        raise Misaligned(f"the load markers {where} the rounds do not raise the meter's power")
+    return places[0]

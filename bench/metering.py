@@ -1,0 +1,59 @@
+"""The external meter of a device while a job of its is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from bench.analysis.marker_pattern import LONGEST_PERIOD_S
+from bench.config import MeterSettings
+from bench.errors import MeterError, SensorError
+from bench.meters import meters
+from bench.meters.recorder import Recorder
+from bench.observer import Observer
+from bench.records import MeterFacts
+from bench.store.meters import meter_log_path, meter_path
+from bench.store.writer import RunWriter
+
+
+@contextmanager
+def metering(
+    name: str, settings: MeterSettings | None, job_id: str, writer: RunWriter, observer: Observer
+) -> Iterator[MeterFacts | None]:
+    """Record a device's meter into the run while the block lasts; ``None`` where it has none.
+
+    A meter that is lost in between is told to ``observer``, and the block goes on.
+
+    Raises:
+        MeterError: the meter gives no readings to begin with.
+    """
+    if settings is None:
+        yield None
+        return
+    observer.phase(name, f"waiting for readings of the meter ({settings.kind})")
+    recorder = Recorder(
+        meter_path(writer.path, job_id),
+        meter_log_path(writer.path, job_id),
+        partial(observer.note, name),
+    )
+    without = "without 'meter' in devices.yaml the device is measured without it"
+    try:
+        period_s = recorder.start(meters()[settings.kind], settings.options)
+    except SensorError as error:
+        raise MeterError(f"no meter: {error}; {without}") from error
+    try:
+        if period_s > LONGEST_PERIOD_S:
+            raise MeterError(
+                f"the meter gives a reading every {period_s:.3g} s; load markers work up to "
+                f"{LONGEST_PERIOD_S:g} s; {without}"
+            )
+        yield MeterFacts(
+            kind=settings.kind,
+            scope=settings.scope,
+            reading=settings.reading,
+            period_s=period_s,
+            gain_error=settings.gain_error,
+        )
+    finally:
+        recorder.stop()

@@ -1,0 +1,151 @@
+"""Records a meter into a file while a board measures; every reading is on its way to the disk when
+the next ones are asked for.
+
+The file is CSV, ``t_ns,power_w,arrived_ns`` (no power: a failed read); beside it lies a log of what
+happened to the meter, one JSON object a line: ``{"arrived_ns", "text", "lost": bool}``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+from bench.errors import SensorError
+from bench.meters.meter import Meter, MeterModule, MeterOptions, Reading
+
+HEADER = b"t_ns,power_w,arrived_ns\n"
+START_S = 25.0
+"""How long a meter may take to give its first readings."""
+LOOK_S = 1.0
+"""It is watched for so long before a board is told to begin, to learn its period."""
+FIRST_READINGS = 4
+SILENT_S = 5.0
+SILENT_PERIODS = 10.0
+SYNC_S = 1.0
+_WAIT_S = 0.2
+
+
+class Recorder:
+    """Records from :meth:`start` to :meth:`stop`; ``told`` hears, from a thread of the recorder's,
+    in one line, what happens to the meter meanwhile."""
+
+    def __init__(self, path: Path, log: Path, told: Callable[[str], None]) -> None:
+        self._path, self._log, self._told = path, log, told
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._record, name="meter", daemon=True)
+        self._started = threading.Condition()
+        self._times_ns: list[int] = []
+        self._lost = ""
+        self._meter: Meter | None = None
+
+    def start(self, module: MeterModule, options: MeterOptions) -> float:
+        """Open the meter and record; return the seconds between two readings.
+
+        Raises:
+            SensorError: it is not there, gives no readings, or they cannot be stored.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("ab", buffering=0)
+            self._file.write(HEADER)
+        except OSError as error:
+            raise SensorError(f"cannot write {self._path}: {error.strerror}") from error
+        try:
+            self._meter = module.open_meter(
+                options, self._log.with_suffix(".stderr"), lambda text: self._say(text)
+            )
+        except SensorError:
+            self._file.close()
+            raise
+        self._thread.start()
+        began_s = time.monotonic()
+        with self._started:
+            while not self._lost and not self._knows_period(time.monotonic() - began_s):
+                left_s = began_s + START_S - time.monotonic()
+                if left_s <= 0:
+                    break
+                self._started.wait(min(left_s, LOOK_S))
+            steps_ns = [later - earlier for earlier, later in pairwise(self._times_ns)]
+        if self._lost or len(steps_ns) < 1 or median(steps_ns) <= 0:
+            self.stop()
+            raise SensorError(self._lost or f"no two readings of the meter within {START_S:g} s")
+        return median(steps_ns) * 1e-9
+
+    def stop(self) -> None:
+        """End the recording; what was read by now is on the disk."""
+        self._stop.set()
+        self._thread.join()
+
+    def _knows_period(self, passed_s: float) -> bool:
+        return passed_s >= LOOK_S and len(self._times_ns) >= FIRST_READINGS
+
+    def _record(self) -> None:
+        assert self._meter is not None
+        try:
+            self._take_all(self._meter)
+        except SensorError as error:
+            self._lose(str(error))
+        except OSError as error:
+            self._lose(f"its readings cannot be stored: {error.strerror or error}")
+        except Exception as error:  # a driver's; it must not end without a word
+            self._lose(f"{type(error).__name__}: {error}")
+        finally:
+            self._meter.close()
+            self._file.close()
+
+    def _take_all(self, meter: Meter) -> None:
+        last_s = synced_s = time.monotonic()
+        silent = False
+        while not self._stop.is_set():
+            readings = meter.read(_WAIT_S)
+            now_s = time.monotonic()
+            if readings:
+                self._file.write(b"".join(map(_line, readings)))
+                last_s, silent = now_s, False
+                self._learn(readings)
+            elif not silent and now_s - last_s > self._longest_silence_s():
+                silent = True
+                self._say(f"no reading for {now_s - last_s:.0f} s: a gap")
+            if now_s - synced_s > SYNC_S:
+                os.fsync(self._file.fileno())
+                synced_s = now_s
+        os.fsync(self._file.fileno())
+
+    def _learn(self, readings: Sequence[Reading]) -> None:
+        with self._started:
+            if len(self._times_ns) < 1000:
+                self._times_ns += [reading.t_ns for reading in readings]
+                self._started.notify()
+
+    def _longest_silence_s(self) -> float:
+        if len(self._times_ns) < 2:
+            return math.inf
+        spread_ns = self._times_ns[-1] - self._times_ns[0]
+        return max(SILENT_S, SILENT_PERIODS * spread_ns * 1e-9 / (len(self._times_ns) - 1))
+
+    def _lose(self, why: str) -> None:
+        self._say(why, lost=True)
+        with self._started:
+            self._lost = why
+            self._started.notify()
+
+    def _say(self, text: str, *, lost: bool = False) -> None:
+        line = {"arrived_ns": time.monotonic_ns(), "text": text, "lost": lost}
+        try:
+            with self._log.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+        except OSError:
+            pass  # a full disk: it is said below
+        self._told(f"the meter was lost: {text}" if lost else f"the meter: {text}")
+
+
+def _line(reading: Reading) -> bytes:
+    power = "" if math.isnan(reading.power_w) else repr(reading.power_w)
+    return f"{reading.t_ns},{power},{reading.arrived_ns}\n".encode()

@@ -1,0 +1,50 @@
+"""``meter:`` in devices.yaml: what is taken, and one line for what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.config import load_devices
+from bench.errors import ConfigError
+
+
+def load(tmp_path: Path, meter: str) -> object:
+    path = tmp_path / "devices.yaml"
+    path.write_text(
+        f"devices:\n  nano:\n    transport: ssh\n    host: nano.lan\n    meter: {meter}\n"
+    )
+    return load_devices(path)["nano"].meter
+
+
+def test_meters_are_taken_with_what_they_need(tmp_path: Path) -> None:
+    meter = load(tmp_path, "{kind: command, command: [prog, --fast], scope: board input}")
+    assert meter.options.command == ("prog", "--fast")
+    assert (meter.scope, meter.reading, meter.gain_error) == ("board input", "auto", None)
+    assert load(tmp_path, "{kind: joulescope, scope: board input}").options.serial is None
+    meter = load(tmp_path, "{kind: ppk2, scope: board, voltage_v: 5.1, serial: /dev/ttyACM0}")
+    assert meter.options.voltage_v == 5.1
+
+
+@pytest.mark.parametrize(
+    ("meter", "words"),
+    [
+        ("{kind: command, scope: wall}", "a meter of kind command needs 'command'"),
+        ("{kind: command, scope: wall, command: []}", "meter.command"),
+        ("{kind: command, command: [a]}", "key 'meter.scope' is missing"),
+        ("{kind: joulscope, scope: wall}", "did you mean 'joulescope'?"),
+        ("{kind: joulescope, scope: wall, command: [a]}", "has no 'command'; remove it"),
+        ("{kind: ppk2, scope: wall}", "needs 'voltage_v'"),
+        ("{kind: ppk2, scope: wall, voltage_v: 0}", "meter.voltage_v"),
+        ("{kind: command, command: [a], scope: wall, readng: mean}", "did you mean 'reading'?"),
+        ("{kind: command, command: [a], scope: wall, reading: median}", "meter.reading"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(tmp_path: Path, meter: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, meter)
+    text = str(caught.value)
+    assert words in text
+    assert "device 'nano'" in text
+    assert "\n" not in text

@@ -1,0 +1,156 @@
+"""Any program that prints ``unix_time watts``, as a meter: real programs, recorded as in a run."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.errors import SensorError, StoreError
+from bench.meters import METERS
+from bench.meters.meter import MeterOptions
+from bench.meters.recorder import Recorder
+from bench.store.meters import meter_log_path, meter_path, read_meter
+
+JOB = "job-1"
+SAY = "import sys, time\ndef say(*words): print(*words, flush=True)\n"
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Callable[..., tuple[Recorder, float, list[str]]]:
+    """Start recording a Python program; the recorder, its period and what was told."""
+    started = []
+
+    def record(program: str) -> tuple[Recorder, float, list[str]]:
+        told: list[str] = []
+        recorder = Recorder(meter_path(tmp_path, JOB), meter_log_path(tmp_path, JOB), told.append)
+        options = MeterOptions(command=(sys.executable, "-c", SAY + program))
+        period_s = recorder.start(METERS["command"], options)
+        started.append(recorder)
+        return recorder, period_s, told
+
+    yield record
+    for recorder in started:
+        recorder.stop()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def test_readings_keep_the_time_that_was_printed(record: Callable, tmp_path: Path) -> None:
+    """Whatever the pace at which lines arrive; a failed read is kept as one, never as 0 W."""
+    recorder, period_s, told = record(
+        "for i in range(8): say(1000 + i / 4, 2.5 if i != 5 else 'nan'); time.sleep(0.01)\n"
+        "time.sleep(60)"
+    )
+    recorder.stop()
+    found = read_meter(tmp_path, JOB)
+    assert period_s == 0.25
+    assert found.readings.t_ns.tolist() == [1_000_000_000_000 + i * 250_000_000 for i in range(8)]
+    assert np.isnan(found.readings.power_w).tolist() == [i == 5 for i in range(8)]
+    assert found.readings.power_w[0] == 2.5
+    assert found.lost == ""
+    assert told == []
+
+
+def test_a_meter_that_is_unplugged_midway_keeps_what_it_measured(
+    record: Callable, tmp_path: Path
+) -> None:
+    recorder, _, told = record(
+        "for i in range(60): say(i / 30, 3); time.sleep(1 / 30)\n"
+        "sys.stderr.write('retrying\\nno such device: /dev/ttyUSB0\\n'); sys.exit(3)"
+    )
+    wait_for(lambda: bool(told))
+    recorder.stop()
+    (text,) = told
+    assert "the meter was lost" in text
+    assert "exit status 3" in text
+    assert "no such device: /dev/ttyUSB0" in text
+    found = read_meter(tmp_path, JOB)
+    assert found.readings.power_w.tolist() == [3.0] * 60
+    assert "no such device" in found.lost
+
+
+def test_lines_that_are_no_readings_are_told_and_left_out(record: Callable, tmp_path: Path) -> None:
+    recorder, _, told = record(
+        "say('Meter 1.0'); say('1 2 3'); say('-5 1'); say('1796086678179 1')\n"
+        "for i in range(6): say(i, 1)\ntime.sleep(60)"
+    )
+    recorder.stop()
+    assert len(told) == 4
+    assert "'Meter 1.0'" in told[0]
+    assert read_meter(tmp_path, JOB).readings.t_ns.size == 6
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("sys.exit('cannot find the meter')", "cannot find the meter"),
+        ("for i in range(9): say('hello')\ntime.sleep(60)", "no 'unix_time watts': b'hello'"),
+        ("say(5, 1)\nsys.exit(0)", "ended (exit status 0)"),
+        ("for i in range(9): say(7, 1)\ntime.sleep(60)", "no two readings"),
+    ],
+)
+def test_a_meter_that_gives_no_readings_is_refused(
+    record: Callable, program: str, words: str
+) -> None:
+    with pytest.raises(SensorError) as caught:
+        record(program)
+    assert words in str(caught.value)
+
+
+def test_a_program_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    recorder = Recorder(meter_path(tmp_path, JOB), meter_log_path(tmp_path, JOB), print)
+    with pytest.raises(SensorError, match="cannot start no-such-meter: No such file"):
+        recorder.start(METERS["command"], MeterOptions(command=("no-such-meter",)))
+
+
+def test_the_program_and_what_it_started_end_with_the_recording(
+    record: Callable, tmp_path: Path
+) -> None:
+    """Also a shell's child that ignores a polite request."""
+    pid_file = tmp_path / "pid"
+    recorder, _, _ = record(
+        "import os, signal\n"
+        f"if os.fork() == 0: signal.signal(signal.SIGHUP, signal.SIG_IGN); "
+        f"open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)\n"
+        "for i in range(9): say(i, 1); time.sleep(0.01)\n"
+        "time.sleep(600)"
+    )
+    wait_for(lambda: pid_file.exists() and pid_file.read_text() != "")
+    recorder.stop()
+    status = Path(f"/proc/{pid_file.read_text()}/stat")
+    wait_for(lambda: not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_a_clock_that_is_set_back_leaves_a_gap(record: Callable, tmp_path: Path) -> None:
+    recorder, _, _ = record("for i in (1, 2, 3, 4, 2.5, 3.5, 5): say(i, i)\ntime.sleep(60)")
+    recorder.stop()
+    assert read_meter(tmp_path, JOB).readings.power_w.tolist() == [1, 2, 3, 4, 5]
+
+
+def test_a_file_that_was_cut_short_or_damaged(tmp_path: Path) -> None:
+    path = meter_path(tmp_path, JOB)
+    path.parent.mkdir()
+    path.write_bytes(b"t_ns,power_w,arrived_ns\n5,1.5,9\n6,,10\n7,1.")
+    found = read_meter(tmp_path, JOB).readings
+    assert found.t_ns.tolist() == [5, 6]
+    assert math.isnan(found.power_w[1])
+    path.write_bytes(b"t_ns,power_w,arrived_ns\n5,mouse,9\n")
+    with pytest.raises(StoreError, match="cannot read"):
+        read_meter(tmp_path, JOB)
+    path.write_bytes(b"t_ns,power_w,arrived_ns\n5,1,9\n9223372036854775807,1,9\n")
+    with pytest.raises(StoreError, match="a time that cannot be"):
+        read_meter(tmp_path, JOB)
+    path.unlink()
+    with pytest.raises(StoreError, match="No such file"):
+        read_meter(tmp_path, JOB)

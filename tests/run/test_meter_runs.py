@@ -1,0 +1,125 @@
+"""Whole runs with an external meter on this host: a small program that turns the load of the board,
+which is this machine, into power on a clock of its own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from board_folder import tiny_model
+
+from bench.config import LocalDevice, MeterSettings, PowerSettings
+from bench.plan import Plan
+from bench.records import Procedure
+from bench.status import Reason, Source, Status
+
+METER = Path(__file__).parents[1] / "meters" / "load_meter.py"
+PERIOD_S = 0.05
+IDLE_W, BUSY_W = 2.0, 6.0
+CLOCK_OFFSET_S = 12345.678
+SHORT = Procedure(
+    name="short",
+    warmup_min_s=0.05,
+    warmup_max_s=0.5,
+    latency_rounds=5,
+    latency_round_s=0.05,
+    energy_rounds=2,
+    energy_window_s=0.5,
+    energy_tail_s=0.05,
+    idle_s=0.5,
+    settle_s=0.05,
+    settle_tau=0.0,
+    target_ci=0.02,
+)
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """A tiny model, so that nearly all time goes into load markers and windows."""
+    path = tiny_model(tmp_path / "tiny.onnx")
+    return Plan(models=("tiny",), schemes=("dense",), files={"tiny": path}, procedure=SHORT)
+
+
+def with_meter(device: LocalDevice, *end: int) -> LocalDevice:
+    numbers = [PERIOD_S, IDLE_W, BUSY_W, CLOCK_OFFSET_S, *end]
+    command = (sys.executable, str(METER), device.work_dir, *map(str, numbers))
+    meter = MeterSettings(kind="command", command=command, scope="board input")
+    return device.model_copy(update={"meter": meter})
+
+
+def test_a_meter_has_figures_of_its_own_beside_the_estimate(
+    measure: Callable, local: LocalDevice, plan: Plan
+) -> None:
+    outcome, _ = measure({"local": with_meter(local)}, plan)
+    (trial,) = outcome.run.trials
+    says = trial.meter
+    assert says.alignment is not None, says.status.detail
+    assert says.alignment.uncertainty_s < 0.05
+    assert says.alignment.rise_w == pytest.approx(BUSY_W - IDLE_W, rel=0.3)
+    assert (says.energy.source, says.energy.scope) == (Source.MEASURED, "board input")
+    # The windows hold load, the idle lines none: an offset by a window would show.
+    assert says.energy.power_w == pytest.approx(BUSY_W, rel=0.05)
+    assert says.energy.idle_w == pytest.approx(IDLE_W, rel=0.3)
+    assert set(says.rounds_j) == {0, 1}
+    assert trial.energy.source is Source.ESTIMATED
+    assert trial.energy.scope != says.energy.scope
+    # An estimate is no sensor that could be calibrated.
+    assert says.calibration is None
+    segments = outcome.run.meter(trial.trial_id)
+    assert {segment.where for segment in segments} == {
+        "idle-before",
+        "round-0",
+        "round-1",
+        "idle-after",
+    }
+    for segment in segments:
+        # On the board's clock, whatever the meter's own one says.
+        assert segment.trace.t_before_ns[0] < segment.window_ns[1]
+        assert segment.trace.t_before_ns[-1] > segment.window_ns[0]
+
+
+def test_a_board_without_a_sensor_has_the_meters_energy(
+    measure: Callable, local: LocalDevice, plan: Plan
+) -> None:
+    bare = local.model_copy(update={"power": PowerSettings(sensor="none")})
+    outcome, _ = measure({"local": with_meter(bare)}, plan)
+    (trial,) = outcome.run.trials
+    assert trial.energy is None
+    assert trial.energy_status.status is Status.UNMEASURED
+    assert trial.meter.energy is not None, trial.meter.status.detail
+    assert trial.meter.energy.net_j == pytest.approx(
+        trial.meter.energy.gross_j * (1 - IDLE_W / BUSY_W), rel=0.2
+    )
+    assert outcome.run.power(trial.trial_id) == ()
+
+
+def test_a_meter_that_is_unplugged_midway_costs_its_figures_alone(
+    measure: Callable, local: LocalDevice, plan: Plan
+) -> None:
+    outcome, witness = measure({"local": with_meter(local, 160)}, plan)
+    (trial,) = outcome.run.trials
+    assert trial.meter.status.status is Status.INCONCLUSIVE
+    assert trial.meter.status.reasons == (Reason.UNALIGNED,)
+    assert trial.meter.energy is None
+    assert "the meter was lost" in trial.meter.status.detail
+    assert "usb device disconnected" in trial.meter.status.detail
+    assert any("usb device disconnected" in note for note in witness.notes)
+    assert trial.latency is not None
+    assert trial.energy is not None
+    # What it had measured is kept.
+    (stored,) = (outcome.run.path / "meters").glob("*.csv")
+    assert np.loadtxt(stored, delimiter=",", skiprows=1).shape == (160, 3)
+
+
+def test_a_meter_that_is_not_there_stops_its_board_before_it_measures(
+    measure: Callable, local: LocalDevice, plan: Plan
+) -> None:
+    meter = MeterSettings(kind="command", command=("no-such-meter",), scope="wall")
+    outcome, _ = measure({"local": local.model_copy(update={"meter": meter})}, plan)
+    text = str(outcome.device_errors["local"])
+    assert "cannot start no-such-meter" in text
+    assert "devices.yaml" in text
+    assert outcome.run.trials == ()
