@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compared_networks import DENSE_AGAIN, Network, seed_folder
+from compared_networks import REPEATED, Network, seed_folder
 from ruamel.yaml import YAML
 from training_queue import BENCH, MODEL, RESULT, Trainings
 
@@ -79,7 +79,7 @@ def plan_text(networks: Sequence[Network], settings: Trainings, how: Measuring) 
     wanted: dict[str, list[str]] = {}
     digests = []
     for network in networks:
-        if network.problem or network.method == DENSE_AGAIN:  # the latter's graph is there already
+        if network.problem or network.method in REPEATED:  # the latter's graph is there already
             continue
         result = trained_scheme(network, settings.out, SEED)
         if result is None:

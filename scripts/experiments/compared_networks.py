@@ -23,6 +23,10 @@ take long: what BatchNorm on the basis output does shows in one place."""
 DENSE = "dense"
 DENSE_AGAIN = "dense-again"
 """The dense network trained on, for as many epochs as the pruned ones are that start from it."""
+BASIS_FROM_DENSE = "basis-from-dense"
+"""``basis`` as it is closest to the trained dense network, trained on for as many epochs as well."""
+REPEATED = {DENSE_AGAIN: DENSE, BASIS_FROM_DENSE: "basis"}
+"""Methods that differ from another one in their training alone, and that one."""
 PRUNED = "prune-l1"
 PRUNED_BY_SENSITIVITY = "prune-l1-sensitivity"
 
@@ -31,7 +35,7 @@ PRUNED_BY_SENSITIVITY = "prune-l1-sensitivity"
 class Network:
     """A model made smaller in one way.
 
-    ``method`` is a key of ``models.kinds.KINDS``, or DENSE_AGAIN, or PRUNED_BY_SENSITIVITY, whose
+    ``method`` is a key of ``models.kinds.KINDS``, or of REPEATED, or PRUNED_BY_SENSITIVITY, whose
     channels per unit are found by measuring each seed's dense network. ``reduction`` is the share
     of parameters that is wanted, ``None`` where the method leaves no choice. ``problem`` says why
     there is no such network, empty where there is one.
@@ -54,6 +58,7 @@ class Network:
         titles = {
             PRUNED_BY_SENSITIVITY: "prune-l1 by sensitivity",
             DENSE_AGAIN: "dense, trained for twice as long",
+            BASIS_FROM_DENSE: "basis from the trained dense one",
         }
         method = titles.get(self.method, self.method)
         return method if self.reduction is None else f"{method} at {100 * self.reduction:g} %"
@@ -61,7 +66,7 @@ class Network:
     @property
     def scheme(self) -> Scheme:
         """The scheme; where sensitivity decides, the one that prunes all units alike."""
-        kinds = {PRUNED_BY_SENSITIVITY: PRUNED, DENSE_AGAIN: DENSE}
+        kinds = {PRUNED_BY_SENSITIVITY: PRUNED, **REPEATED}
         return Scheme(kinds.get(self.method, self.method), reduction=self.reduction)
 
     @property
@@ -73,17 +78,17 @@ class Network:
     def starts_dense(self) -> bool:
         """Whether training starts from the trained dense network of the same seed.
 
-        Pruning does. Layer reuse and recursion are trained from the start by their authors, and
-        so are all sharing schemes here.
+        Pruning does, and what is there to be compared with it. Layer reuse and recursion are
+        trained from the start by their authors, and so are all other sharing schemes here.
         """
-        return self.method in (DENSE_AGAIN, PRUNED, PRUNED_BY_SENSITIVITY)
+        return self.method in (*REPEATED, PRUNED, PRUNED_BY_SENSITIVITY)
 
     def folder(self, out: Path, seed: int) -> Path:
         """Where a training of it is kept.
 
         The one whose graph is that of another network stays apart from those that are measured.
         """
-        again = self.method == DENSE_AGAIN
+        again = self.method in REPEATED
         return (out / f"again-{seed}" if again else seed_folder(out, seed)) / self.name
 
 
@@ -102,7 +107,7 @@ def compared() -> list[Network]:
     small = next(iter(REDUCTIONS))
     for model, reductions in REDUCTIONS.items():
         found += [Network(model, DENSE), Network(model, DENSE_AGAIN)]
-        for method in (PRUNED, PRUNED_BY_SENSITIVITY, *_SHARED_OR_RECURSIVE):
+        for method in (PRUNED, PRUNED_BY_SENSITIVITY, BASIS_FROM_DENSE, *_SHARED_OR_RECURSIVE):
             found += _of_method(model, method, reductions, also_missed=model == small)
     for method in ONLY_SMALL:
         found += _of_method(small, method, REDUCTIONS[small][-1:])

@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 from board_run import SEED, trained_scheme
-from compared_networks import DENSE, DENSE_AGAIN, PRUNED, PRUNED_BY_SENSITIVITY, REDUCTIONS, Network
+from compared_networks import (
+    BASIS_FROM_DENSE,
+    DENSE,
+    DENSE_AGAIN,
+    PRUNED,
+    PRUNED_BY_SENSITIVITY,
+    REDUCTIONS,
+    REPEATED,
+    Network,
+)
 
 from bench.analysis.batches import mean_half_width
 from bench.export.trained import network_name
@@ -24,9 +33,13 @@ from models import MODELS, Scheme
 GOOD_ENOUGH = 0.85
 """Top-1 on the test set that the dense network must reach for differences to mean anything."""
 
-METHODS = ("basis", "blocks")
-RIVALS = ("soft", PRUNED, PRUNED_BY_SENSITIVITY, "recursive")
-"""What the two forms of the method are compared with at the same wanted reduction."""
+RIVALS = {
+    "basis": ("soft", "recursive"),
+    "blocks": ("soft", "recursive"),
+    BASIS_FROM_DENSE: (PRUNED, PRUNED_BY_SENSITIVITY),
+}
+"""What forms of the method are compared with: rivals at the same wanted reduction that were trained
+for as long from the same start."""
 
 HEADER = (
     "scheme", "parameters", "saved", "top-1 (seeds)", "against dense", "weights", "top-1 on board",
@@ -89,7 +102,7 @@ def as_markdown(trained: Sequence[Trained], run: Run | None, chart: str) -> str:
     for model in REDUCTIONS:
         lines += [f"## {MODELS[model].summary}", "", *_verdict(model, trained), ""]
         rows = [each for each in trained if each.network.model == model]
-        lines += [*_table(rows, dense_of(model, trained)), ""]
+        lines += [*_table(rows), ""]
     lines += ["## The method against its rivals", "", *_comparison(trained), ""]
     lines += ["## Pareto chart", "", f"![accuracy against energy and latency]({chart})", ""]
     return "\n".join(lines)
@@ -127,15 +140,15 @@ def _facts(trained: Sequence[Trained], run: Run | None) -> Iterator[str]:
     hours = sum(result["wall_s"] for result in results) / 3600
     yield f"- trainings: {len(results)}, {hours:.1f} hours one after the other"
     yield (
-        "- All are trained from the start for those epochs, but the pruned ones: they start from "
-        "the trained dense network of the same seed and are trained for as many epochs again, by "
-        "the same recipe, as *dense, trained for twice as long* is, which is what to hold against "
-        "them. The channels of *by sensitivity* are chosen per seed on the held-out "
-        "images."
+        "- All are trained from the start for those epochs, but the pruned ones and *basis from the "
+        "trained dense one* (by its best approximation): they start from the trained dense network "
+        "of the same seed and are trained for as many epochs again, by the same recipe. The "
+        "channels of *by sensitivity* are chosen per seed on the held-out images."
     )
     yield (
         "- top-1: mean ± standard deviation over seeds on the test set; *against dense*: mean "
-        "difference to the dense network of the same seed, in points, ± standard deviation."
+        "difference to the dense network of the same seed that was trained for as long, in points, "
+        "± standard deviation."
     )
     if run is None:
         yield "- Nothing has been measured on a board yet."
@@ -162,16 +175,18 @@ def _verdict(model: str, trained: Sequence[Trained]) -> Iterator[str]:
         )
 
 
-def _table(rows: Sequence[Trained], dense: Trained) -> Iterator[str]:
+def _table(rows: Sequence[Trained]) -> Iterator[str]:
     yield _line(HEADER)
     yield _line(["---"] * len(HEADER))
     for each in rows:
         if each.network.problem:
             yield _line([each.network.title, each.network.problem, *[""] * (len(HEADER) - 2)])
             continue
-        begin = [each.network.title, *_size(each), _top1(each), _drop(each, dense)]
-        if each.network.method == DENSE_AGAIN:
-            yield _line([*begin, *[fmt.NONE] * 5, "costs what dense does"])
+        begin = [each.network.title, *_size(each), _top1(each), _drop(each, rows)]
+        if each.network.method in REPEATED:
+            yield _line(
+                [*begin, *[fmt.NONE] * 5, f"costs what {REPEATED[each.network.method]} does"]
+            )
             continue
         for trial in each.trials or (None,):
             yield _line([*begin, *_on_board(trial)])
@@ -198,9 +213,14 @@ def _top1(each: Trained) -> str:
     return f"{_mean_and_deviation(values)} % ({values.size})"
 
 
-def _drop(each: Trained, dense: Trained) -> str:
-    if each is dense:
+def _drop(each: Trained, rows: Sequence[Trained]) -> str:
+    """Against the dense network that was trained for as long."""
+    method = each.network.method
+    if method == DENSE:
         return ""
+    is_longer = each.network.starts_dense and method != DENSE_AGAIN
+    wanted = DENSE_AGAIN if is_longer else DENSE
+    (dense,) = (other for other in rows if other.network.method == wanted)
     values = differences(each, dense)
     return _mean_and_deviation(values, sign="+") if values.size else fmt.NONE
 
@@ -252,8 +272,8 @@ def _comparison(trained: Sequence[Trained]) -> Iterator[str]:
     }
     for model, reductions in REDUCTIONS.items():
         for reduction in reductions:
-            for method in METHODS:
-                for rival in RIVALS:
+            for method, rivals in RIVALS.items():
+                for rival in rivals:
                     pair = [by_key[model, name, reduction] for name in (method, rival)]
                     if not any(each.network.problem for each in pair):
                         words = [model, f"{100 * reduction:g} %", method, rival]
