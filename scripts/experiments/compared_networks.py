@@ -24,7 +24,7 @@ DENSE = "dense"
 DENSE_AGAIN = "dense-again"
 """The dense network trained on, for as many epochs as the pruned ones are that start from it."""
 BASIS_FROM_DENSE = "basis-from-dense"
-"""``basis`` as it is closest to the trained dense network, trained on for as many epochs as well."""
+"""``basis`` as close as it comes to the trained dense network, trained on for as many epochs."""
 REPEATED = {DENSE_AGAIN: DENSE, BASIS_FROM_DENSE: "basis"}
 """Methods that differ from another one in their training alone, and that one."""
 PRUNED = "prune-l1"

@@ -140,10 +140,10 @@ def _facts(trained: Sequence[Trained], run: Run | None) -> Iterator[str]:
     hours = sum(result["wall_s"] for result in results) / 3600
     yield f"- trainings: {len(results)}, {hours:.1f} hours one after the other"
     yield (
-        "- All are trained from the start for those epochs, but the pruned ones and *basis from the "
-        "trained dense one* (by its best approximation): they start from the trained dense network "
-        "of the same seed and are trained for as many epochs again, by the same recipe. The "
-        "channels of *by sensitivity* are chosen per seed on the held-out images."
+        "- All are trained from the start for those epochs, but the pruned ones and *basis from "
+        "the trained dense one* (by its best approximation): they start from the trained dense "
+        "network of the same seed and are trained for as many epochs again, by the same recipe. "
+        "The channels of *by sensitivity* are chosen per seed on the held-out images."
     )
     yield (
         "- top-1: mean ± standard deviation over seeds on the test set; *against dense*: mean "
