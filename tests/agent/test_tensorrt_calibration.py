@@ -44,7 +44,9 @@ def shown(jetson: TensorRtBoard) -> list[dict[str, int]]:
 def test_every_image_is_shown_and_new_ones_are_never_met_with_old_ranges(
     jetson: TensorRtBoard,
 ) -> None:
-    (first, of_first), (second, of_second) = (images(jetson, f"{seed}.npy", seed) for seed in (1, 2))
+    (first, of_first), (second, of_second) = (
+        images(jetson, f"{seed}.npy", seed) for seed in (1, 2)
+    )
     code = f"""
 import glob, os
 keys = []
@@ -110,7 +112,8 @@ def test_inputs_that_images_cannot_calibrate_are_refused(jetson: TensorRtBoard) 
     integers = jetson.typed_graph(TensorProto.INT32, TensorProto.FLOAT)
     two = jetson.board.folder / jetson.bound_graph()["graph"]
     code = f"""{PROBLEM}
-print(json.dumps([problem(each, calibration={str(path)!r}) for each in {[str(integers), str(two)]}]))
+graphs = {[str(integers), str(two)]}
+print(json.dumps([problem(each, calibration={str(path)!r}) for each in graphs]))
 """
     of_integers, of_two = jetson.drive(code)
     assert of_integers[0] == of_two[0] == "unsupported"

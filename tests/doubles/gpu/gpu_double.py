@@ -2,8 +2,8 @@
 
 For doubles of pycuda and cuda-python. Work that is queued on a stream is done when somebody waits
 for the stream, so that data which is used too early is wrong. Copies take a nanosecond a byte,
-computing COMPUTE_NS. Every call, and at the end of the process whatever was not given back (bytes of
-memory, names of all else), goes to the file that GPU_DOUBLE_LOG names, a JSON list a line, its
+computing COMPUTE_NS. Every call, and at the end of the process whatever was not given back (bytes
+of memory, names of all else), goes to the file that GPU_DOUBLE_LOG names, a JSON list a line, its
 process first.
 """
 
