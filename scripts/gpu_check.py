@@ -12,9 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.agent import nvml
+from bench.agent.runtimes import RUNTIMES
+from models import MODELS
 
 BENCH = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main())"]
+CALIBRATION = "calibration.npy"
+"""Inputs for int8, made here: random ones do to see that it runs, not to see what it is worth."""
+CALIBRATION_INPUTS = 16
 RUNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("onnxruntime", "fp32", ()),
     ("onnxruntime-cuda", "fp32", ()),
@@ -24,9 +31,13 @@ RUNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("tensorrt", "fp32", ()),
     ("tensorrt", "fp16", ()),
     ("tensorrt", "fp32", ("--cuda-graph",)),
+    ("tensorrt", "fp16", ("--cuda-graph",)),
+    ("tensorrt", "fp32", ("--layer-profile",)),
+    ("tensorrt", "int8", ("--calibration", CALIBRATION)),
 )
 """Runtime, precision and further options; the first is the CPU, to compare with."""
 NETWORKS = ("--scheme", "dense,basis:0.25", "--weights", "load,runtime,factored")
+ON_GPU = {name for name, runtime in RUNTIMES.items() if getattr(runtime, "ON_GPU", False)}
 DONE = (0, 1)
 """Exit codes of a run that got as far as its cases."""
 
@@ -39,15 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", default="20")
     parser.add_argument("--model", default="shufflenet_v2_x1_0")
     asked = parser.parse_args(arguments)
+    facts = gpu_facts()
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
+        return check(facts, Path(folder), asked.python, asked.out, asked.model, asked.rounds)
+
+
+def gpu_facts() -> dict[str, Any]:
+    """Names of the GPU and its driver, or why NVML tells none: older Jetsons have no NVML."""
     try:
         gpu = nvml.Gpu()
     except nvml.NvmlError as error:
-        print(f"gpu_check: no NVIDIA GPU can be used here, so nothing was run ({error})")
-        return 2
-    facts = {"gpu": gpu.name(), "driver": gpu.driver_version()}
+        return {"gpu": None, "driver": None, "nvml": str(error)}
+    facts = {"gpu": gpu.name(), "driver": gpu.driver_version(), "nvml": None}
     gpu.close()
-    with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
-        return check(facts, Path(folder), asked.python, asked.out, asked.model, asked.rounds)
+    return facts
 
 
 def check(
@@ -60,13 +76,14 @@ def check(
     runs: Sequence[tuple[str, str, tuple[str, ...]]] = RUNS,
 ) -> int:
     """Run everything in a folder and write the document to ``out`` after each run."""
-    device = {
+    device: dict[str, Any] = {
         "transport": "local",
         "python": python,
         "work_dir": str(folder / "board"),
         "lock": "lock",
-        "power": {"sensor": "nvml"},
     }
+    if facts["nvml"] is None:
+        device["power"] = {"sensor": "nvml"}
     (folder / "devices.yaml").write_text(json.dumps({"devices": {"gpu": device}}))
     probe = bench(folder, "devices", "probe", "gpu")
     document: dict[str, Any] = {**facts, "python": python, "model": model, "runs": []}
@@ -74,6 +91,17 @@ def check(
     if document["runtimes"] is None:
         print(f"gpu_check: the probe failed: {probe['error']}")
         return 2
+    if facts["nvml"] is not None:
+        found = gpu_runtimes(document["runtimes"])
+        if not found:
+            why = facts["nvml"]
+            print(f"gpu_check: no NVIDIA GPU can be used here, so nothing was run ({why})")
+            return 2
+        print(f"gpu_check: without energy ({facts['nvml']}); found {', '.join(found)}")
+    if model in MODELS:
+        shape = (CALIBRATION_INPUTS, *MODELS[model].input_shape)
+        drawn = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        np.save(folder / CALIBRATION, drawn)
     for runtime, precision, options in runs:
         done = run(document, folder, model, (runtime, precision, *options), rounds)
         document["runs"].append(done)
@@ -81,6 +109,11 @@ def check(
         tell(done)
     print(f"gpu_check: versions and figures are in {out}")
     return verdict(document["runs"])
+
+
+def gpu_runtimes(probed: dict[str, Any]) -> list[str]:
+    """The runtimes of the probe that are there and work on a GPU."""
+    return [name for name in sorted(ON_GPU & set(probed)) if not probed[name]["problem"]]
 
 
 def run(
@@ -153,7 +186,7 @@ def tell(done: dict[str, Any]) -> None:
 def verdict(runs: Sequence[dict[str, Any]]) -> int:
     """The exit code: 2 if nothing ran on a GPU."""
     ran = [done for done in runs if "not_run" not in done]
-    if not any(done["runtime"] != "onnxruntime" for done in ran):
+    if not any(done["runtime"] in ON_GPU for done in ran):
         print("gpu_check: no GPU runtime could run; see the reasons above")
         return 2
     return 1 if any(done["exit_code"] != 0 for done in ran) else 0

@@ -65,6 +65,24 @@ class TensorRtBoard:
         np.savez(folder / "bound.npz", in0=x, out0=x @ weight, names=names)
         return {"graph": "artifacts/bound.onnx", "reference": "artifacts/bound.npz"}
 
+    def typed_graph(self, inputs: int, outputs: int) -> Path:
+        """x (1, SIZE) to y, of these types of ONNX's, computed in float32."""
+        nodes = [
+            helper.make_node("Cast", ["x"], ["a"], to=TensorProto.FLOAT),
+            helper.make_node("Relu", ["a"], ["b"]),
+            helper.make_node("Cast", ["b"], ["y"], to=outputs),
+        ]
+        graph = helper.make_graph(
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", inputs, [1, SIZE])],
+            [helper.make_tensor_value_info("y", outputs, [1, SIZE])],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+        path = self.board.folder / "artifacts" / f"typed-{inputs}-{outputs}.onnx"
+        onnx.save(model, path)
+        return path
+
     def case(self, key: str = "a", paths: dict[str, Any] | None = None, **options: Any) -> Any:
         """A case; ``options`` are those of the runtime."""
         options = {"threads": 1, **options}

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import zlib
 
 from bench.agent import notes
@@ -108,4 +109,6 @@ class Cache(object):
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
+        if os.path.isdir(path):  # then it is nothing that was kept here
+            shutil.rmtree(path)
         os.rename(path + PART, path)

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from board_folder import LOCK, PROJECT, BoardFolder, make_reference, tiny_model
-from cuda_stand_in import CPU, CUDA, CudaStandIn
+from cuda_stand_in import CPU, CUDA, TENSORRT, CudaStandIn, TensorrtStandIn
 
 from bench.agent.failure import Failure
 from bench.agent.runtimes import onnxruntime_gpu, onnxruntime_tensorrt
@@ -165,6 +165,30 @@ def test_what_a_cuda_graph_cannot_replay_is_refused(graph: str) -> None:
 def test_fp16_is_the_graphs_own_with_the_cuda_provider(graph: str) -> None:
     with pytest.raises(Failure, match="not in fp16"):
         onnxruntime_gpu.CUDA.open_model(CudaStandIn(), graph, {"precision": "fp16"})
+
+
+def test_the_tensorrt_provider_takes_every_option_that_is_asked_of_it(
+    graph: str, tmp_path: Path
+) -> None:
+    cache = str(tmp_path / "engines")
+    options = {"precision": "fp16", "cuda_graph": True, "engine_cache": cache}
+    engine = TensorrtStandIn()
+    assert onnxruntime_tensorrt.TENSORRT.build(engine, graph, options) == {"cached": False}
+    run, facts = onnxruntime_tensorrt.TENSORRT.open_model(engine, graph, options)
+    assert np.array_equal(run(["y"], inputs())[0], expected(graph))
+    for chosen, *others in engine.asked:
+        assert chosen == (TENSORRT, facts["provider_options"])
+        assert others == [(CUDA, {"device_id": "0"}), CPU]
+    enabled = {"fp16", "cuda_graph", "engine_cache"}
+    assert facts["provider_options"] == {
+        "device_id": "0",
+        "trt_engine_cache_path": str(next(Path(cache).iterdir())),
+        **{f"trt_{what}_enable": "True" for what in enabled},
+    }
+    assert facts["cuda_graph"] is True
+    assert facts["nodes"] == {TENSORRT: 2}
+    with pytest.raises(RuntimeError, match="'trt_fp16_enable' should be 'True' or 'False'"):
+        engine.require_options({"trt_fp16_enable": "1"})
 
 
 def test_engines_of_two_graphs_never_share_a_folder(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bench_program import Program
 
@@ -85,6 +87,44 @@ def test_a_graph_that_rounds_is_built_too(bench: Program) -> None:
     assert (artifact["precision"], engine["weights"]) == ("fp16", None)
     assert engine["kinds"]["CAST"] > 50
     assert "weights:" not in done.stderr
+
+
+def test_int8_leaves_generated_weights_out_unless_they_are_asked_for(bench: Program) -> None:
+    drawn = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    np.save(bench.folder / "inputs.npy", drawn)
+    done = bench.run(
+        *("models", "export", SMALL, "-o", "out", "--scheme", SHARED, "--for", "tensorrt"),
+        *("--precision", "int8", "--calibration", "inputs.npy", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    exported = json.loads(done.stdout)
+    assert [(each["weights"], each["precision"]) for each in exported] == [
+        ("load", "int8"),
+        ("factored", "int8"),
+    ]
+    said = " ".join(done.stderr.split())
+    assert said.count("left out: int8 rounds stored weights") == 1
+    assert "runtime: left out" in said
+
+
+def test_a_builder_that_is_broken_is_one_line_with_the_fix(tmp_path: Path) -> None:
+    (tmp_path / "tensorrt_rtx.py").write_text('raise ImportError("libnvrtx.so.1: no such file")\n')
+    run = "import sys; from bench.cli import main; sys.exit(main())"
+    command = ["models", "export", SMALL, "-o", "out", "--check", "tensorrt"]
+    done = subprocess.run(
+        [sys.executable, "-c", run, *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 2, done.stderr
+    said = " ".join(done.stderr.split())
+    assert said.startswith("bench: --check tensorrt: NVIDIA's builder is installed but cannot be")
+    assert "(libnvrtx.so.1: no such file)" in said
+    assert "pip install --force-reinstall '.[trt-check]'" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_the_builder_one_line_says_what_to_install(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from board_folder import PROJECT, tiny_model
 
@@ -97,6 +98,50 @@ def test_gpu_check_without_a_gpu_is_one_line_and_exit_2(
     assert line.startswith("gpu_check: no NVIDIA GPU can be used here")
 
 
+def test_gpu_check_without_nvml_goes_on_where_the_probe_finds_a_gpu(
+    gpu_check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on an older Jetson; what is asked of bench, which is a double here."""
+    asked: list[tuple[str, ...]] = []
+    found: dict[str, Any] = {}
+
+    def bench(folder: Path, *arguments: str) -> dict[str, Any]:
+        asked.append(arguments)
+        if arguments[0] == "devices":
+            found.update(json.loads((folder / "devices.yaml").read_text())["devices"]["gpu"])
+            there, missing = {"version": "8.2.1", "problem": None}, {"problem": "no provider"}
+            runtimes = {"onnxruntime": there, "tensorrt": there, "onnxruntime-cuda": missing}
+            return {"code": 0, "document": {"runtimes": runtimes}, "error": ""}
+        if "--calibration" in arguments:
+            path = folder / arguments[arguments.index("--calibration") + 1]
+            found["inputs"] = np.load(path).shape
+        return {"code": 0, "document": {"trials": []}, "error": ""}
+
+    monkeypatch.setattr(gpu_check, "bench", bench)
+    monkeypatch.setattr(gpu_check.nvml, "LIBRARY", "libno-such-driver.so.1")
+    out = tmp_path / "figures.json"
+    assert gpu_check.main(["--out", str(out), "--model", "resnet56_cifar100"]) == 0
+    assert "power" not in found
+    assert found["inputs"] == (16, 3, 32, 32)
+    document = json.loads(out.read_text())
+    assert document["gpu"] is None
+    assert "libno-such-driver.so.1" in document["nvml"]
+    ran = {
+        (done["runtime"], done["precision"], *done["options"])
+        for done in document["runs"]
+        if "not_run" not in done
+    }
+    assert ran >= {
+        ("tensorrt", "fp16", "--cuda-graph"),
+        ("tensorrt", "fp32", "--layer-profile"),
+        ("tensorrt", "int8", "--calibration", "calibration.npy"),
+    }
+    assert {runtime for runtime, *_ in ran} == {"onnxruntime", "tensorrt"}
+    (int8,) = [arguments for arguments in asked if "int8" in arguments]
+    assert int8[:3] == ("run", "--device", "gpu")
+    assert int8[int8.index("--precision") + 1] == "int8"
+
+
 def test_gpu_check_writes_versions_figures_and_what_did_not_run(
     gpu_check: ModuleType, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +149,7 @@ def test_gpu_check_writes_versions_figures_and_what_did_not_run(
     monkeypatch.setattr(gpu_check, "NETWORKS", ("--no-estimate",))
     out = tmp_path / "figures.json"
     runs = (("onnxruntime", "fp32", ()), ("onnxruntime-cuda", "fp32", ("--cuda-graph",)))
-    facts = {"gpu": "none", "driver": "none"}
+    facts = {"gpu": "none", "driver": "none", "nvml": None}
     code = gpu_check.check(
         facts, tmp_path, sys.executable, out, str(folder / "tiny.onnx"), "3", runs
     )

@@ -48,7 +48,8 @@ CASES = [
     (GROUPED, "recursive:0.1", None, "8.5"),
     (RESIDUAL, "dense", None, "8.2"),
 ]
-"""Pairwise, where pairs can be had: see the first test. ``scripts/trt_grid`` builds all."""
+"""Those that are built: not every pair of values, see the first test. Every pair is only parsed, in
+``test_tensorrt_parses.py``; ``scripts/trt_grid`` builds all combinations."""
 
 
 def exported(cache: Path, model: str, scheme: str, weights: str | None, version: str) -> Artifact:

@@ -1,6 +1,7 @@
 """What a worker keeps of TensorRT: the GPU, and the engines that run on it."""
 
 import atexit
+import gc
 import os
 import time
 
@@ -73,6 +74,8 @@ class Session(object):
         for execution in self._open:
             execution.close()
         self._open = []
+        # The traceback of a failed case holds its engine in a circle.
+        gc.collect()
         if self.__dict__.pop("_runtime", None) is not None:
             self.device.close()
 

@@ -1,12 +1,14 @@
-"""A GPU that only keeps books: memory, streams, events, and a clock that its work moves on.
+"""A GPU that only keeps books: memory, whatever is made on it, and a clock that its work moves on.
 
 For doubles of pycuda and cuda-python. Work that is queued on a stream is done when somebody waits
 for the stream, so that data which is used too early is wrong. Copies take a nanosecond a byte,
-computing COMPUTE_NS. Every call, and at the end of the process whatever was not given back, goes to
-the file that GPU_DOUBLE_LOG names, a JSON list a line, its process first.
+computing COMPUTE_NS. Every call, and at the end of the process whatever was not given back (bytes
+of memory, names of all else), goes to the file that GPU_DOUBLE_LOG names, a JSON list a line, its
+process first.
 """
 
 import atexit
+import collections
 import ctypes
 import json
 import os
@@ -54,8 +56,10 @@ class Stream:
     is captured has something that no graph holds."""
 
     def __init__(self):
+        take("stream")
         streams.append(self)
-        self.handle = 700 + len(streams)
+        clock["handle"] += 1
+        self.handle = clock["handle"]
         self.queue = []
         self.captured = None
         self.is_spoilt = False
@@ -70,12 +74,20 @@ class Stream:
         for work in queue:
             work()
 
+    def destroy(self):
+        streams.remove(self)
+        give_back("stream")
+
 
 class Event:
     """A moment of the GPU's clock, known once the work before it has been waited for."""
 
     def __init__(self):
+        take("event")
         self.at_ns = None
+
+    def destroy(self):
+        give_back("event")
 
     def record(self, stream):
         self.at_ns = None
@@ -92,7 +104,9 @@ def elapsed_ms(begin, end):
     return (end.at_ns - begin.at_ns) / 1e6
 
 
-memory, pinned, streams, clock = {}, {}, [], {"ns": 0, "next": 1 << 20}
+memory, pinned, streams, clock = {}, {}, [], {"ns": 0, "next": 1 << 20, "handle": 700}
+taken = collections.Counter()
+"""How many of each kind of thing there are: streams, events, contexts, engines, ..."""
 libraries = {"bytes": 0}
 """Memory that libraries took for themselves, and keep."""
 
@@ -100,6 +114,22 @@ libraries = {"bytes": 0}
 def say(*words):
     with open(os.environ["GPU_DOUBLE_LOG"], "a") as log:
         log.write(json.dumps([os.getpid()] + list(words)) + "\n")
+
+
+def take(kind):
+    taken[kind] += 1
+
+
+def give_back(kind):
+    if not taken[kind]:
+        raise GpuProblem("there is no %s to give back" % kind)
+    taken[kind] -= 1
+
+
+def left():
+    """Bytes of each memory that is in use, and names of whatever else there is."""
+    host_bytes = [each.size for each in pinned.values()]
+    return sorted(map(len, memory.values())) + sorted(host_bytes) + sorted(taken.elements())
 
 
 def free_bytes():
@@ -174,7 +204,4 @@ def stream_of(handle):
 
 @atexit.register
 def _report():
-    left = sorted(len(each) for each in memory.values()) + sorted(
-        each.size for each in pinned.values()
-    )
-    say("left", left)
+    say("left", left())

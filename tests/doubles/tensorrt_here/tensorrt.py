@@ -3,13 +3,16 @@
 TENSORRT_DOUBLE is its version; what that version has not (yet, or any more) is taken out at the
 end. TENSORRT_DOUBLE_SLOW names precisions that the GPU is to have no fast form of,
 TENSORRT_DOUBLE_REFUSES what its engines do not do: "run", "capture" (say that they cannot be
-captured), "silent capture" (spoil it without a word). A graph with the operator Det is refused, one
-with Erf does not fit into memory.
+captured), "silent capture" (spoil it without a word), "memory to load" and "memory to run" (there
+is too little); and "timings" or "old timings", the timing caches that no build takes. A graph with
+the operator Det is refused, one with Erf does not fit into memory. What a calibrator raises is
+swallowed, as TensorRT swallows it.
 """
 
 import enum
 import json
 import os
+import zlib
 
 import gpu_double as gpu
 import numpy
@@ -21,6 +24,7 @@ SLOW = os.environ.get("TENSORRT_DOUBLE_SLOW", "").split(",")
 REFUSES = os.environ.get("TENSORRT_DOUBLE_REFUSES", "")
 BUILDER_BYTES = 4096
 """What a build leaves behind in the memory of its process."""
+OUT_OF_MEMORY = "[defaultAllocator.cpp] Error Code 1: Cuda Runtime (out of memory)"
 
 
 class Severity(enum.IntEnum):
@@ -59,6 +63,17 @@ class MemoryPoolType(enum.Enum):
 class DataType(enum.Enum):
     FLOAT = 0
     HALF = 1
+    INT32 = 3
+    BF16 = 7
+
+
+TYPES = {
+    "tensor(float)": (DataType.FLOAT, "float32"),
+    "tensor(float16)": (DataType.HALF, "float16"),
+    "tensor(int32)": (DataType.INT32, "int32"),
+    "tensor(bfloat16)": (DataType.BF16, None),
+}
+"""ONNX Runtime's names: the same in TensorRT, and numpy's, where it has one."""
 
 
 class LayerType(enum.Enum):
@@ -80,7 +95,7 @@ class ITensor:
     def __init__(self, node):
         self.name = node.name
         self.shape = tuple(node.shape)
-        self.dtype = DataType.HALF if _dtype(node) == numpy.float16 else DataType.FLOAT
+        self.dtype = _data_type(node)
 
 
 class ILayer:
@@ -152,6 +167,7 @@ class IBuilderConfig:
     def __init__(self):
         self.flags = {"TF32"}
         self.int8_calibrator = None
+        self._timing_cache = None
 
     def set_flag(self, flag):
         self.flags.add(flag.name)
@@ -167,6 +183,9 @@ class IBuilderConfig:
 
     def set_timing_cache(self, cache, ignore_mismatch):
         assert not ignore_mismatch
+        if REFUSES == "timings" or (REFUSES == "old timings" and cache.known):
+            return False
+        gpu.say("timings", cache.known.decode())
         self._timing_cache = cache
         return True
 
@@ -176,10 +195,10 @@ class IBuilderConfig:
 
 class ITimingCache:
     def __init__(self, known):
-        self._known = known
+        self.known = known
 
     def serialize(self):
-        return bytearray(self._known + b"t")
+        return bytearray(self.known + b"t")
 
 
 class Builder:
@@ -198,11 +217,10 @@ class Builder:
     def build_serialized_network(self, network, config):
         with open(network.path, "rb") as stream:
             if b"Erf" in stream.read():
-                line = "[defaultAllocator.cpp] Error Code 1: Cuda Runtime (out of memory)"
-                self._logger.log(Severity.ERROR, line)
+                self._logger.log(Severity.ERROR, OUT_OF_MEMORY)
                 return None
         if config.int8_calibrator is not None:
-            _calibrate(config.int8_calibrator, [tensor.name for tensor in network.inputs])
+            _calibrate(config.int8_calibrator, network.inputs[::-1])
         plan = {"graph": network.path, "flags": sorted(config.flags)}
         plan.update(network_flags=network.flags, workspace=config.max_workspace_size)
         gpu.say("build", plan)
@@ -212,24 +230,35 @@ class Builder:
 
 class Runtime:
     def __init__(self, logger):
+        gpu.take("runtime")
         self._logger = logger
+
+    def __del__(self):
+        gpu.give_back("runtime")
 
     def deserialize_cuda_engine(self, serialized_engine):
         version, _, plan = bytes(serialized_engine).partition(b"\n")
         if version != ("plan of %s" % __version__).encode():
             self._logger.log(Severity.ERROR, "Serialization failed: Version tag does not match")
             return None
+        if REFUSES == "memory to load":
+            self._logger.log(Severity.ERROR, OUT_OF_MEMORY)
+            return None
         return ICudaEngine(json.loads(plan.decode())["graph"], self._logger)
 
 
 class ICudaEngine:
     def __init__(self, path, logger):
+        gpu.take("engine")
         self._logger = logger
         self._session = _session(path)
         self._inputs, self._outputs = self._session.get_inputs(), self._session.get_outputs()
         self._nodes = self._inputs + self._outputs
         # The other way round than the graph has them: the order is the engine's to choose.
         self._names = [node.name for node in self._nodes][::-1]
+
+    def __del__(self):
+        gpu.give_back("engine")
 
     @property
     def num_io_tensors(self):
@@ -245,8 +274,7 @@ class ICudaEngine:
         return self._shape(name)
 
     def get_tensor_dtype(self, name):
-        node = next(node for node in self._nodes if node.name == name)
-        return DataType.HALF if _dtype(node) == numpy.float16 else DataType.FLOAT
+        return _data_type(next(node for node in self._nodes if node.name == name))
 
     def create_execution_context(self):
         return IExecutionContext(self)
@@ -278,8 +306,12 @@ class IExecutionContext:
     profiler = None
 
     def __init__(self, engine):
+        gpu.take("context of an engine")
         self._engine = engine
         self._addresses = {}
+
+    def __del__(self):
+        gpu.give_back("context of an engine")
 
     def set_tensor_address(self, name, memory):
         self._addresses[name] = memory
@@ -301,6 +333,9 @@ class IExecutionContext:
             line = "IExecutionContext::enqueueV3: Error Code 1: Cuda Runtime (not permitted)"
             self._engine._logger.log(Severity.ERROR, line)
             return False
+        if REFUSES == "memory to run":
+            self._engine._logger.log(Severity.ERROR, OUT_OF_MEMORY)
+            return False
         gpu.say("queue compute")
         stream.add(self._compute)
         return True
@@ -316,30 +351,49 @@ class IExecutionContext:
 
     def _array(self, node):
         dtype = _dtype(node)
-        size = dtype.itemsize * int(numpy.prod(node.shape))
-        content = gpu.content(self._addresses[node.name], size)
+        content = gpu.content(self._addresses[node.name], _size(node.shape, dtype))
         return numpy.frombuffer(content, dtype=dtype).reshape(node.shape)
 
 
+def _size(shape, dtype):
+    return dtype.itemsize * int(numpy.prod(shape))
+
+
 def _dtype(node):
-    return numpy.dtype("float16" if node.type == "tensor(float16)" else "float32")
+    return numpy.dtype(TYPES[node.type][1])
+
+
+def _data_type(node):
+    return TYPES[node.type][0]
 
 
 def _session(path):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def _calibrate(calibrator, names):
-    known = calibrator.read_calibration_cache()
+def _calibrate(calibrator, inputs):
+    """Say what lies in memory for each input (its checksum), batch by batch; learn that."""
+    learnt = known = calibrator.read_calibration_cache()
     batches = 0
     while known is None:
-        addresses = calibrator.get_batch(names)
+        try:
+            addresses = calibrator.get_batch([tensor.name for tensor in inputs])
+        except Exception:
+            addresses = None
         if addresses is None:
             break
-        assert len(addresses) == len(names) and all(each in gpu.memory for each in addresses)
+        assert len(addresses) == len(inputs)
+        shown = {}
+        for tensor, address in zip(inputs, addresses):
+            size = _size(tensor.shape, numpy.dtype("float32"))
+            shown[tensor.name] = zlib.crc32(bytes(gpu.content(address, size)))
+        gpu.say("show", shown)
+        learnt = (learnt or b"") + json.dumps(shown, sort_keys=True).encode()
         batches += 1
     gpu.say("calibrate", calibrator.get_batch_size(), batches, known is not None)
-    calibrator.write_calibration_cache(bytearray(b"ranges"))
+    gpu.say("ranges", zlib.crc32(learnt or b""))
+    if known is None:
+        calibrator.write_calibration_cache(bytearray(learnt or b""))
 
 
 BEFORE_8_5 = {

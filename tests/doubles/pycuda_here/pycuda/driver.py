@@ -1,4 +1,8 @@
-"""The part of pycuda.driver that the agent uses."""
+"""The part of pycuda.driver that the agent uses.
+
+As pycuda does, it destroys streams and events with their objects. A context that goes before what
+was made in it, or is given back while it is current, is an error.
+"""
 
 import gpu_double as gpu
 
@@ -31,14 +35,22 @@ class Device:
 
 
 class Context:
+    def __init__(self):
+        gpu.take("context")
+
     def push(self):
-        gpu.say("push context")
+        gpu.take("current context")
 
     def pop(self):
-        gpu.say("pop context")
+        left = [each for each in gpu.left() if "context" not in str(each)]
+        if left:
+            raise LogicError("the context goes before what was made in it: %s" % left)
+        gpu.give_back("current context")
 
     def detach(self):
-        gpu.say("detach context")
+        if gpu.taken["current context"]:
+            raise LogicError("the context is still current")
+        gpu.give_back("context")
 
 
 class DeviceAllocation:
@@ -57,6 +69,9 @@ class Stream:
         self._stream = gpu.Stream()
         self.handle = self._stream.handle
 
+    def __del__(self):
+        self._stream.destroy()
+
     def synchronize(self):
         self._stream.wait()
 
@@ -64,6 +79,9 @@ class Stream:
 class Event:
     def __init__(self):
         self._event = gpu.Event()
+
+    def __del__(self):
+        self._event.destroy()
 
     def record(self, stream):
         self._event.record(stream._stream)

@@ -106,7 +106,7 @@ def cudaStreamSynchronize(stream):
 
 
 def cudaStreamDestroy(stream):
-    gpu.say("destroy stream")
+    stream.of.destroy()
     return (OK,)
 
 
@@ -124,7 +124,7 @@ def cudaEventElapsedTime(start, end):
 
 
 def cudaEventDestroy(event):
-    gpu.say("destroy event")
+    event.of.destroy()
     return (OK,)
 
 
@@ -138,14 +138,17 @@ def cudaStreamEndCapture(stream):
     if stream.of.is_spoilt:
         stream.of.is_spoilt = False
         return cudaError_t.cudaErrorStreamCaptureInvalidated, None
+    gpu.take("graph")
     return OK, work
 
 
 def cudaGraphInstantiateWithFlags(graph, flags):
+    gpu.take("executable graph")
     return OK, list(graph)
 
 
 def cudaGraphDestroy(graph):
+    gpu.give_back("graph")
     return (OK,)
 
 
@@ -157,5 +160,6 @@ def cudaGraphLaunch(graphExec, stream):
 
 
 def cudaGraphExecDestroy(graphExec):
+    gpu.give_back("executable graph")
     gpu.say("destroy graph")
     return (OK,)
