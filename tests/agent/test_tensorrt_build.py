@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from bench.agent.failure import Failure
-from bench.agent.tensorrt import build
+from bench.agent.tensorrt import build, library
 from bench.agent.tensorrt.library import LOG, trt
 
 CHANNELS, RANK = 64, 16
@@ -187,9 +187,12 @@ def test_memory_that_ran_out_is_told_as_such() -> None:
     LOG.clear()
     LOG.log(trt.ILogger.Severity.WARNING, "Tactic request: 538MB. Memory is insufficient")
     LOG.log(trt.ILogger.Severity.ERROR, "[conv] Could not find any implementation: giving up")
-    assert build.failed().reason == "load"
+    words = "TensorRT could not build the engine: %s"
+    failure = library.refused("built", words)
+    assert failure.reason == "load"
+    assert failure.text == words % "[conv] Could not find any implementation: giving up"
     LOG.log(trt.ILogger.Severity.ERROR, "Cuda Error in allocate: 2 (out of memory)")
-    failure = build.failed()
+    failure = library.refused("built", words)
     assert failure.reason == "out-of-memory"
     assert "add swap, or choose a smaller batch" in failure.text
     assert failure.detail.count("\n") == 2

@@ -7,7 +7,7 @@ from bench.agent.tensorrt.library import (
     IS_RTX,
     LOG,
     has_precision_flags,
-    require_memory,
+    refused,
     trt,
 )
 from bench.agent.tensorrt.network import Parsed
@@ -80,7 +80,7 @@ def build(graph, options, timing_cache=None, calibrator=None):
         attach_timings(config, timing_cache)
     plan = parsed.builder.build_serialized_network(parsed.network, config)
     if plan is None:
-        raise failed()
+        raise refused("built", "TensorRT could not build the engine: %s")
     timings = config.get_timing_cache() if times else None
     return bytes(plan), bytes(timings.serialize()) if timings is not None else None
 
@@ -140,13 +140,3 @@ def target(config: "AnyConfig", capability):
 
 def _compute_capabilities() -> Any:
     return getattr(trt, "ComputeCapability", None)
-
-
-def failed():
-    """The Failure of a builder that gave no engine: its last error, all its lines as detail.
-
-    Raises it instead where memory ran out.
-    """
-    require_memory("built")
-    text = "TensorRT could not build the engine: %s"
-    return Failure("load", text % LOG.last_error(), LOG.text())

@@ -7,7 +7,7 @@ import numpy
 
 from bench.agent.failure import Failure
 from bench.agent.tensorrt import tensors
-from bench.agent.tensorrt.library import LOG, require_memory
+from bench.agent.tensorrt.library import LOG, refused
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -71,9 +71,7 @@ class Execution(object):
 
         def enqueue():
             if not queue():
-                require_memory("run")
-                text = "TensorRT could not run the engine: %s"
-                raise Failure("crash", text % LOG.last_error(), LOG.text())
+                raise refused("run", "TensorRT could not run the engine: %s")
 
         return enqueue
 

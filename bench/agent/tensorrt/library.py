@@ -65,13 +65,23 @@ class Log(trt.ILogger):
 LOG = Log()
 
 
-def require_memory(doing):
-    """Raise Failure where the log says that memory ran out while the engine was ``doing``
-    (``built``, ``loaded``, ``run``)."""
+def out_of_memory():
+    """The first error of the log which says that memory ran out, ``None`` if none does."""
     for line in LOG.errors():
         if any(sign in line.lower() for sign in MEMORY_SIGNS):
-            text = "memory ran out while the engine was %s (%s): %s"
-            raise Failure("out-of-memory", text % (doing, line, FREE_MEMORY), LOG.text())
+            return line
+    return None
+
+
+def refused(doing, text):
+    """The Failure of an engine that could not be ``doing`` (``built``, ``loaded``, ``run``), with
+    the log: out of memory where that says so, else ``text`` with the last error."""
+    line = out_of_memory()
+    if line is not None:
+        lack = "memory ran out while the engine was %s (%s): %s"
+        return Failure("out-of-memory", lack % (doing, line, FREE_MEMORY), LOG.text())
+    reason = "crash" if doing == "run" else "load"
+    return Failure(reason, text % LOG.last_error(), LOG.text())
 
 
 def has_precision_flags():

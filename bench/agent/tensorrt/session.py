@@ -9,7 +9,7 @@ from bench.agent import engines
 from bench.agent.failure import Failure
 from bench.agent.tensorrt import bound, build, cuda, layers
 from bench.agent.tensorrt.execution import Execution
-from bench.agent.tensorrt.library import LOG, require_memory, trt
+from bench.agent.tensorrt.library import LOG, out_of_memory, refused, trt
 
 
 class Session(object):
@@ -52,8 +52,7 @@ class Session(object):
             free_before = self.device.memory()[0]
             engine = self._deserialized(plan)
         if engine is None:
-            text = "TensorRT refuses the engine that it has just built: %s"
-            raise Failure("load", text % LOG.last_error(), LOG.text())
+            raise refused("loaded", "TensorRT refuses the engine that it has just built: %s")
         device = self.device
         if options.get("cuda_graph") and not device.has_graphs:
             device = cuda.open_device(with_graphs=True)
@@ -84,8 +83,8 @@ class Session(object):
         ran out, which says nothing about the plan."""
         LOG.clear()
         engine = self._runtime.deserialize_cuda_engine(plan)
-        if engine is None:
-            require_memory("loaded")
+        if engine is None and out_of_memory():
+            raise refused("loaded", "TensorRT refuses the engine: %s")
         return engine
 
     def _rise(self, free_before):
