@@ -101,9 +101,7 @@ def test_figures_are_those_of_a_sensor_that_reads_the_truth(make, kind) -> None:
     unit = "J" if kind == "counter" else "W"
     lag_s = None if kind == "lag" else 0.0
     ideal = make.source(unit=unit, lag_s=lag_s, resolution_w=0.04)
-    sensor = make.source(
-        unit=unit, lag_s=lag_s, resolution_w=0.04 * GAIN, calibration=CALIBRATION
-    )
+    sensor = make.source(unit=unit, lag_s=lag_s, resolution_w=0.04 * GAIN, calibration=CALIBRATION)
     want = energy_result(true.rounds, true.idle, ideal, 1, true.steps)
     plain = read(true)
     got = energy_result(plain.rounds, plain.idle, sensor, 1, plain.steps)
@@ -113,9 +111,11 @@ def test_figures_are_those_of_a_sensor_that_reads_the_truth(make, kind) -> None:
     found = got.stats.model_copy(update=own).model_dump()
     parts = expected.pop("uncertainty_parts_j"), found.pop("uncertainty_parts_j")
     if kind == "counter":
-        # An increment is what was counted between two reads, at the power that was shown.
-        shown_share = (OFFSET_W + GAIN * 5) / (GAIN * 5)
-        parts[1]["quantisation"] /= shown_share
+        # Its increments are as large as what was counted, offset and all, between two reads.
+        ratio = parts[1].pop("quantisation") / parts[0].pop("quantisation")
+        assert ratio == pytest.approx((OFFSET_W + GAIN * 5) / (GAIN * 5))
+        for name in ("uncertainty_j", "net_uncertainty_j"):
+            assert found.pop(name) < 1.07 * expected.pop(name)
     assert parts[1] == pytest.approx(parts[0], rel=1e-6, abs=1e-12)
     for name, value in expected.items():
         near = pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
