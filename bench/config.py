@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.errors import ConfigError, suggest
+from bench.figures import PowerCalibration
 from bench.meters import meters
 from bench.meters.meter import MeterOptions
 from bench.sensors import require_sensor, sensors
@@ -104,6 +105,7 @@ class PowerSettings(Settings):
     ``sensor``: a sensor's name, ``auto`` (the best one found on the board) or ``none``.
     ``total``: channels whose sum is the total, when the board's own rule does not fit.
     ``period_s``: time between two readings. ``options``: what a plug-in's sensor is told.
+    ``calibration``: what corrects the sensor (``bench devices calibrate``).
     """
 
     sensor: Annotated[str, AfterValidator(_known_sensor)] = "auto"
@@ -114,6 +116,7 @@ class PowerSettings(Settings):
     replay: ReplayFile | None = None
     command: MeterCommand | None = None
     options: dict[str, JsonValue] | None = None
+    calibration: PowerCalibration | None = None
 
     @model_validator(mode="after")
     def _options_of_a_plugin(self) -> PowerSettings:
@@ -332,6 +335,7 @@ def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:
         "estimate": EstimateModel,
         "replay": ReplayFile,
         "command": MeterCommand,
+        "calibration": PowerCalibration,
         "meter": MeterSettings,
     }
     if parents:

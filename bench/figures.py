@@ -7,12 +7,18 @@ come from anybody.
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import math
+from typing import Annotated, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from bench.bounded import Bound, Count, Figure, NotNegative, Positive, Share, Whole
 from bench.status import Record, Source
+
+Watts = TypeVar("Watts", float, NDArray[np.float64])
+_Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Interval(Record):
@@ -77,6 +83,49 @@ class LatencyStats(Record):
         return self
 
 
+class PowerCalibration(Record):
+    """What corrects a board's sensor: reading = ``offset_w`` + ``gain`` · power, by a meter.
+
+    It holds for the ``total`` channels of ``sensor`` and was made in ``run`` between ``low_w`` and
+    ``high_w``. The half-widths are those of 95 % intervals. Offset and gain err together: the
+    height of the line errs independently of its gain at ``middle_w`` (``None``: not known, and
+    taken for 0 W, which makes the error of a power too large rather than too small).
+    ``meter_gain_error`` is the meter's own, relative, ``None`` where it is not stated.
+    """
+
+    gain: Positive
+    offset_w: Figure
+    gain_half_width: NotNegative
+    offset_half_width_w: NotNegative
+    middle_w: Figure | None = None
+    low_w: Figure
+    high_w: Figure
+    sensor: _Word
+    total: Annotated[tuple[_Word, ...], Field(min_length=1)]
+    meter: _Word
+    meter_gain_error: NotNegative | None = None
+    run: _Word
+
+    def power_w(self, reading_w: Watts) -> Watts:
+        """Return the power that a reading stands for."""
+        return (reading_w - self.offset_w) / self.gain
+
+    def error_at(self, power_w: float) -> float:
+        """Return the relative 95 % half-width of a power above 0 W, the meter's own error included
+        where that is known."""
+        middle_w = self.middle_w or 0.0
+        height_w2 = self.offset_half_width_w**2 - (middle_w * self.gain_half_width) ** 2
+        half_w = math.hypot(
+            math.sqrt(max(height_w2, 0.0)), (power_w - middle_w) * self.gain_half_width
+        )
+        return math.hypot(half_w / self.gain / power_w, self.meter_gain_error or 0.0)
+
+    @property
+    def words(self) -> str:
+        """By what and when it was made."""
+        return f"calibrated against {self.meter} in {self.run}"
+
+
 class EnergyStats(Record):
     """Joules per inference of one input, with where they come from and what they cover.
 
@@ -84,6 +133,7 @@ class EnergyStats(Record):
     ``uncertainty_j`` is the expanded (95 %) uncertainty of the gross energy without the sensor's
     gain error, which is ``gain_error`` (relative) and the same for all cases on a board.
     ``net_uncertainty_j`` is that of the net energy, with the drift of the idle line.
+    ``calibration`` has corrected all figures; then ``gain_error`` is its own, at this mean power.
     """
 
     gross_j: Positive
@@ -111,6 +161,7 @@ class EnergyStats(Record):
     """Mean time between changes of the reading as seen: the sensor's real refresh."""
     read_s: NotNegative | None = None
     """Median time that one reading took."""
+    calibration: PowerCalibration | None = None
 
 
 class AlignmentStats(Record):
@@ -133,7 +184,8 @@ class SensorCalibration(Record):
     """A board's sensor against an external meter: sensor = offset + gain · meter.
 
     Over ``windows`` whose mean powers span ``low_w`` to ``high_w`` by the meter; ``_low`` and
-    ``_high``: 95 % intervals; ``scatter_w``: standard deviation about the line, by the sensor.
+    ``_high``: 95 % intervals; ``scatter_w``: standard deviation about the line, by the sensor;
+    ``middle_w``: as in :class:`PowerCalibration`.
     """
 
     sensor: str
@@ -150,6 +202,7 @@ class SensorCalibration(Record):
     low_w: Figure
     high_w: Figure
     scatter_w: NotNegative
+    middle_w: Figure | None = None
 
 
 class MemoryStats(Record):

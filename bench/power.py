@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.boards.spec import Board, Rail
 from bench.config import PowerSettings
+from bench.figures import PowerCalibration
 from bench.records import PowerSource
 from bench.status import Reason, Source, Status, Verdict
 
@@ -175,7 +176,7 @@ def _source(board: Board, sensor: Sensor, settings: PowerSettings, why: str) -> 
     gain_error = sensor.get("gain_error")
     if gain_error is None and name in _RAILS:
         gain_error = board.gain_error
-    return PowerSource(
+    source = PowerSource(
         sensor=name,
         source=Source(sensor["source"]),
         scope=settings.scope or _scope(board, sensor, settings),
@@ -192,6 +193,25 @@ def _source(board: Board, sensor: Sensor, settings: PowerSettings, why: str) -> 
         period_s=sensor.get("period_s"),
         why=why,
     )
+    return _calibrated(source, settings.calibration)
+
+
+def _calibrated(source: PowerSource, calibration: PowerCalibration | None) -> PowerSource:
+    """Return a source with the calibration that was made for it; else it says why it has none."""
+    if calibration is None:
+        return source
+    made_for = f"{calibration.sensor} ({', '.join(calibration.total)})"
+    here = f"{source.sensor} ({', '.join(source.total)})"
+    if source.source is Source.ESTIMATED:
+        said = f"power.calibration of {made_for} is not applied: {source.sensor} is no sensor"
+    elif (calibration.sensor, sorted(calibration.total)) != (source.sensor, sorted(source.total)):
+        said = f"power.calibration is not applied: it was made for {made_for}, not for {here}"
+    else:
+        said = calibration.words
+        if calibration.meter_gain_error is None:
+            said += ", whose own gain error is not stated"
+        source = source.model_copy(update={"calibration": calibration})
+    return source.model_copy(update={"note": "; ".join(filter(None, (source.note, said)))})
 
 
 def _total(

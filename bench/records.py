@@ -26,6 +26,7 @@ from bench.figures import (
     LoadStats,
     MemoryStats,
     Parity,
+    PowerCalibration,
     RoundFigure,
     SensorCalibration,
     SustainStats,
@@ -297,7 +298,8 @@ class PowerSource(Record):
     ``total``: names of the channels whose sum is the figure; ``lag_s``: time constant of the
     sensor's low-pass (0: unfiltered, ``None``: unknown); ``resolution_w``: one step of the sum.
     ``refresh_s``: how often the value is renewed, ``period_s``: reading more often is of no use;
-    ``None`` where nothing tells. ``why`` says in words why it is this one.
+    ``None`` where nothing tells. ``why`` says in words why it is this one. ``calibration`` corrects
+    what is computed from its readings, which stay as they came.
     """
 
     sensor: str
@@ -314,6 +316,7 @@ class PowerSource(Record):
     refresh_s: NotNegative | None = None
     period_s: NotNegative | None = None
     why: str = ""
+    calibration: PowerCalibration | None = None
 
 
 class JobEnd(Record):

@@ -9,16 +9,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from bench import calibrations
 from bench.attach import attach, held, settings_of
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.engine_options import engine_options
-from bench.errors import ConfigError
+from bench.errors import ConfigError, StoreError
 from bench.export.cases import require_exporter
 from bench.export.inputs import InputValues
 from bench.export.labelled import LabelledSet, labelled_set
 from bench.export.onnx_files import external_files
+from bench.figures import PowerCalibration
 from bench.measure import RunContext, measure_device
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
@@ -120,7 +123,8 @@ def resume(
 
     Raises:
         ConfigError: a board or an ONNX file is not there any more, or the file has changed.
-        StoreError: another process is at work on the run, or its folder cannot be written.
+        StoreError: another process is at work on the run, its folder cannot be written, or its
+            manifest is damaged.
     """
     plan = _plan_of(run)
     _require_exporter(plan)
@@ -129,7 +133,12 @@ def resume(
     labelled = _labelled(plan, cache)
     calibration = calibrations.prepare(plan, run.unfinished, cache)
     calibrations.require_same(run.manifest.plan.calibration, calibration)
-    wanted = {case.device: settings_of(devices, case.device, run) for case in run.unfinished}
+    wanted = {
+        case.device: _calibrated_as_then(
+            run, case.device, settings_of(devices, case.device, run), observer
+        )
+        for case in run.unfinished
+    }
     collected = attach(run, devices, observer)
     run = collected.run
     withheld = {job.facts.device for job in run.to_collect}
@@ -169,6 +178,30 @@ def resume(
         outcome = _carry_out(chosen, cases, context)
     missed = {name: error for name, error in collected.device_errors.items() if name in withheld}
     return replace(outcome, device_errors={**missed, **outcome.device_errors})
+
+
+def _calibrated_as_then(
+    run: Run, name: str, settings: DeviceSettings, observer: Observer
+) -> DeviceSettings:
+    """Return how a board is reached now, with the calibration of its sensor that a run began with.
+
+    Raises:
+        StoreError: what the manifest has there is none.
+    """
+    stored = (run.manifest.devices.get(name, {}).get("power") or {}).get("calibration")
+    try:
+        then = None if stored is None else PowerCalibration.model_validate(stored)
+    except ValidationError:
+        raise StoreError(
+            f"{run.manifest.run_id}: the manifest's calibration of {name} is damaged; start a new "
+            "run"
+        ) from None
+    if then == settings.power.calibration:
+        return settings
+    began = "none" if then is None else f"that of {then.run}"
+    observer.note(name, f"the run keeps the calibration of its sensor that it began with: {began}")
+    power = settings.power.model_copy(update={"calibration": then})
+    return settings.model_copy(update={"power": power})
 
 
 def _carry_out(

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     EMULATED = "emulated"
     UNALIGNED = "unaligned"
+    MISCALIBRATED = "miscalibrated"
     # failed
     PARITY = "parity"
     EXPORT = "export"

@@ -33,19 +33,24 @@ _ITERATIONS = 50
 _LEAST = 1e-4
 """No window's mean is taken to be known better than this share of it."""
 
+_LEAST_HALF = 1e-6
+"""Half-width (also in watts) below which no line is taken to be known."""
+
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """y = offset + gain·x with half-widths of 95 % intervals; ``scatter``: standard deviation of
-    the points about it, in y."""
+    the points about it, in y; ``middle``: the x at which the line's height and its gain err
+    independently of each other."""
 
     gain: float
     gain_half: float
     offset: float
     offset_half: float
     scatter: float
+    middle: float
 
 
 def fit_line(x: Floats, y: Floats, error_x: Floats, error_y: Floats) -> Line | None:
@@ -81,6 +86,7 @@ def fit_line(x: Floats, y: Floats, error_x: Floats, error_y: Floats) -> Line | N
         offset,
         factor * float(np.sqrt(variance_offset)),
         float(np.sqrt(float(left @ left) / freedom)),
+        middle,
     )
 
 
@@ -132,7 +138,46 @@ def cross_calibration(
         low_w=float(x.min()),
         high_w=float(x.max()),
         scatter_w=line.scatter,
+        middle_w=line.middle,
     )
+
+
+def combined(lines: Sequence[SensorCalibration]) -> Line:
+    """Return one line for several (at least one), each from a job of its own.
+
+    Weighted least squares with the covariance of offset and gain of each. Where the lines differ
+    by more than their intervals explain, those of the result are wider by as much (Birge's ratio).
+    """
+    values = [np.array([line.offset_w, line.gain]) for line in lines]
+    spreads = [_covariance(line) for line in lines]
+    weights = [np.linalg.inv(spread) for spread in spreads]
+    covariance = np.linalg.inv(np.sum(weights, axis=0))
+    offset, gain = covariance @ np.sum(
+        [weight @ value for weight, value in zip(weights, values, strict=True)], axis=0
+    )
+    if len(lines) > 1:
+        apart = [value - (offset, gain) for value in values]
+        chi2 = sum(float(d @ weight @ d) for d, weight in zip(apart, weights, strict=True))
+        # Half-widths of 95 % stand in for standard deviations.
+        covariance = covariance * max(1.0, 1.96**2 * chi2 / (2 * len(lines) - 2))
+    return Line(
+        float(gain),
+        float(np.sqrt(covariance[1, 1])),
+        float(offset),
+        float(np.sqrt(covariance[0, 0])),
+        max(line.scatter_w for line in lines),
+        float(-covariance[0, 1] / covariance[1, 1]),
+    )
+
+
+def _covariance(line: SensorCalibration) -> Floats:
+    """Return the covariance of offset and gain, of 95 % half-widths."""
+    gain_half = max((line.gain_high - line.gain_low) / 2, _LEAST_HALF)
+    offset_half = (line.offset_high_w - line.offset_low_w) / 2
+    middle_w = line.middle_w or 0.0
+    height_w2 = max(offset_half**2 - (middle_w * gain_half) ** 2, _LEAST_HALF**2)
+    both = -middle_w * gain_half**2
+    return np.array([[height_w2 + (middle_w * gain_half) ** 2, both], [both, gain_half**2]])
 
 
 def _traces(recording: Recording) -> list[tuple[tuple[int, int], PowerTrace]]:

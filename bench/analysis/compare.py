@@ -198,11 +198,12 @@ def _compare(
 ) -> QuantityComparison:
     left, right = quantity.figure(a.trial), quantity.figure(b.trial)
     blocked = _blocked(left, right)
-    refused = "" if blocked else _refused(left, right)
+    same_board = _same_board(a, b)
+    refused = "" if blocked else _refused(left, right, same_board)
     log_ratio = half_width = None
     method = ""
     if not blocked and not refused and left.value and right.value:
-        log_ratio, half_width, method = _ratio(left, right, paired, _same_board(a, b))
+        log_ratio, half_width, method = _ratio(left, right, paired, same_board)
         if half_width is not None and between_runs is not None:
             half_width = _quadrature([half_width, float(np.log1p(between_runs))])
     outcome, why = Outcome.INCONCLUSIVE, blocked or refused
@@ -248,14 +249,26 @@ def _blocked(left: Figure, right: Figure) -> str:
     return "; ".join(missing)
 
 
-def _refused(left: Figure, right: Figure) -> str:
+def _refused(left: Figure, right: Figure, same_board: bool) -> str:
     """Return why two figures must not be compared."""
     if left.estimated != right.estimated:
         measured, estimated = ("B", "A") if left.estimated else ("A", "B")
         return f"refused: {estimated} is an estimate and {measured} a measurement"
     if left.scope != right.scope:
         return f"refused: A covers {left.scope or 'unknown'}, B covers {right.scope or 'unknown'}"
+    if left.calibration == right.calibration:
+        return ""
+    # Two boards have a calibration each; their errors are part of the interval, as gain errors.
+    if same_board or None in (left.calibration, right.calibration):
+        said = (_calibrated(side, figure) for side, figure in (("A", left), ("B", right)))
+        return f"refused: {', '.join(said)}"
     return ""
+
+
+def _calibrated(side: str, figure: Figure) -> str:
+    if figure.calibration is None:
+        return f"the sensor of {side} is not calibrated"
+    return f"that of {side} is {figure.calibration.words}"
 
 
 def _same_board(a: Subject, b: Subject) -> bool:

@@ -41,6 +41,7 @@ def subject(trial: Trial, manifest: Manifest) -> Subject:
     probe = manifest.probes.get(case.device, {})
     system = probe.get("os", {})
     state = _begin(trial.facts)
+    calibration = None if trial.energy is None else trial.energy.calibration
     found = {
         "device": case.device,
         "board": probe.get("board", {}).get("model") or probe.get("cpu", {}).get("model"),
@@ -48,6 +49,7 @@ def subject(trial: Trial, manifest: Manifest) -> Subject:
         "power mode": case.power_mode or state.get("power_mode"),
         "clocks": state.get("clocks") or "as found",
         "governor": ", ".join(sorted(set(state.get("governor", {}).values()))),
+        "power sensor": None if calibration is None else calibration.words,
         "model": case.model,
         "scheme": case.scheme,
         "weights": case.weights,

@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.analysis.aliasing import aliasing_share, locked_harmonics
 from bench.analysis.budget import Budget, uncertainty_budget
+from bench.analysis.correction import corrected_fit, corrected_window
 from bench.analysis.lag import Lag, choose_lag
 from bench.analysis.phase_fit import PhaseFit, fit_phases
 from bench.analysis.phases import Phases, phases_in
@@ -37,7 +38,8 @@ class EnergyResult:
     net energy from idle drift, relative to the net energy; ``unusable``: rounds whose gaps were
     too long to give an energy; ``nonsense``: readings that no board can have; ``stale``: the
     reading never changes; ``too_slow``: it changes too rarely for the windows; ``aliasing_share``:
-    how far mean power could be off because readings never show some phases of the inferences.
+    how far mean power could be off because readings never show some phases of the inferences;
+    ``below_offset``: the calibration's offset is more than what the sensor shows.
     """
 
     stats: EnergyStats | None
@@ -51,6 +53,7 @@ class EnergyResult:
     too_slow: bool
     aliasing_share: float
     idle_drift_share: float | None
+    below_offset: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,22 @@ def energy_result(
         used = _without_uneven_phases(used, fit)
     traces = [item.trace for item in taken if item.trace is not None]
     # A sensor that shows 0 W all along, or less on average, has measured nothing.
-    dead = sum((item.window.energy_j or 0.0) / item.inputs for item in used) <= 0
+    shown_j = _sum_j(used)
+    dead = shown_j <= 0
+    resolution_w = _resolution_w(power, [*steady, *traces])
+    unseen_share = aliasing_share(phases, lag.lag_s or 0.0)
+    calibration = power.calibration
+    if calibration is not None:
+        used = [replace(u, window=corrected_window(u.window, calibration)) for u in used]
+        fit = None if fit is None else corrected_fit(fit, calibration)
+        resolution_w = None if resolution_w is None else resolution_w / calibration.gain
+    left_j = _sum_j(used)
     stats = drift_share = None
-    if used and not dead:
-        resolution_w = _resolution_w(power, [*steady, *traces])
+    if used and not dead and left_j > 0:
         stats = _stats(used, idle, power, lag, held_s, traces, resolution_w, fit)
+        if calibration is not None:
+            # The same swing is another share of another mean.
+            unseen_share *= shown_j / (calibration.gain * left_j)
         drift_j = stats.uncertainty_parts_j.get("idle_drift")
         drift_share = drift_j / abs(stats.net_j) if drift_j is not None and stats.net_j else None
     return EnergyResult(
@@ -114,23 +128,34 @@ def energy_result(
         nonsense=nonsense_readings(traces, power),
         stale=is_stale(windows, traces, steady, power) or (bool(used) and dead),
         too_slow=is_too_slow(windows, power, held_s),
-        aliasing_share=aliasing_share(phases, lag.lag_s or 0.0),
+        aliasing_share=unseen_share,
         idle_drift_share=drift_share,
+        below_offset=bool(used) and not dead and left_j <= 0,
     )
 
 
 def idle_power_w(
     idle: Sequence[IdleLine], power: PowerSource, lag_s: float | None, held_s: float = 0.0
 ) -> list[tuple[int, float]]:
-    """Return ``(middle of the window in ns, mean power)`` of the idle lines that can be used."""
+    """Return ``(middle of the window in ns, mean power)`` of the idle lines that can be used; the
+    power is corrected by the sensor's calibration."""
     points = []
     for line in idle:
         if line.trace is None:
             continue
         window = window_energy(line.trace, power.total, line.window_ns, lag_s, held_s)
-        if window.energy_j is not None:
-            points.append((sum(line.window_ns) // 2, window.energy_j / window.span_s))
+        if window.energy_j is None:
+            continue
+        mean_w = window.energy_j / window.span_s
+        if power.calibration is not None:
+            mean_w = power.calibration.power_w(mean_w)
+        points.append((sum(line.window_ns) // 2, mean_w))
     return sorted(points)
+
+
+def _sum_j(used: Sequence[_Used]) -> float:
+    """Return the joules per inference of all rounds together."""
+    return sum((item.window.energy_j or 0.0) / item.inputs for item in used)
 
 
 def _window(item: Round, power: PowerSource, lag_s: float | None, held_s: float) -> WindowEnergy:
@@ -213,6 +238,8 @@ def _stats(
         lag,
         fit,
     )
+    power_w = float((energy_j / span_s).mean())
+    calibration = power.calibration
     return EnergyStats(
         gross_j=float(gross_j.mean()),
         net_j=net_j,
@@ -220,7 +247,7 @@ def _stats(
         net_uncertainty_j=budget.net_j,
         uncertainty_parts_j=budget.parts_j,
         uncorrected_j=float((plain_j / inputs).mean()),
-        power_w=float((energy_j / span_s).mean()),
+        power_w=power_w,
         idle_w=idle_w,
         source=power.source,
         scope=power.scope,
@@ -231,7 +258,8 @@ def _stats(
         lag_uncertainty_s=lag.uncertainty_s,
         refresh_s=refresh_s(traces, power.total),
         read_s=read_time_s(traces),
-        gain_error=power.gain_error,
+        gain_error=power.gain_error if calibration is None else calibration.error_at(power_w),
         rounds=len(used),
         window_s=float(span_s.mean()),
+        calibration=calibration,
     )

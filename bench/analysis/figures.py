@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.analysis.budget import SENSOR_PARTS
-from bench.figures import EnergyStats, MemoryStats
+from bench.figures import EnergyStats, MemoryStats, PowerCalibration
 from bench.records import Trial
 from bench.status import Reason, Source, Status, Verdict
 
@@ -40,6 +40,7 @@ class Figure:
     estimated: bool = False
     scope: str = ""
     gain_error: float | None = None
+    calibration: PowerCalibration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ def _joules(
         estimated=stats.source is Source.ESTIMATED,
         scope=stats.scope,
         gain_error=stats.gain_error,
+        calibration=stats.calibration,
     )
 
 

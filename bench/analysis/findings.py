@@ -139,8 +139,14 @@ def energy_findings(
         found = [item for item in found if item[0] is not Reason.INTERRUPTED]
         found.append((Reason.SENSOR_GAPS, f"the power sensor was lost: {recording.sensor_lost}"))
     done = sum(item.kind == kind and item.trace is not None for item in recording.rounds)
+    if result.below_offset:
+        words = (
+            f"the readings of {power.sensor} lie below the offset of its calibration: calibrate it "
+            "again, or take the calibration out (bench devices calibrate NAME --remove)"
+        )
+        found.append((Reason.MISCALIBRATED, words))
     if done and (
-        (result.stats is None and not result.stale)
+        (result.stats is None and not (result.stale or result.below_offset))
         or result.unusable
         or result.gap_share > MAX_GAP_SHARE
         or result.longest_gap_periods > BRIDGE_PERIODS

@@ -101,6 +101,8 @@ def _point(
         energy = window_energy(item.trace, power.total, window, lag_s)
         if energy.energy_j is not None:
             power_w = energy.energy_j / energy.span_s
+            if power.calibration is not None:
+                power_w = power.calibration.power_w(power_w)
     health = item.health or {}
     return SustainPoint(
         at_s=(item.start_ns - began_ns) * 1e-9,

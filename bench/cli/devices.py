@@ -16,7 +16,7 @@ from rich.text import Text
 from bench.boards import recognise_probed
 from bench.boards.jetpack import jetpack
 from bench.boards.spec import Board
-from bench.cli import device_add, doctor, options
+from bench.cli import device_add, device_calibrate, doctor, options
 from bench.cli.board_rows import board_rows, power_rows, sensor_row
 from bench.cli.output import emit_json, people, tables
 from bench.config import find_device, load_devices
@@ -35,6 +35,7 @@ for command in (
     device_add.trust,
     device_add.provision,
     doctor.doctor,
+    device_calibrate.calibrate,
     device_add.remove,
 ):
     devices.add_command(command)

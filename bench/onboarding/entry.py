@@ -1,4 +1,4 @@
-"""Adds a device to devices.yaml, or takes one out, and leaves everything else as it was."""
+"""Adds a device to devices.yaml, takes one out, calibrates its sensor; the rest stays as it was."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bench.config import BUILT_IN, DEFAULT_FILE, devices_file, load_devices
+from bench.config import (
+    BUILT_IN,
+    DEFAULT_FILE,
+    LocalDevice,
+    SshDevice,
+    devices_file,
+    find_device,
+    load_devices,
+)
 from bench.errors import ConfigError
+from bench.figures import PowerCalibration
 
 INDENT = 2
 
@@ -81,6 +90,75 @@ def remove_entry(path: Path, name: str) -> None:
     _write(path, "".join(lines))
 
 
+def set_calibration(path: Path, name: str, calibration: PowerCalibration | None) -> None:
+    """Put a calibration into a device's ``power``, in place of the one there, or take that out.
+
+    Raises:
+        ConfigError: the file has no such device or cannot be written, or something else would
+            change with it (settings that devices share by an alias).
+    """
+    # Relative paths count from the folder of the file itself, also behind a link.
+    wanted = load_devices(path.resolve() if path.exists() else path)
+    device = find_device(wanted, name)
+    power = device.power.model_copy(update={"calibration": calibration})
+    wanted[name] = device.model_copy(update={"power": power})
+    text = _read(path)
+    entry = _value(_value(YAML(pure=True).compose(text), "devices"), name)
+    assert isinstance(entry, MappingNode)
+    plain = None
+    if calibration is not None:
+        plain = calibration.model_dump(mode="json", exclude_none=True)
+    settings = _found(entry, "power")
+    if entry.flow_style or (isinstance(settings, MappingNode) and settings.flow_style):
+        _write(path, _with_flow(text, name, plain), wanted)
+    else:
+        _write(path, _with_block(text, entry, plain), wanted)
+
+
+def _with_flow(text: str, name: str, calibration: dict[str, Any] | None) -> str:
+    """Return a file with another calibration where settings stand in braces."""
+    yaml = _round_trip(_indent_of(text))
+    document = yaml.load(text)
+    entry = next(value for key, value in document["devices"].items() if str(key) == name)
+    power = entry.setdefault("power", {})
+    power.pop("calibration", None)
+    if calibration is not None:
+        power["calibration"] = calibration
+    return _dumped(yaml, document)
+
+
+def _with_block(text: str, entry: MappingNode, calibration: dict[str, Any] | None) -> str:
+    """Return a file with another calibration where every setting has a line.
+
+    By lines, since comments that stand behind the last setting belong to what comes next.
+    """
+    lines = text.splitlines(keepends=True)
+    power = _found(entry, "power")
+    column = int(entry.value[0][0].start_mark.column)
+    content: dict[str, Any] = {"calibration": calibration}
+    if power is None:
+        at = _last_line(entry) + 1
+        content = {"power": content}
+    else:
+        column = int(power.value[0][0].start_mark.column)
+        at = _last_line(power) + 1
+        old = next((pair for pair in power.value if pair[0].value == "calibration"), None)
+        if old is not None:
+            whole = entry if len(power.value) == 1 and calibration is None else power
+            name = "power" if whole is entry else "calibration"
+            key, value = next(pair for pair in whole.value if pair[0].value == name)
+            at = int(key.start_mark.line)
+            del lines[at : _last_line(value) + 1]
+    if calibration is None:
+        return "".join(lines)
+    if at and not lines[at - 1].endswith("\n"):
+        lines[at - 1] += "\n"
+    calibration["total"] = CommentedSeq(calibration["total"])
+    calibration["total"].fa.set_flow_style()
+    added = _dumped(_round_trip(INDENT), content).splitlines(keepends=True)
+    return "".join([*lines[:at], *(" " * column + line for line in added), *lines[at:]])
+
+
 def require_new(path: Path, name: str) -> None:
     """Raise ConfigError if a file has a device of this name already."""
     if path.exists() and name in load_devices(path):
@@ -111,8 +189,13 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _write(path: Path, text: str) -> None:
-    """Replace a file as a whole, once what it will say has been read and found in order."""
+def _write(
+    path: Path, text: str, wanted: Mapping[str, LocalDevice | SshDevice] | None = None
+) -> None:
+    """Replace a file as a whole, once what it will say has been read and found in order.
+
+    ``wanted``: the devices that it must have then.
+    """
     target = path.resolve()
     descriptor, name = -1, ""
     try:
@@ -120,10 +203,15 @@ def _write(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
         try:
-            load_devices(Path(name))
+            found = load_devices(Path(name))
         except ConfigError as error:
             said = str(error).partition(": ")[2]
             raise ConfigError(f"{path}: left as it was, since it would say: {said}") from None
+        if wanted is not None and found != wanted:
+            raise ConfigError(
+                f"{path}: left as it was, since other settings would change too; write out what "
+                "devices share (& and *) for each of them"
+            )
         if target.exists():
             shutil.copymode(target, name)
         else:
@@ -145,9 +233,14 @@ def _indent_of(text: str) -> int:
 
 
 def _value(mapping: Node, key: str) -> Node:
-    assert isinstance(mapping, MappingNode)
-    found: Node = next(value for name, value in mapping.value if name.value == key)
+    found = _found(mapping, key)
+    assert found is not None
     return found
+
+
+def _found(mapping: Node, key: str) -> Node | None:
+    assert isinstance(mapping, MappingNode)
+    return next((value for name, value in mapping.value if name.value == key), None)
 
 
 def _last_line(node: Node) -> int:

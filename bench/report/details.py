@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.facts import LagFacts, TrialFacts
-from bench.figures import AccuracyStats, EnergyStats, Interval, LatencyStats, SustainStats
+from bench.figures import (
+    AccuracyStats,
+    EnergyStats,
+    Interval,
+    LatencyStats,
+    PowerCalibration,
+    SustainStats,
+)
 from bench.records import Trial
 from bench.report import format as fmt
 from bench.report.engine import engine_details
@@ -119,7 +126,9 @@ def _energy(stats: EnergyStats, lag: LagFacts) -> Iterator[Detail]:
         if part_j > 0:
             share = f" ({part_j / stats.gross_j:.2%} of gross)" if stats.gross_j else ""
             yield f"uncertainty: {_PARTS.get(name, name)}", f"±{fmt.joules(part_j, 2)}{share}"
-    if stats.gain_error is not None:
+    if stats.calibration is not None:
+        yield from _calibration(stats, stats.calibration)
+    elif stats.gain_error is not None:
         yield "gain error of the sensor", f"within {stats.gain_error:.0%}, not in the uncertainty"
     if stats.lag_s is None:
         yield "time constant of the sensor", "unknown: its lag is not corrected"
@@ -137,6 +146,29 @@ def _energy(stats: EnergyStats, lag: LagFacts) -> Iterator[Detail]:
     if stats.read_s is not None:
         yield "one reading takes", fmt.seconds(stats.read_s)
     yield "idle power", fmt.watts(stats.idle_w)
+
+
+def _calibration(stats: EnergyStats, found: PowerCalibration) -> Iterator[Detail]:
+    """What has corrected the figures, and how well it is known at their power."""
+    yield (
+        "the sensor is",
+        f"{found.words}: its readings are {found.offset_w:.3g} W + {found.gain:.4g} · power; "
+        "figures and charts are corrected, raw readings are not",
+    )
+    if stats.gain_error is not None:
+        own = "with the meter's own error"
+        if found.meter_gain_error is None:
+            own = "without the meter's own error, which is not stated"
+        yield (
+            "error of the calibration",
+            f"within {100 * stats.gain_error:.2g} % at {fmt.power(stats)}, {own}; not in the "
+            "uncertainty",
+        )
+    if not found.low_w <= stats.power_w <= found.high_w:
+        yield (
+            "beyond the calibration",
+            f"it was made from {fmt.watts(found.low_w)} to {fmt.watts(found.high_w)}",
+        )
 
 
 def _accuracy(stats: AccuracyStats) -> Iterator[Detail]:

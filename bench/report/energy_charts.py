@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from bench.analysis.trace import power_readings
-from bench.figures import EnergyStats
+from bench.figures import EnergyStats, PowerCalibration
 from bench.records import Trial
 from bench.report import canvas
 from bench.report import format as fmt
@@ -54,7 +54,8 @@ def power_chart(
     """Draw power over time: one panel per case with all its rounds, and one for idle.
 
     ``segments``: power traces by trial id. Time counts from the opening of each window, which is
-    shaded. ``None`` when no power was sampled at all.
+    shaded. Readings of a calibrated sensor are drawn corrected, as the figures are. ``None`` when
+    no power was sampled at all.
     """
     shown = [
         (row, row.trial, segments[row.trial.trial_id])
@@ -66,6 +67,8 @@ def power_chart(
     if not shown:
         return None
     energies = [trial.energy for _, trial, _ in shown if trial.energy]
+    # One for all cases of a device in a run.
+    calibration = next((stats.calibration for stats in energies), None)
     lines = -(-(len(shown) + 1) // _COLUMNS)
     height_in = 1.2 + 1.85 * lines
     with canvas.style():
@@ -81,9 +84,9 @@ def power_chart(
             wspace=0.08,
         )
         panels = list(grid.flat)
-        _draw_idle(panels[0], shown[0][1], shown[0][2])
+        _draw_idle(panels[0], shown[0][1], shown[0][2], calibration)
         for axes, (row, trial, parts) in zip(panels[1:], shown, strict=False):
-            _draw_case(axes, row, trial, parts)
+            _draw_case(axes, row, trial, parts, calibration)
         for axes in panels[len(shown) + 1 :]:
             axes.remove()
         for line in grid:
@@ -140,25 +143,42 @@ def _draw_energy(
     )
 
 
-def _draw_idle(axes: Axes, trial: Trial, parts: Sequence[PowerSegment]) -> None:
+def _draw_idle(
+    axes: Axes, trial: Trial, parts: Sequence[PowerSegment], calibration: PowerCalibration | None
+) -> None:
     for part in parts:
         if not _is_round(part):
             line = "-" if part.where.startswith("idle-before") else ":"
-            _draw_trace(axes, trial, part, "#555555", line)
+            _draw_trace(axes, trial, part, calibration, "#555555", line)
     _panel(axes, "idle before (solid) and after (dotted)")
 
 
-def _draw_case(axes: Axes, row: Row, trial: Trial, parts: Sequence[PowerSegment]) -> None:
+def _draw_case(
+    axes: Axes,
+    row: Row,
+    trial: Trial,
+    parts: Sequence[PowerSegment],
+    calibration: PowerCalibration | None,
+) -> None:
     for part in parts:
         if _is_round(part):
-            _draw_trace(axes, trial, part, row.colour, "-")
+            _draw_trace(axes, trial, part, calibration, row.colour, "-")
     if trial.energy is not None and trial.energy.idle_w is not None:
         axes.axhline(trial.energy.idle_w, color="#555555", linewidth=1.0, linestyle="--")
     _panel(axes, row.short)
 
 
-def _draw_trace(axes: Axes, trial: Trial, part: PowerSegment, colour: str, line: str) -> None:
+def _draw_trace(
+    axes: Axes,
+    trial: Trial,
+    part: PowerSegment,
+    calibration: PowerCalibration | None,
+    colour: str,
+    line: str,
+) -> None:
     t_ns, power_w = power_readings(part.trace, trial.facts["power_source"]["total"])
+    if calibration is not None:
+        power_w = calibration.power_w(power_w)
     start_ns, end_ns = part.window_ns
     stride = -(-t_ns.size // _MOST_POINTS) or 1
     seconds = (t_ns[::stride] - start_ns) * 1e-9

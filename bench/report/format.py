@@ -124,12 +124,15 @@ def power(stats: EnergyStats | None) -> str:
 
 
 def source(stats: EnergyStats | None) -> str:
-    """Return where an energy comes from and what it covers: ``measured · module · ina3221``."""
+    """Return where an energy comes from and what it covers: ``measured · module · ina3221``, and
+    whether its sensor is calibrated."""
     if stats is None:
         return NONE
     words = [stats.source.value, stats.scope]
     if not stats.source.value.startswith(stats.sensor):
         words.append(stats.sensor)
+    if stats.calibration is not None:
+        words.append("calibrated")
     return " · ".join(words)
 
 

@@ -13,9 +13,17 @@ from bench.analysis.compare import (
     overall,
     paired_log_ratio,
 )
-from bench.analysis.conditions import Subject, match
-from bench.figures import ArtifactFacts, EnergyStats, LatencyStats, MemoryStats, RoundFigure
-from bench.records import Case, Trial
+from bench.analysis.conditions import Subject, differences, match, subject
+from bench.figures import (
+    ArtifactFacts,
+    EnergyStats,
+    LatencyStats,
+    MemoryStats,
+    PowerCalibration,
+    RoundFigure,
+)
+from bench.procedures import find_procedure
+from bench.records import Case, Manifest, Trial
 from bench.status import Reason, Source, Status, Verdict
 
 VALID = Verdict(status=Status.VALID)
@@ -253,6 +261,70 @@ def test_energies_of_another_kind_are_refused(changes, words):
     assert item.ratio is None
     assert item.why.startswith("refused")
     assert words in item.why
+
+
+def calibrated(run, gain_error=0.01):
+    return energy(
+        0.05,
+        gain_error=gain_error,
+        calibration=PowerCalibration(
+            gain=0.97,
+            offset_w=0.1,
+            gain_half_width=0.01,
+            offset_half_width_w=0.05,
+            low_w=2.0,
+            high_w=6.0,
+            sensor="ina3221",
+            total=("VDD_IN",),
+            meter="joulescope",
+            run=run,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "words"),
+    [
+        (energy(0.05), calibrated("x"), "the sensor of A is not calibrated, that of B is calibr"),
+        (calibrated("x"), energy(0.05), "is calibrated against joulescope in x, the sensor of B"),
+        (calibrated("x"), calibrated("y"), "in x, that of B is calibrated against joulescope in y"),
+    ],
+)
+def test_energies_by_other_calibrations_are_refused(a, b, words):
+    one, two = trial(1, energy=a), trial(1, run_id="later", energy=b)
+    item = found(one, two, "energy")
+    assert (item.outcome, item.ratio) == (Outcome.INCONCLUSIVE, None)
+    assert item.why.startswith("refused")
+    assert words in item.why
+    # What has nothing to do with it is compared as ever.
+    assert found(one, two, "latency").ratio is not None
+    manifest = Manifest(
+        run_id="r",
+        started_at="",
+        command=(),
+        git_revision=None,
+        versions={},
+        procedure=find_procedure("quick"),
+        devices={},
+        cases=(),
+    )
+    differing = differences(subject(one, manifest), subject(two, manifest))
+    assert [item.name for item in differing] == ["power sensor"]
+
+
+def test_one_calibration_is_compared_and_two_boards_have_one_each():
+    same = found(
+        trial(1, energy=calibrated("x")),
+        trial(1, run_id="later", energy=calibrated("x")),
+        "energy",
+    )
+    assert same.ratio == pytest.approx(1)
+    one = trial(1, energy=calibrated("x", 0.03))
+    two = trial(1, run_id="later", energy=calibrated("y", 0.04))
+    other = compare(side(one), side(two, device="orin"), 0.01, between_runs=0)
+    energies = next(q for q in other.quantities if q.quantity == "energy")
+    # Their errors, in quadrature, take the place of the data sheets'.
+    assert 1.05 < energies.high < 1.06
 
 
 def test_two_estimates_of_one_scope_are_compared_as_such():
