@@ -62,7 +62,7 @@ def test_a_meter_has_figures_of_its_own_beside_the_estimate(
     assert (says.energy.source, says.energy.scope) == (Source.MEASURED, "board input")
     # The windows hold load, the idle lines none: an offset by a window would show.
     assert says.energy.power_w == pytest.approx(BUSY_W, rel=0.05)
-    assert says.energy.idle_w == pytest.approx(IDLE_W, rel=0.3)
+    assert IDLE_W <= says.energy.idle_w < (IDLE_W + BUSY_W) / 2
     assert set(says.rounds_j) == {0, 1}
     assert trial.energy.source is Source.ESTIMATED
     assert trial.energy.scope != says.energy.scope
@@ -89,10 +89,11 @@ def test_a_board_without_a_sensor_has_the_meters_energy(
     (trial,) = outcome.run.trials
     assert trial.energy is None
     assert trial.energy_status.status is Status.UNMEASURED
-    assert trial.meter.energy is not None, trial.meter.status.detail
-    assert trial.meter.energy.net_j == pytest.approx(
-        trial.meter.energy.gross_j * (1 - IDLE_W / BUSY_W), rel=0.2
-    )
+    energy = trial.meter.energy
+    assert energy is not None, trial.meter.status.detail
+    # How idle the idle lines are is up to what else runs here; that they are subtracted is not.
+    share = 1 - energy.idle_w / energy.power_w
+    assert energy.net_j == pytest.approx(energy.gross_j * share, rel=0.05, abs=1e-9)
     assert outcome.run.power(trial.trial_id) == ()
 
 
