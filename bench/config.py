@@ -277,7 +277,10 @@ def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> Local
     try:
         return devices[name]
     except KeyError:
-        raise ConfigError(f"unknown device {name!r}; {suggest(name, devices)}") from None
+        raise ConfigError(
+            f"unknown device {name!r}; {suggest(name, devices)} (`bench devices add` takes a new "
+            "one in)"
+        ) from None
 
 
 def device_name(path: Path, name: Any) -> str:

@@ -152,7 +152,7 @@ def _why_nothing(
         said.append(
             f"{name}: state {needed[name]} in devices.yaml"
             if name in needed
-            else f"{name}: not found on the board"
+            else f"{name}: not found on the board; `auto` takes the best sensor there is"
         )
     return "; ".join([board.note, *said] if board.note else said)
 

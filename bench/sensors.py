@@ -6,6 +6,7 @@ from functools import cache
 from importlib.metadata import EntryPoint
 
 from bench import plugins
+from bench.errors import ConfigError, suggest
 from bench.plugins.agent_module import AgentModule, read_agent_module
 
 OURS = (
@@ -34,8 +35,12 @@ def sensors() -> plugins.Table[AgentModule | None]:
 
 def require_sensor(name: str) -> str:
     """Return a sensor's name, ``auto`` or ``none``. Raises ConfigError for any other."""
-    if name not in ("auto", "none"):
-        sensors().find(name)
+    known = sensors()
+    choices = ("auto", "none", *known)
+    if name in known.broken:
+        known.find(name)  # says what is wrong with it
+    if name not in choices:
+        raise ConfigError(f"unknown sensor {name!r}; {suggest(name, choices)}")
     return name
 
 

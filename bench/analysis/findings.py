@@ -183,7 +183,9 @@ def energy_findings(
         # An estimate made from CPU time can only drift when other processes use the CPU.
         modelled = power.source is Source.ESTIMATED and power.sensor == "estimate"
         reason = Reason.BACKGROUND_LOAD if modelled else Reason.IDLE_DRIFT
-        found.append((reason, f"idle power drifted: net energy is uncertain by ±{drift:.1%}"))
+        found.append(
+            (reason, f"idle power drifted: net energy is uncertain by ±{drift:.1%} by that alone")
+        )
     return found
 
 

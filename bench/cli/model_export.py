@@ -173,7 +173,8 @@ def _limits(text: str, opset: int) -> GraphLimits:
         raise ConfigError(f"--for {text}: no such runtime; {suggest(runtime, _EXPORTS)}")
     if not version:
         limits = _EXPORTS[runtime]
-    elif re.fullmatch(r"[0-9]+[.][0-9]+([.][0-9]+)*", version):
+    elif re.fullmatch(r"[0-9]+([.][0-9]+)*", version):
+        version += "" if "." in version else ".0"
         try:
             limits = graph_limits(runtime, version)
         except UnsupportedCase as error:

@@ -24,7 +24,7 @@ DEFAULT_KNOWN_HOSTS = (Path("~/.ssh/known_hosts"), Path("~/.ssh/known_hosts2"))
 SYSTEM_KNOWN_HOSTS = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
 DEFAULT_IDENTITIES = tuple(Path("~/.ssh") / f"id_{kind}" for kind in ("ed25519", "ecdsa", "rsa"))
 JUMP = re.compile(
-    r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:/]+))(?::(?P<port>\d+))?/?"
+    r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:/@]+))(?::(?P<port>\d+))?/?"
 )
 LONGEST_ROUTE = 8
 DEEPEST_INCLUDE = 16

@@ -38,7 +38,11 @@ def call_function(text: str) -> Any:
     with _current_folder_first():
         found = _guarded(text, f"cannot import {module}", lambda: importlib.import_module(module))
         function = getattr(found, name, None)
-        if not callable(function):
+        if function is not None and not callable(function):
+            raise ConfigError(
+                f"--model {text}: {name} is no function but {type(function).__name__}"
+            )
+        if function is None:
             known = [
                 each
                 for each, value in vars(found).items()

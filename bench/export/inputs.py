@@ -55,7 +55,9 @@ def check_values(ranges: Mapping[str, Range], samples: Mapping[str, Path]) -> In
         ConfigError: a range is reversed or empty, a file is missing, or an input has both.
     """
     for name, (low, high) in ranges.items():
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ConfigError(f"--range {name}={low:g}:{high:g}: both bounds must be finite")
+        if not low < high:
             raise ConfigError(
                 f"--range {name}={low:g}:{high:g}: there is nothing in it; LOW must be below HIGH, "
                 "which is not part of it"
@@ -85,9 +87,13 @@ def require_inputs(what: str, given: Mapping[str, Collection[str]], known: Colle
                 )
 
 
+_UNNAMED = "arr_0"
+"""How numpy.savez calls an array that was given no name."""
+
+
 def load_sample(path: Path, name: str) -> Array:
     """Return what a sample file holds for an input: of an .npz the array of its name, or the only
-    one.
+    one if it was saved without a name.
 
     Raises:
         ConfigError: it cannot be read, or holds no numbers for this input.
@@ -99,14 +105,16 @@ def load_sample(path: Path, name: str) -> Array:
             sample = loaded
         else:
             with loaded:
-                if name not in loaded.files and len(loaded.files) != 1:
+                wanted = _UNNAMED if loaded.files == [_UNNAMED] else name
+                if wanted not in loaded.files:
                     held = ", ".join(loaded.files) or "nothing"
                     raise ConfigError(f"{where}: holds no array {name!r} (it holds {held})")
-                sample = loaded[name if name in loaded.files else loaded.files[0]]
+                sample = loaded[wanted]
     except ConfigError:
         raise
     except Exception as error:  # zip files, headers and pickles fail in ways of their own
-        raise ConfigError(f"{where}: cannot be read: {first_line(error)}") from None
+        why = "it is no file of numbers by numpy" if "pickle" in str(error) else first_line(error)
+        raise ConfigError(f"{where}: cannot be read: {why}") from None
     if sample.dtype.kind not in "fiub":
         raise ConfigError(f"{where}: holds {sample.dtype}, no numbers")
     if sample.dtype.kind == "f" and not np.isfinite(sample).all():

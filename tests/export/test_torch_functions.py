@@ -193,7 +193,7 @@ def test_rounding_by_the_graph_itself(tmp_path: Path) -> None:
         ("minenets:text", {}, {}, "its example inputs are a tuple of str"),
         ("minenets:fails", {}, {}, "fails() failed: RuntimeError: no weights (minenets.py, line"),
         ("minenets:plane", {}, {}, "minenets has no function 'plane'; did you mean 'plain'"),
-        ("minenets:constant", {}, {}, "minenets has no function 'constant'"),
+        ("minenets:constant", {}, {}, "constant is no function but int"),
         ("nowhere.at_all:net", {}, {}, "cannot import nowhere.at_all: ModuleNotFoundError"),
         ("minebroken:net", {}, {}, "No module named 'package_that_is_not_there'"),
         ("mineexit:net", {}, {}, "cannot import mineexit: SystemExit: bye"),
