@@ -49,7 +49,7 @@ CASES = [
     (RESIDUAL, "dense", None, "8.2"),
 ]
 """Those that are built: not every pair of values, see the first test. Every pair is only parsed, in
-``test_tensorrt_parses.py``; ``scripts/trt_grid`` builds all combinations."""
+``test_tensorrt_pairs.py``; ``scripts/trt_grid`` builds all combinations."""
 
 
 def exported(cache: Path, model: str, scheme: str, weights: str | None, version: str) -> Artifact:

@@ -1,7 +1,7 @@
-"""Every valid pair of model, kind of scheme, weight mode and version goes through NVIDIA's parser.
+"""Every valid pair of model, kind of scheme, weight mode and version is built by NVIDIA's builder.
 
-Only parsed: a graph that the parser takes may still fail in the builder. Which are built as well
-stands in ``test_tensorrt_builds.py``, and ``scripts/trt_grid`` builds all combinations.
+By the code that builds on a board, but for running the engine. What else holds of engines stands in
+``test_tensorrt_builds.py``; ``scripts/trt_grid`` builds all combinations.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.agent.tensorrt import build as on_board
 from bench.export.cases import export_case
-from bench.export.tensorrt_check import parse
+from bench.export.layer_weights import GENERATED, EngineValues, layer_weights
 from bench.runtimes import graph_limits
 from models import MODELS, Scheme, SchemeError
 from models.kinds import KINDS
@@ -87,11 +88,16 @@ def test_the_choice_has_every_pair_that_there_is() -> None:
 
 
 @pytest.mark.parametrize("model", FAMILIES)
-def test_the_parser_takes_it(cache: Path, model: str) -> None:
+def test_the_builder_takes_it_and_folds_what_is_not_generated(cache: Path, model: str) -> None:
     chosen = [combination for combination in cover() if combination[0] == model]
     assert len(chosen) >= 2
     for _, scheme, weights, version in chosen:
         limits = graph_limits("tensorrt", version)
         artifact = export_case(model, scheme, weights, 1, limits, cache)
         assert artifact.facts.opset == limits.opset
-        assert parse(artifact.graph).total() > 50, (scheme, weights, version)
+        options = on_board.builder_options("fp32", None, capability="SM86")
+        plan, _ = on_board.build(str(artifact.graph), options)
+        held = EngineValues(bytes(plan))
+        for weight in layer_weights(artifact.graph, artifact.bound):
+            is_generated = weight.source == GENERATED
+            assert held.holds(weight.values) != is_generated, (scheme, weights, version)
