@@ -48,8 +48,8 @@ CASES = [
     (GROUPED, "recursive:0.1", None, "8.5"),
     (RESIDUAL, "dense", None, "8.2"),
 ]
-"""Those that are built: not every pair of values, see the first test. Every pair is only parsed, in
-``test_tensorrt_pairs.py``; ``scripts/trt_grid`` builds all combinations."""
+"""Those that are looked at closely here: not every pair of values, see the first test. Every pair
+is built in ``test_tensorrt_pairs.py``; ``scripts/trt_grid`` builds all combinations."""
 
 
 def exported(cache: Path, model: str, scheme: str, weights: str | None, version: str) -> Artifact:
