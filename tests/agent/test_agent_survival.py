@@ -104,13 +104,16 @@ def test_a_start_that_is_killed_before_its_job_began_can_be_made_again(
     job = stateful_job(board, jetson, state=ASKED_ALL)
     argv = [str(board.python), "-m", "bench.agent", "start", str(job), LOCK]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    with subprocess.Popen(argv, cwd=board.folder, env=environment) as process:
+    with subprocess.Popen(
+        argv, cwd=board.folder, env=environment, start_new_session=True
+    ) as process:
         while not (board.folder / state.FILE).exists():
             assert process.poll() is None
             time.sleep(0.01)
         # It is under way: nobody is to take it for one that was never asked for.
         assert board.ask("status", job)["state"] == "running"
-        process.kill()
+        # With the nvpmodel that it waits for, which would go on changing the board otherwise.
+        os.killpg(process.pid, signal.SIGKILL)
     (jetson.root / "slow").unlink()
     assert board.ask("status", job)["state"] == "new"
     assert board.measure(job)[-1]["reason"] == "finished"
