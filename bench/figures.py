@@ -8,16 +8,18 @@ come from anybody.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from bench.bounded import Bound, Count, Figure, NotNegative, Positive, Share, Whole
 from bench.status import Record, Source
 
-Watts = TypeVar("Watts", float, NDArray[np.float64])
+if TYPE_CHECKING:  # numpy takes a tenth of a second, and devices.yaml needs these shapes
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Watts = TypeVar("Watts", float, NDArray[np.float64])
 _Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 

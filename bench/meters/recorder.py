@@ -58,9 +58,7 @@ class Recorder:
         except OSError as error:
             raise SensorError(f"cannot write {self._path}: {error.strerror}") from error
         try:
-            self._meter = module.open_meter(
-                options, self._log.with_suffix(".stderr"), lambda text: self._say(text)
-            )
+            self._meter = module.open_meter(options, self._log.with_suffix(".stderr"), self._say)
         except SensorError:
             self._file.close()
             raise

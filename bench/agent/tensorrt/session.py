@@ -45,7 +45,7 @@ class Session(object):
         plan, facts = self.prepare(graph, options)
         free_before = self.device.memory()[0]
         engine = self._deserialized(plan)
-        if engine is None and facts["cached"]:
+        if engine is None and facts["cached"] and not out_of_memory():
             why = "TensorRT refuses the cached engine (%s)" % LOG.last_error()
             plan, facts = self.prepare(graph, options, why)
             # What the builder has left in memory is no model's.
@@ -79,13 +79,9 @@ class Session(object):
             self.device.close()
 
     def _deserialized(self, plan):
-        """The engine of a plan, ``None`` where TensorRT refuses it. Raises Failure when memory
-        ran out, which says nothing about the plan."""
+        """The engine of a plan, ``None`` where it cannot be loaded; the log then says why."""
         LOG.clear()
-        engine = self._runtime.deserialize_cuda_engine(plan)
-        if engine is None and out_of_memory():
-            raise refused("loaded", "TensorRT refuses the engine: %s")
-        return engine
+        return self._runtime.deserialize_cuda_engine(plan)
 
     def _rise(self, free_before):
         """Bytes of the GPU's memory in use since. Others use it too: a fall says nothing."""
