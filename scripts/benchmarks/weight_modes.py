@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from bench.analysis.compare import compare
@@ -119,38 +120,44 @@ def _as_weights(write: Writer, products: Sequence[str]) -> None:
 
 def half_templates(model: ModelProto) -> None:
     """Store the templates as float16 and widen them in every inference."""
-    graph = model.graph
-    for tensor in graph.initializer:
-        if not tensor.name.endswith(".templates"):
-            continue
+    for tensor, values in _templates(model):
         wide = tensor.name
-        values = numpy_helper.to_array(tensor).astype(np.float16)
-        tensor.CopyFrom(numpy_helper.from_array(values, f"{wide}.half"))
-        for value in graph.input:
-            if value.name == wide:
-                value.name = tensor.name
-                value.type.tensor_type.elem_type = TensorProto.FLOAT16
-        graph.node.insert(0, helper.make_node("Cast", [tensor.name], [wide], to=TensorProto.FLOAT))
+        _store(model, tensor, values.astype(np.float16), TensorProto.FLOAT16)
+        cast = helper.make_node("Cast", [tensor.name], [wide], to=TensorProto.FLOAT)
+        model.graph.node.insert(0, cast)
 
 
 def byte_templates(model: ModelProto) -> None:
     """Store the templates as int8 with a scale per template, and widen them in every inference."""
-    graph = model.graph
-    for tensor in list(graph.initializer):
-        if not tensor.name.endswith(".templates"):
-            continue
+    for tensor, values in _templates(model):
         wide = tensor.name
-        values = numpy_helper.to_array(tensor)
         scales = np.abs(values).max(axis=tuple(range(1, values.ndim))) / 127
-        rounded = np.rint(values / scales.reshape(-1, *[1] * (values.ndim - 1))).astype(np.int8)
-        tensor.CopyFrom(numpy_helper.from_array(rounded, f"{wide}.bytes"))
-        graph.initializer.append(numpy_helper.from_array(scales, f"{wide}.scales"))
-        for value in graph.input:
-            if value.name == wide:
-                value.name = tensor.name
-                value.type.tensor_type.elem_type = TensorProto.INT8
+        rounded = np.rint(values / scales.reshape(-1, *[1] * (values.ndim - 1)))
+        _store(model, tensor, rounded.astype(np.int8), TensorProto.INT8)
+        model.graph.initializer.append(numpy_helper.from_array(scales, f"{wide}.scales"))
         widened = [tensor.name, f"{wide}.scales"]
-        graph.node.insert(0, helper.make_node("DequantizeLinear", widened, [wide], axis=0))
+        node = helper.make_node("DequantizeLinear", widened, [wide], axis=0)
+        model.graph.node.insert(0, node)
+
+
+def _templates(model: ModelProto) -> list[tuple[TensorProto, NDArray[np.float32]]]:
+    return [
+        (tensor, numpy_helper.to_array(tensor))
+        for tensor in model.graph.initializer
+        if tensor.name.endswith(".templates")
+    ]
+
+
+def _store(
+    model: ModelProto, tensor: TensorProto, narrow: NDArray[np.generic], elem_type: int
+) -> None:
+    """Put a narrower array in the place of a tensor, under a name of its own."""
+    wide = tensor.name
+    tensor.CopyFrom(numpy_helper.from_array(narrow, f"{wide}.narrow"))
+    for value in model.graph.input:
+        if value.name == wide:
+            value.name = tensor.name
+            value.type.tensor_type.elem_type = elem_type
 
 
 def pointwise_matmul(model: ModelProto) -> None:
