@@ -36,17 +36,23 @@ def with_weights(network: nn.Sequential, weights: Sequence[Tensor]) -> nn.Sequen
     return network
 
 
+def drawn(*shape: int, seed: int) -> Tensor:
+    """As torch.randn, but the same whatever was drawn before: some are made at collection."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 def mixtures(templates: int, layers: int = 4, width: int = 12) -> list[Tensor]:
-    bank = torch.randn(templates, width, width)
-    return [torch.einsum("k,koi->oi", torch.randn(templates), bank) for _ in range(layers)]
+    """Weights of as many outputs as inputs, of a size that leaves activations near one."""
+    bank = drawn(templates, width, width, seed=1) / width**0.5
+    factors = drawn(layers, templates, seed=2) / templates**0.5
+    return list(torch.einsum("lk,koi->loi", factors, bank))
 
 
 def bases(shared: int, own: int, layers: int = 4, width: int = 12) -> list[Tensor]:
-    bank = torch.randn(shared, width)
-    return [
-        torch.randn(width, shared + own) @ torch.cat([bank, torch.randn(own, width)])
-        for _ in range(layers)
-    ]
+    bank = drawn(shared, width, seed=1) / width**0.5
+    rows = drawn(layers, own, width, seed=2) / width**0.5
+    factors = drawn(layers, width, shared + own, seed=3) / (shared + own) ** 0.5
+    return [f @ torch.cat([bank, r]) for f, r in zip(factors, rows, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def bases(shared: int, own: int, layers: int = 4, width: int = 12) -> list[Tenso
         ("basis-plain:12", mixtures(4)),
         ("soft:2", mixtures(2)),
         ("blocks:2", mixtures(2)),
-        ("reuse-1", [torch.randn(12, 12)] * 4),
+        ("reuse-1", mixtures(1, layers=1) * 4),
     ],
 )
 def test_weights_that_a_scheme_can_express_are_met(text: str, weights: list[Tensor]) -> None:
@@ -72,7 +78,6 @@ def test_weights_that_a_scheme_can_express_are_met(text: str, weights: list[Tens
 
 
 def test_a_basis_with_own_rows_comes_close_to_weights_that_it_can_express() -> None:
-    torch.manual_seed(2)
     weights = bases(4, 1, layers=6, width=16)
     fit = fit_basis(weights, templates=4, own=1)
     for weight, own, coefficients in zip(weights, fit.own, fit.coefficients, strict=True):
