@@ -118,6 +118,28 @@ class PowerSettings(Settings):
     options: dict[str, JsonValue] | None = None
     calibration: PowerCalibration | None = None
 
+    @property
+    def is_named(self) -> bool:
+        """Whether one sensor is meant and no other."""
+        return self.sensor not in ("auto", "none")
+
+    @property
+    def lacks(self) -> str:
+        """What the sensor that is named needs and does not have, in words; empty if nothing."""
+        needing = ("command", "replay", "estimate")
+        if self.sensor not in needing or getattr(self, self.sensor) is not None:
+            return ""
+        return (
+            f"the power sensor {self.sensor!r} needs power.{self.sensor} in devices.yaml; add it, "
+            "or name another sensor"
+        )
+
+    @model_validator(mode="after")
+    def _has_what_its_sensor_needs(self) -> PowerSettings:
+        if self.lacks:
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": self.lacks})
+        return self
+
     @model_validator(mode="after")
     def _options_of_a_plugin(self) -> PowerSettings:
         if self.options is not None and self.sensor not in sensors().plugins:

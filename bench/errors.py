@@ -13,7 +13,8 @@
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
     │ ├ StateError       the board's state cannot be set or restored: stop this board
-    │ └ MeterError       its external meter gives no readings: stop before measuring without it
+    │ ├ MeterError       its external meter gives no readings: stop before measuring without it
+    │ └ PowerError       the power sensor that was named cannot be used: stop likewise
     ├ SensorError        lost or implausible: the trial says so, never 0 W
     └ StoreError         schema, version, or a results folder that cannot be written
 
@@ -119,6 +120,10 @@ class AgentError(DeviceError):
 
 class StateError(DeviceError):
     """The board's power mode, clocks or governor could not be set or restored."""
+
+
+class PowerError(DeviceError):
+    """The power sensor that was asked for by name cannot be used; nothing was measured."""
 
 
 class MeterError(DeviceError):

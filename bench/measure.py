@@ -15,6 +15,7 @@ from bench.board_runtimes import require_any, runtime_problem
 from bench.boards import recognise_probed
 from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
+from bench.config import PowerSettings
 from bench.contact import Contact, DeviceSettings, contact
 from bench.device.client import Started
 from bench.device.deploy import Pushed, push_artifacts
@@ -22,7 +23,7 @@ from bench.device.follow import LEAST_WAIT_S
 from bench.device.job import Deployed, build_job
 from bench.earlier import EarlierRuns
 from bench.engine_options import needs_calibration, rounding
-from bench.errors import ExportError, LeaseError, StateError, UnsupportedCase
+from bench.errors import ExportError, LeaseError, PowerError, StateError, UnsupportedCase
 from bench.evaluation import trial_id
 from bench.export.cases import export_case
 from bench.export.labelled import LabelledSet
@@ -30,7 +31,7 @@ from bench.metering import metering
 from bench.observer import Observer
 from bench.own_models import take_in
 from bench.plan import Plan, checkpoint, refusal
-from bench.power import choose_power, period_s, sensor_options
+from bench.power import asked, choose_power, period_s, sensor_options
 from bench.recordings import Artifact
 from bench.records import BoardState, Case, JobEnd, JobFacts, MeterFacts, PowerSource
 from bench.runtimes import graph_limits
@@ -65,12 +66,13 @@ class RunContext:
 @dataclass(frozen=True, slots=True)
 class _Board:
     """A device that is ready to measure; ``emulated``, ``power`` and ``without_power`` as in
-    :class:`~bench.records.JobFacts`."""
+    :class:`~bench.records.JobFacts`, ``period_s`` between two readings of ``power``."""
 
     contact: Contact
     emulated: bool
     power: PowerSource | None
     without_power: Verdict
+    period_s: float
 
 
 def measure_device(
@@ -83,7 +85,8 @@ def measure_device(
 
     Raises:
         LeaseError: somebody else measures on the board, and the run does not wait.
-        DeviceError: the board cannot be reached or used, or was lost.
+        DeviceError: the board cannot be reached or used, was lost, or lacks the power sensor that
+            was named.
         ConfigError: something asked for cannot be had anywhere (for example torch is missing).
         StoreError: the results folder cannot be written.
     """
@@ -91,12 +94,15 @@ def measure_device(
     with contact(name, device, run.cancel) as board:
         run.earlier.collect(board)
         run.observer.phase(name, "probing")
-        options = sensor_options(device.power)
+        settings = asked(device.power, run.plan.power)
+        options = sensor_options(settings)
         probe = _when_free(board, lambda: board.client.probe(device.root, options), run)
         run.writer.add_probe(name, probe)
         if probe["lock"]["problem"] is not None:
             run.observer.note(name, probe["lock"]["problem"])
         _check_state(name, cases, probe, run)
+        known = recognise_probed(probe)
+        power, without_power = _power(name, known, settings, probe, run)
         require_any([case.runtime for case in cases], probe, name)
         artifacts = [
             (case, artifact)
@@ -107,8 +113,8 @@ def measure_device(
             return
         run.observer.phase(name, "sending")
         deployed = _deploy(board, artifacts, run)
-        known = recognise_probed(probe)
-        ready = _Board(board, known.emulated, *_power(name, known, device, probe, run))
+        period = period_s(settings, power)
+        ready = _Board(board, known.emulated, power, without_power, period)
         for power_mode in dict.fromkeys(item.case.power_mode for item in deployed):
             if not run.cancel.is_set():
                 group = [item for item in deployed if item.case.power_mode == power_mode]
@@ -195,7 +201,7 @@ def _measure_job(
         run.plan.procedure,
         group,
         board.power,
-        period_s(settings.power, board.power),
+        board.period_s,
         facts.state,
         run_id=run.writer.manifest.run_id,
         owner=f"{getpass.getuser()}@{socket.gethostname()}",
@@ -328,12 +334,20 @@ def _counted(name: str, models: Sequence[str], run: RunContext) -> set[str]:
 
 
 def _power(
-    name: str, board: BoardSpec, device: DeviceSettings, probe: Mapping[str, Any], run: RunContext
+    name: str, board: BoardSpec, settings: PowerSettings, probe: Mapping[str, Any], run: RunContext
 ) -> tuple[PowerSource | None, Verdict]:
-    settings = device.power
-    if run.plan.power is not None:
-        settings = settings.model_copy(update={"sensor": run.plan.power})
+    """Choose where energy comes from, and tell.
+
+    Raises:
+        PowerError: a sensor that was asked for by name is not there or cannot be used: whoever
+            names one does not want hours of a run without it.
+    """
     power, verdict = choose_power(board, probe["sensors"], settings, estimates=run.plan.estimates)
+    if Reason.NO_SENSOR in verdict.reasons and settings.is_named:
+        raise PowerError(
+            f"no energy by the sensor that was named: {verdict.detail}; name another one, or "
+            "measure with `--power auto` (the best there is) or `--power none` (no energy)"
+        )
     told = [verdict.detail] if power is None else [power.note, _chosen(power)]
     for text in filter(None, told):
         run.observer.note(name, text)

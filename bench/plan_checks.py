@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from bench.config import PowerSettings
 from bench.errors import ConfigError
 from bench.plan import Plan, expand, fits, refusal
+from bench.power import asked
 from bench.records import Case
 
 
@@ -21,6 +23,19 @@ def require_runnable(plan: Plan, cases: Iterable[Case]) -> None:
         raise ConfigError("the plan has no case; 'exclude' takes all of them out")
     if None not in reasons:
         raise ConfigError(f"no case of the plan can run; the first one: {reasons[0]}")
+
+
+def require_power(plan: Plan, devices: Mapping[str, PowerSettings]) -> None:
+    """Refuse a power sensor that a plan names and a device has no settings for.
+
+    Raises:
+        ConfigError: the message names the device and the setting.
+    """
+    for name, settings in devices.items():
+        try:
+            asked(settings, plan.power)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
 
 
 def loose_ends(plan: Plan, devices: Mapping[str, int]) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.boards.spec import Board, Rail
 from bench.config import PowerSettings
+from bench.errors import ConfigError
 from bench.figures import PowerCalibration
 from bench.records import PowerSource
 from bench.status import Reason, Source, Status, Verdict
@@ -55,6 +56,21 @@ class _Total:
 
 class _Unfit(Exception):
     """A sensor that is there, but cannot give the total; the message says why."""
+
+
+def asked(settings: PowerSettings, sensor: str | None) -> PowerSettings:
+    """Return a device's settings with the sensor that a run names (``None``: it names none).
+
+    Raises:
+        ConfigError: that sensor needs a setting which the device does not have.
+    """
+    if sensor is None or sensor == settings.sensor:
+        return settings
+    # Options are for the plug-in that devices.yaml names.
+    changed = settings.model_copy(update={"sensor": sensor, "options": None})
+    if changed.lacks:
+        raise ConfigError(changed.lacks)
+    return changed
 
 
 def sensor_options(settings: PowerSettings) -> dict[str, dict[str, Any]]:
@@ -143,17 +159,7 @@ def _why_nothing(
                 "no power sensor found; state a model in devices.yaml (power.estimate) to estimate"
             )
     if not said:
-        needed = {
-            "command": "power.command",
-            "replay": "power.replay",
-            "estimate": "power.estimate",
-        }
-        name = settings.sensor
-        said.append(
-            f"{name}: state {needed[name]} in devices.yaml"
-            if name in needed
-            else f"{name}: not found on the board; `auto` takes the best sensor there is"
-        )
+        said.append(f"{settings.sensor}: not found on the board")
     return "; ".join([board.note, *said] if board.note else said)
 
 

@@ -28,7 +28,7 @@ from bench.outcome import Outcome, closing, conclude
 from bench.own_models import look_into, require_known_inputs
 from bench.parallel import on_devices
 from bench.plan import Plan, expand
-from bench.plan_checks import require_runnable
+from bench.plan_checks import require_power, require_runnable
 from bench.provenance import git_revision, plugins, versions
 from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
 from bench.store.reader import Run, open_run
@@ -60,6 +60,7 @@ def run(
     _require_exporter(plan)
     require_known_inputs(plan)
     plan, functions = look_into(plan, cache, observer)
+    require_power(plan, {name: device.power for name, device in devices.items()})
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
     every = [case for of_device in cases.values() for case in of_device]
     require_runnable(plan, every)
@@ -139,6 +140,7 @@ def resume(
         )
         for case in run.unfinished
     }
+    require_power(plan, {name: device.power for name, device in wanted.items()})
     collected = attach(run, devices, observer)
     run = collected.run
     withheld = {job.facts.device for job in run.to_collect}

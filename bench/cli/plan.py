@@ -12,7 +12,7 @@ from bench.cli import options
 from bench.cli.output import emit_json, people, tables
 from bench.config import LocalDevice, SshDevice, find_device, load_devices
 from bench.plan import Plan, expand, make_plan, refusal
-from bench.plan_checks import loose_ends, require_runnable
+from bench.plan_checks import loose_ends, require_power, require_runnable
 from bench.plan_file import choose_procedure, load_plan
 from bench.procedures import ExpectedTime, doubts, expected_time
 from bench.records import Case
@@ -38,6 +38,7 @@ def show(path: Path, devices_path: Path | None, as_json: bool) -> None:
     procedure = choose_procedure(file, None, {})
     made = make_plan(**file.arguments(), procedure=procedure, skips=True)
     cases = {name: expand(made, name, device.threads) for name, device in devices.items()}
+    require_power(made, {name: device.power for name, device in devices.items()})
     require_runnable(made, [case for of_device in cases.values() for case in of_device])
     times = {name: _time(made, cases[name], device) for name, device in devices.items()}
     warnings = loose_ends(made, {name: device.threads for name, device in devices.items()})

@@ -132,13 +132,14 @@ def _examine(name: str, device: DeviceSettings, transport: Transport) -> Iterato
     yield _clock(device, transport)
     known = recognise_probed(facts)
     power, verdict = choose_power(known, facts["sensors"], device.power, estimates=True)
+    is_named = device.power.is_named
     try:
         deep = board.client.doctor(device.root, options)
     except LeaseError as busy:
-        yield from sensor_checks(facts, None, power, verdict)
+        yield from sensor_checks(facts, None, power, verdict, is_named=is_named)
         yield failed("is free", str(busy), "wait for the end of that job", prevents=True)
         return
-    yield from sensor_checks(facts, deep, power, verdict)
+    yield from sensor_checks(facts, deep, power, verdict, is_named=is_named)
     yield from state_checks(facts, deep)
     yield from surroundings_checks(facts, deep)
 

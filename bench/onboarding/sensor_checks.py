@@ -18,11 +18,17 @@ NOT_THE_CPU = ("nvml",)
 
 
 def sensor_checks(
-    facts: Facts, deep: Facts | None, power: PowerSource | None, verdict: Verdict
+    facts: Facts,
+    deep: Facts | None,
+    power: PowerSource | None,
+    verdict: Verdict,
+    *,
+    is_named: bool,
 ) -> Iterator[Check]:
     """Yield a check of each sensor, of the source of energy, and of its plausibility.
 
-    ``deep`` is ``None`` where the board could not be examined further.
+    ``deep`` is ``None`` where the board could not be examined further. ``is_named``: devices.yaml
+    names the sensor, without which nothing is measured then.
     """
     loads = {} if deep is None else {load["sensor"]: load for load in deep["loads"]}
     for sensor in facts["sensors"]:
@@ -31,6 +37,10 @@ def sensor_checks(
             yield failed(name, sensor["problem"], "do what it says, or force another: power.sensor")
         else:
             yield _readable(name, sensor, loads.get(sensor["name"]))
+    if power is None and is_named:
+        fix = "name another sensor as `power.sensor`, or leave it to `auto`"
+        yield failed("energy", verdict.detail, fix, prevents=True)
+        return
     if power is None:
         yield does_not_apply("energy", f"none: {verdict.detail}")
         return

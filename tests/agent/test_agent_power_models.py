@@ -77,6 +77,30 @@ def test_estimate_adds_busy_cpu_time_to_the_idle_power(
     assert sensor.read() == [None]
 
 
+def test_estimate_never_exceeds_the_power_of_all_cpus_busy(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = str(tree(stat(1000, 1000)))
+    sensor = estimate.open_sensor(root, {"idle_w": 10.0, "busy_w": 30.0}, [])
+    opened_s = sensor._opened_s
+    # All CPUs are busy all the time, and ticks are counted late: 15 within the first 50 ms.
+    counted = {0.05: 15, 0.1: 20, 0.2: 40}
+    told = [0.0]
+    for t_s, ticks in counted.items():
+        tree(stat(1000 + ticks, 1000))
+        monkeypatch.setattr(time, "monotonic", lambda t_s=t_s: opened_s + t_s)
+        told += sensor.read()
+    assert told == pytest.approx([0.0, 30 * 0.05, 30 * 0.1, 30 * 0.2])
+    # What was carried over is not lost: a rest catches up on it.
+    tree(stat(1000 + 90, 1000))
+    monkeypatch.setattr(time, "monotonic", lambda: opened_s + 0.4)
+    at_most_j = sensor.read()[0]
+    tree(stat(1000 + 90, 1010))
+    monkeypatch.setattr(time, "monotonic", lambda: opened_s + 0.5)
+    assert at_most_j == pytest.approx(30 * 0.4)
+    assert sensor.read()[0] == pytest.approx(10 * 0.5 + 20 * 90 / 100 / 2)
+
+
 def test_estimate_needs_both_ends_of_its_model(tree: Tree) -> None:
     root = str(tree(stat(1, 1)))
     with pytest.raises(ValueError, match="busy_w"):

@@ -9,7 +9,7 @@ import pytest
 
 from bench.agent.sensors import SENSORS
 from bench.boards import GENERIC, recognise
-from bench.config import EstimateModel, PowerSettings
+from bench.config import EstimateModel, MeterCommand, PowerSettings, ReplayFile
 from bench.errors import ConfigError
 from bench.plan import make_plan
 from bench.plan_file import load_plan
@@ -74,7 +74,13 @@ def test_what_does_not_cover_the_machine_is_never_taken_by_itself() -> None:
 @pytest.mark.parametrize("name", sorted(SENSORS))
 def test_a_sensor_that_is_named_is_taken_whatever_else_is_there(name: str) -> None:
     total = ("ina226",) if name == "ina2xx" else None
-    settings = PowerSettings(sensor=name, total=total)
+    settings = PowerSettings(
+        sensor=name,
+        total=total,
+        estimate=EstimateModel(idle_w=1, busy_w=2),
+        replay=ReplayFile(path="trace.csv"),
+        command=MeterCommand(run=("meter",), scope="wall"),
+    )
     power, _ = choose_power(ORIN, every(), settings, estimates=True)
     assert power is not None and power.sensor == name
     assert power.why == f"{name} was asked for by name"
@@ -109,14 +115,6 @@ def test_a_gain_error_is_the_boards_for_its_rails_and_unknown_for_others() -> No
     assert rails is not None and rails.gain_error == 0.05
     assert rapl is not None and rapl.gain_error is None
     assert stated is not None and stated.gain_error == 0.02
-
-
-@pytest.mark.parametrize("name", ["command", "replay", "estimate"])
-def test_a_named_sensor_that_needs_settings_says_which(name: str) -> None:
-    power, verdict = choose_power(GENERIC, [], PowerSettings(sensor=name), estimates=True)
-    assert power is None
-    assert verdict.reasons == (Reason.NO_SENSOR,)
-    assert f"state power.{name} in devices.yaml" in verdict.detail
 
 
 def test_a_plan_names_a_sensor_that_exists() -> None:

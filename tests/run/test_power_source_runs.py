@@ -66,6 +66,36 @@ def test_a_program_measures_when_power_names_it(
     assert outcome.run.manifest.plan.power == "command"
 
 
+def test_a_sensor_that_is_named_and_not_there_stops_its_device(
+    measure: Measure, device: LocalDevice, plan: Plan
+) -> None:
+    gone = MeterCommand(run=("no-such-meter",), scope="wall")
+    power = PowerSettings(sensor="command", command=gone)
+    outcome, witness = measure({"box": device.model_copy(update={"power": power})}, plan)
+    text = str(outcome.device_errors["box"])
+    assert "command: no-such-meter: no such program on the board" in text
+    assert "--power none" in text and "\n" not in text
+    assert witness.trials == [] and outcome.run.jobs == ()
+
+
+@pytest.mark.parametrize("sensor", ["command", "replay", "estimate"])
+def test_a_sensor_without_its_setting_is_a_matter_of_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sensor: str
+) -> None:
+    devices = tmp_path / "devices.yaml"
+    devices.write_text(f"devices:\n  box:\n    transport: local\n    power: {{sensor: {sensor}}}\n")
+    asked = ["run", "--device", "box", "--devices", str(devices), "--results", str(tmp_path)]
+    assert main(asked) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"device 'box': key 'power': the power sensor '{sensor}' needs power.{sensor}" in said
+    devices.write_text("devices:\n  box:\n    transport: local\n")
+    model = str(tiny_model(tmp_path / "mine.onnx"))
+    assert main([*asked, "--model", model, "--power", sensor]) == 2
+    said = capsys.readouterr().err
+    assert f"box: the power sensor '{sensor}' needs power.{sensor} in devices.yaml" in said
+
+
 def test_devices_probe_tells_sensors_and_board(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,10 @@
 
 P = idle_w + (busy_w - idle_w) * utilisation, integrated exactly: /proc/stat counts CPU seconds,
 so E(t) = idle_w * t + (busy_w - idle_w) * (CPU seconds of all) / (number of CPUs).
+
+/proc/stat counts in ticks (10 ms), and a kernel that was kept from it counts some late, in one go:
+over a short time CPUs seem busier than time has passed. What exceeds that is carried over to later
+readings, so that no stretch of them has more than busy_w.
 """
 
 import time
@@ -55,11 +59,17 @@ class Estimate(object):
         self._swing_w = busy_w - idle_w
         self._opened_s = time.monotonic()
         self._busy_at_open_s = cpu.read_times(root)["busy_s"]
+        self._read_s = self._opened_s
+        self._busy_s = 0.0
+        """Time with all CPUs busy that has been told, a mean over the CPUs."""
 
     def read(self):
+        """``[joules]``, or ``[None]`` when this read failed."""
         times = cpu.read_times(self._root)
         if times is None:
             return [None]
-        elapsed_s = time.monotonic() - self._opened_s
-        busy_s = (times["busy_s"] - self._busy_at_open_s) / times["count"]
-        return [self._idle_w * elapsed_s + self._swing_w * busy_s]
+        now_s = time.monotonic()
+        counted_s = (times["busy_s"] - self._busy_at_open_s) / times["count"]
+        self._busy_s = min(counted_s, self._busy_s + now_s - self._read_s)
+        self._read_s = now_s
+        return [self._idle_w * (now_s - self._opened_s) + self._swing_w * self._busy_s]
