@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,7 +104,8 @@ def require_torch() -> Any:
         import torch
     except ImportError as error:
         raise ModelsExtraMissing(
-            "this model needs torch, which is not installed: pip install '.[models]'"
+            "this model needs torch, which is not installed: "
+            f"{shlex.quote(sys.executable)} -m pip install 'bench-on-device[models]'"
         ) from error
     return torch
 

@@ -15,6 +15,7 @@ import click
 from bench.cli import options
 from bench.cli.output import emit_json, people
 from bench.errors import BenchError, ConfigError
+from bench.extras import install_command
 
 if TYPE_CHECKING:
     from models.training.progress import Progress
@@ -96,8 +97,7 @@ def train(
     """
     if any(importlib.util.find_spec(name) is None for name in ("torch", "lightning_fabric", "PIL")):
         raise ConfigError(
-            "training needs torch, Lightning Fabric and Pillow: pip install '.[train]' "
-            "(in a checkout: scripts/setup models,train)"
+            f"training needs torch, Lightning Fabric and Pillow: {install_command('train')}"
         )
     from bench.export.cases import find_model, parse_scheme
     from models import MODELS

@@ -12,6 +12,7 @@ from typing import Any
 from bench.errors import ConfigError, UnsupportedCase
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import Rounding, choose_target
+from bench.extras import install_command
 from bench.networks import models, plugin_sources
 from bench.recordings import Artifact, GraphLimits
 from models import ModelsExtraMissing, ModelSpec, Scheme, SchemeError
@@ -128,6 +129,6 @@ def require_exporter() -> None:
     for package in ("torch", "onnxscript"):
         if importlib.util.find_spec(package) is None:
             raise ConfigError(
-                f"models that torch builds need {package}, which is not installed; in the "
-                "project's checkout: pip install '.[models]' (for a CPU-only torch see the README)"
+                f"models that torch builds need {package}, which is not installed: "
+                f"{install_command('models')} (for a CPU-only torch see the README)"
             )

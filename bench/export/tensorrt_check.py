@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import ConfigError, ExportError, UnsupportedCase, suggest
+from bench.extras import install_command
 from bench.recordings import Artifact
 
 MODULE = "tensorrt_rtx"
@@ -61,15 +64,16 @@ def require_builder(capabilities: Sequence[str]) -> dict[str, Any]:
     """
     if importlib.util.find_spec(MODULE) is None:
         raise ConfigError(
-            "--check tensorrt needs NVIDIA's builder (Linux on x86-64 only); in the project's "
-            "checkout: pip install '.[trt-check]'"
+            "--check tensorrt needs NVIDIA's builder (Linux on x86-64 only): "
+            + install_command("trt-check")
         )
     try:
         trt = importlib.import_module(MODULE)
     except ImportError as error:
         raise ConfigError(
             f"--check tensorrt: NVIDIA's builder is installed but cannot be imported ({error}); "
-            "install it anew: pip install --force-reinstall '.[trt-check]'"
+            f"install it anew: {shlex.quote(sys.executable)} -m pip install --force-reinstall "
+            "tensorrt-rtx-cu13"
         ) from None
     known = {
         f"{name[2:-1]}.{name[-1]}": member

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import SensorError
+from bench.extras import install_command
 from bench.meters.meter import Meter, MeterOptions, Note, Reading
 
 NEEDS: tuple[str, ...] = ()
@@ -29,7 +30,7 @@ def open_meter(options: MeterOptions, log: Path, note: Note) -> Meter:
         import joulescope
     except ImportError as error:
         raise SensorError(
-            f"cannot import joulescope ({error}): pip install 'bench-on-device[joulescope]'"
+            f"cannot import joulescope ({error}): {install_command('joulescope')}"
         ) from error
     try:
         found = joulescope.scan(config="auto")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import SensorError
+from bench.extras import install_command
 from bench.meters.meter import Meter, MeterOptions, Note, Reading
 
 NEEDS: tuple[str, ...] = ("voltage_v",)
@@ -32,9 +33,7 @@ def open_meter(options: MeterOptions, log: Path, note: Note) -> Meter:
     try:
         from ppk2_api.ppk2_api import PPK2_API
     except ImportError as error:
-        raise SensorError(
-            f"cannot import ppk2_api ({error}): pip install 'bench-on-device[ppk2]'"
-        ) from error
+        raise SensorError(f"cannot import ppk2_api ({error}): {install_command('ppk2')}") from error
     try:
         ports = [options.serial] if options.serial is not None else PPK2_API.list_devices()
         if len(ports) != 1:

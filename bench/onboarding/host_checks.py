@@ -15,12 +15,12 @@ from packaging.requirements import Requirement
 from bench.config import load_devices
 from bench.device.ssh_config import DEFAULT_IDENTITIES, SshSettings, resolve
 from bench.errors import ConfigError, TransportError
+from bench.extras import PACKAGE, install_command
 from bench.onboarding.checks import Check, does_not_apply, failed, passed
 
-PACKAGE = "bench-on-device"
 GIB = 2**30
 LOW_DISK_BYTES = GIB
-EXTRAS = ("models", "train", "trt-check", "dev")
+EXTRAS = ("models", "train", "joulescope", "ppk2", "trt-check", "dev")
 
 
 def host_checks(devices_path: Path | None, cache: Path) -> Iterator[Check]:
@@ -39,7 +39,7 @@ def _torch() -> Check:
     try:
         return passed("torch", metadata.version("torch"))
     except metadata.PackageNotFoundError:
-        fix = "for the built-in networks: `pip install '.[models]'` (ONNX files need no torch)"
+        fix = f"for the built-in networks: {install_command('models')} (ONNX files need no torch)"
         return failed("torch", "not installed", fix)
 
 
@@ -94,8 +94,8 @@ def _extra(extra: str) -> Check:
     wanted = [line for line in map(Requirement, lines) if _is_of(line, extra)]
     missing = sorted({line.name for line in wanted if not _is_installed(line.name)})
     if missing:
-        fix = f"if you want it: `pip install '.[{extra}]'`"
-        return does_not_apply(f"extra {extra}", f"not installed ({', '.join(missing)}); {fix}")
+        found = f"not installed ({', '.join(missing)}); if wanted: {install_command(extra)}"
+        return does_not_apply(f"extra {extra}", found)
     return passed(f"extra {extra}", "installed")
 
 

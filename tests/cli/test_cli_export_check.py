@@ -122,7 +122,7 @@ def test_a_builder_that_is_broken_is_one_line_with_the_fix(tmp_path: Path) -> No
     said = " ".join(done.stderr.split())
     assert said.startswith("bench: --check tensorrt: NVIDIA's builder is installed but cannot be")
     assert "(libnvrtx.so.1: no such file)" in said
-    assert "pip install --force-reinstall '.[trt-check]'" in said
+    assert "-m pip install --force-reinstall tensorrt-rtx-cu13" in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
 
@@ -138,5 +138,5 @@ def test_without_the_builder_one_line_says_what_to_install(tmp_path: Path) -> No
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("bench: --check tensorrt needs NVIDIA's builder")
-    assert "pip install '.[trt-check]'" in " ".join(done.stderr.split())
+    assert "-m pip install 'bench-on-device[trt-check]'" in " ".join(done.stderr.split())
     assert not (tmp_path / "out").exists()

@@ -130,7 +130,7 @@ def test_missing_torch_says_what_to_install(tmp_path) -> None:
         "    print(error)"
     )
     result = run_python(code, SMALL, str(tmp_path))
-    assert "pip install '.[models]'" in result.stdout, result.stderr
+    assert "-m pip install 'bench-on-device[models]'" in result.stdout, result.stderr
 
 
 def test_unwritable_cache_is_a_configuration_error(tmp_path) -> None:

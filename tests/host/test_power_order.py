@@ -15,7 +15,7 @@ from bench.plan import make_plan
 from bench.plan_file import load_plan
 from bench.power import AUTO_ORDER, ONLY_WHEN_NAMED, choose_power
 from bench.sensors import OURS
-from bench.status import Reason, Status
+from bench.status import Status
 
 ORIN = recognise(["nvidia,p3767-0005", "nvidia,tegra234"])
 RAILS = ("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")

@@ -217,7 +217,7 @@ def test_a_ppk2_that_is_unplugged(ppk2: Any) -> None:
 def test_a_package_that_is_missing_is_named(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     package = {"joulescope": "joulescope", "ppk2": "ppk2_api.ppk2_api"}[kind]
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(SensorError, match=rf"pip install 'bench-on-device\[{kind}\]'"):
+    with pytest.raises(SensorError, match=rf"-m pip install 'bench-on-device\[{kind}\]'"):
         METERS[kind].open_meter(MeterOptions(voltage_v=5.0), LOG, print)
 
 

@@ -69,7 +69,7 @@ def test_missing_torch_says_what_to_install(asked: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
-    assert "pip install '.[models]'" in result.stdout
+    assert "-m pip install 'bench-on-device[models]'" in result.stdout
 
 
 def test_every_model_has_a_pinned_count() -> None:
