@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import (
     AfterValidator,
@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.errors import ConfigError, suggest
+from bench.field_problems import in_words
 from bench.figures import PowerCalibration
 from bench.meters import meters
 from bench.meters.meter import MeterOptions
@@ -92,11 +93,16 @@ OWN_WORDS = "own_words"
 """Type of a problem whose message says it all."""
 
 
+def _refuse(text: str) -> NoReturn:
+    """Refuse settings with words that say what to do, and need no value beside them."""
+    raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text}) from None
+
+
 def _known_sensor(name: str) -> str:
     try:
         return require_sensor(name)
     except ConfigError as error:
-        raise PydanticCustomError(OWN_WORDS, "{text}", {"text": str(error)}) from None
+        _refuse(str(error))
 
 
 class PowerSettings(Settings):
@@ -137,14 +143,13 @@ class PowerSettings(Settings):
     @model_validator(mode="after")
     def _has_what_its_sensor_needs(self) -> PowerSettings:
         if self.lacks:
-            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": self.lacks})
+            _refuse(self.lacks)
         return self
 
     @model_validator(mode="after")
     def _options_of_a_plugin(self) -> PowerSettings:
         if self.options is not None and self.sensor not in sensors().plugins:
-            text = "power.options are for the sensor of a plug-in, named as power.sensor"
-            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text})
+            _refuse("power.options are for the sensor of a plug-in, named as power.sensor")
         return self
 
 
@@ -161,7 +166,7 @@ class MeterSettings(Settings):
     scope: Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
     reading: Literal["auto", "mean", "instant"] = "auto"
     gain_error: Annotated[float, Field(ge=0, lt=1)] | None = None
-    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    command: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_words)] | None = None
     serial: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] | None = None
     voltage_v: Annotated[float, Field(gt=0, le=1000)] | None = None
 
@@ -170,14 +175,14 @@ class MeterSettings(Settings):
         try:
             module = meters().find(self.kind)
         except ConfigError as error:
-            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": str(error)}) from None
+            _refuse(str(error))
         needs, takes = module.NEEDS, module.TAKES
         for name in MeterOptions.__dataclass_fields__:
             is_given = getattr(self, name) is not None
             if name in needs and not is_given:
-                raise ValueError(f"a meter of kind {self.kind} needs {name!r}; add it")
+                _refuse(f"a meter of kind {self.kind} needs {name!r}; add it")
             if is_given and name not in (*needs, *takes):
-                raise ValueError(f"a meter of kind {self.kind} has no {name!r}; remove it")
+                _refuse(f"a meter of kind {self.kind} has no {name!r}; remove it")
         return self
 
     @property
@@ -350,7 +355,7 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
         return f"transport {shown(entry.get('transport'))} is not known; use 'ssh' or 'local'"
     if problem["type"] in (KEY_ITSELF, OWN_WORDS):
         return f"key {key!r}: {problem['msg']}"
-    return f"key {key!r}: {problem['msg'].lower()} (it is {shown(problem.get('input'))})"
+    return f"key {key!r}: {in_words(problem)}"
 
 
 def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:

@@ -37,10 +37,11 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from bench.config import Settings
 from bench.errors import ConfigError, suggest
+from bench.field_problems import in_words
 from bench.plan import Override
 from bench.procedures import PROCEDURES, make_procedure
 from bench.records import Procedure
-from bench.yaml_file import read_yaml, shown
+from bench.yaml_file import read_yaml
 
 
 def _as_list(value: Any) -> Any:
@@ -215,7 +216,7 @@ def _first_problem(error: ValidationError) -> str:
         return f"unknown key {key!r}; {suggest(steps[-1], known)}"
     if problem["type"] == "missing":
         return f"key {key!r} is missing; add it"
-    return f"key {key!r}: {problem['msg'].lower()} (it is {shown(problem.get('input'))})"
+    return f"key {key!r}: {in_words(problem)}"
 
 
 def _model_at(parents: list[str]) -> type[BaseModel]:

@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import ConfigError, suggest
+from bench.field_problems import in_words
 from bench.procedure_checks import OPTIONS, named, problems
 from bench.records import Case, Procedure
-from bench.yaml_file import shown
 
 PROCEDURES: dict[str, Procedure] = {
     # A first look: about a minute for four cases. Says of itself that it is quick.
@@ -210,4 +210,4 @@ def _field_problem(error: ValidationError) -> str:
             if field in (option, option.removeprefix("--").replace("-", "_")):
                 return f"unknown key {field!r}; the key of that option is {name!r}"
         return f"unknown key {field!r}; {suggest(field, known)}"
-    return f"{named(field)}: {problem['msg'].lower()} (it is {shown(problem['input'])})"
+    return f"{named(field)}: {in_words(problem)}"

@@ -28,9 +28,11 @@ LATEST_S = 4e9
 """In 2096; milliseconds in place of seconds are no such time."""
 
 _BAD_LINES = 5
-"""Lines that are no readings: so many are told; as many without any reading end the meter."""
+"""As many lines that are no readings, before any reading, end the meter."""
 
 _LONGEST_LINE = 4096
+_SHOWN = 60
+_FORM = "unix_time watts"
 
 
 def open_meter(options: MeterOptions, log: Path, note: Note) -> Meter:
@@ -44,6 +46,7 @@ class _Program:
         self._name, self._log, self._note = argv[0], log, note
         self._rest = b""
         self._good, self._bad = 0, 0
+        self._odd = ""
         try:
             with log.open("ab") as stderr:
                 # Ctrl-C in this terminal is for the run to answer, which still needs the meter.
@@ -70,9 +73,11 @@ class _Program:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _LONGEST_LINE:
             lines, self._rest = [*lines, self._rest], b""
-        return [
+        found = [
             reading for line in lines if (reading := self._reading(line, arrived_ns)) is not None
         ]
+        self._tell_odd()
+        return found
 
     def close(self) -> None:
         # The group: a shell script may have started the program that talks to the meter.
@@ -93,22 +98,30 @@ class _Program:
         if not line.strip():
             return None
         try:
-            time_text, power_text = line.split()
+            time_text, power_text = line.replace(b",", b" ").split()
             at_s, power_w = float(time_text), float(power_text)
-            if not 0 <= at_s < LATEST_S:
-                raise ValueError
         except ValueError:
-            self._bad += 1
-            text = f"{self._name} printed a line that is no 'unix_time watts': {line[:60]!r}"
-            if self._bad <= _BAD_LINES:
-                self._note(text)
-            if self._bad >= _BAD_LINES and not self._good:
-                raise SensorError(text) from None
-            return None
+            return self._pass_over(line, f"is no {_FORM!r}")
+        if not 0 <= at_s < LATEST_S:
+            return self._pass_over(line, "has a time that is not in seconds since 1970")
         self._good += 1
         return Reading(
             round(at_s * 1e9), power_w if math.isfinite(power_w) else math.nan, arrived_ns
         )
+
+    def _pass_over(self, line: bytes, why: str) -> None:
+        """Leave out a line; the first one is told once there are readings beside it."""
+        self._bad += 1
+        if self._bad == 1:
+            text = line[:_SHOWN].decode("utf-8", "replace").strip()
+            self._odd = f"{self._name} printed a line that {why}: {text!r}"
+        if self._bad >= _BAD_LINES and not self._good:
+            raise SensorError(f"{self._odd}, and nothing else")
+
+    def _tell_odd(self) -> None:
+        if self._odd and self._good:
+            self._note(f"{self._odd}; such lines are left out")
+            self._odd = ""
 
     def _last_words(self) -> str:
         try:
@@ -116,5 +129,9 @@ class _Program:
         except subprocess.TimeoutExpired:
             return f"{self._name} closed its output"
         how = f"exit status {code}" if code >= 0 else f"signal {-code}"
+        text = f"{self._name} ended ({how})"
+        if not self._good:
+            text += f" without a reading; it must print {_FORM!r} lines until it is ended"
         said = self._log.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
-        return f"{self._name} ended ({how})" + (f": {said[-1][:200]}" if said else "")
+        words = said[-1][:200] if said else self._odd
+        return f"{text}: {words}" if words else text

@@ -43,6 +43,7 @@ class Recorder:
         self._started = threading.Condition()
         self._times_ns: list[int] = []
         self._lost = ""
+        self._begun = False
         self._meter: Meter | None = None
 
     def start(self, module: MeterModule, options: MeterOptions) -> float:
@@ -59,9 +60,9 @@ class Recorder:
             raise SensorError(f"cannot write {self._path}: {error.strerror}") from error
         try:
             self._meter = module.open_meter(options, self._log.with_suffix(".stderr"), self._say)
-        except SensorError:
+        except Exception as error:
             self._file.close()
-            raise
+            raise _lost_by(error) from error
         self._thread.start()
         began_s = time.monotonic()
         with self._started:
@@ -71,9 +72,11 @@ class Recorder:
                     break
                 self._started.wait(min(left_s, LOOK_S))
             steps_ns = [later - earlier for earlier, later in pairwise(self._times_ns)]
-        if self._lost or len(steps_ns) < 1 or median(steps_ns) <= 0:
+            problem = self._lost or _no_period(steps_ns)
+            self._begun = not problem
+        if problem:
             self.stop()
-            raise SensorError(self._lost or f"no two readings of the meter within {START_S:g} s")
+            raise SensorError(problem)
         return median(steps_ns) * 1e-9
 
     def stop(self) -> None:
@@ -88,12 +91,10 @@ class Recorder:
         assert self._meter is not None
         try:
             self._take_all(self._meter)
-        except SensorError as error:
-            self._lose(str(error))
         except OSError as error:
             self._lose(f"its readings cannot be stored: {error.strerror or error}")
-        except Exception as error:  # a driver's; it must not end without a word
-            self._lose(f"{type(error).__name__}: {error}")
+        except Exception as error:  # also a driver's: it must not end without a word
+            self._lose(str(_lost_by(error)))
         finally:
             self._meter.close()
             self._file.close()
@@ -129,19 +130,41 @@ class Recorder:
         return max(SILENT_S, SILENT_PERIODS * spread_ns * 1e-9 / (len(self._times_ns) - 1))
 
     def _lose(self, why: str) -> None:
-        self._say(why, lost=True)
         with self._started:
             self._lost = why
+            # Before that, whoever waits for the start says why there is none.
+            begun = self._begun
             self._started.notify()
+        self._say(why, lost=True, aloud=begun)
 
-    def _say(self, text: str, *, lost: bool = False) -> None:
+    def _say(self, text: str, *, lost: bool = False, aloud: bool = True) -> None:
         line = {"arrived_ns": time.monotonic_ns(), "text": text, "lost": lost}
         try:
             with self._log.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
         except OSError:
             pass  # a full disk: it is said below
-        self._told(f"the meter was lost: {text}" if lost else f"the meter: {text}")
+        if aloud:
+            self._told(f"the meter was lost: {text}" if lost else f"the meter: {text}")
+
+
+def _no_period(steps_ns: Sequence[int]) -> str:
+    """Return why the times between readings give no period, empty if they do."""
+    if not steps_ns:
+        return f"no two readings of the meter within {START_S:g} s"
+    if median(steps_ns) <= 0:
+        return (
+            "the times of the meter's readings do not advance: each must be later than the one "
+            "before, by the meter's own clock"
+        )
+    return ""
+
+
+def _lost_by(error: Exception) -> SensorError:
+    """Return what a meter raised as the error that it should be."""
+    return (
+        error if isinstance(error, SensorError) else SensorError(f"{type(error).__name__}: {error}")
+    )
 
 
 def _line(reading: Reading) -> bytes:

@@ -115,7 +115,7 @@ def test_the_command_line_changes_the_files_procedure_or_replaces_it(tmp_path: P
         ("overrides: [{threads: 2}]\n", ["'overrides.0.where'", "missing"]),
         ("overrides: [{where: {batch: 1}}]\n", ["'overrides.0'", "changes nothing"]),
         ("overrides: [{where: {btch: 1}, threads: 2}]\n", ["where.btch", "'batch'"]),
-        ("batches: [0]\n", ["'batches.0'", "greater than or equal to 1"]),
+        ("batches: [0]\n", ["'batches.0'", "must be at least 1"]),
         ("batches: [two]\n", ["'batches.0'", "'two'"]),
         ("batches: []\n", ["'batches'"]),
         ("clocks: min\n", ["'clocks'", "'max'"]),

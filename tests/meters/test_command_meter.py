@@ -49,7 +49,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 def test_readings_keep_the_time_that_was_printed(record: Callable, tmp_path: Path) -> None:
     """Whatever the pace at which lines arrive; a failed read is kept as one, never as 0 W."""
     recorder, period_s, told = record(
-        "for i in range(8): say(1000 + i / 4, 2.5 if i != 5 else 'nan'); time.sleep(0.01)\n"
+        "for i in range(8): say(f'{1000 + i / 4},', 2.5 if i != 5 else 'nan'); time.sleep(0.01)\n"
         "time.sleep(60)"
     )
     recorder.stop()
@@ -86,8 +86,10 @@ def test_lines_that_are_no_readings_are_told_and_left_out(record: Callable, tmp_
         "for i in range(6): say(i, 1)\ntime.sleep(60)"
     )
     recorder.stop()
-    assert len(told) == 4
-    assert "'Meter 1.0'" in told[0]
+    (text,) = told
+    assert text.endswith(
+        "printed a line that is no 'unix_time watts': 'Meter 1.0'; such lines are left out"
+    )
     assert read_meter(tmp_path, JOB).readings.t_ns.size == 6
 
 
@@ -95,17 +97,26 @@ def test_lines_that_are_no_readings_are_told_and_left_out(record: Callable, tmp_
     ("program", "words"),
     [
         ("sys.exit('cannot find the meter')", "cannot find the meter"),
-        ("for i in range(9): say('hello')\ntime.sleep(60)", "no 'unix_time watts': b'hello'"),
+        ("for i in range(9): say('hello')\ntime.sleep(60)", "no 'unix_time watts': 'hello', and"),
+        ("for i in range(9): say(1796086678179, 5)\ntime.sleep(60)", "not in seconds since 1970"),
         ("say(5, 1)\nsys.exit(0)", "ended (exit status 0)"),
-        ("for i in range(9): say(7, 1)\ntime.sleep(60)", "no two readings"),
+        ("pass", "without a reading; it must print 'unix_time watts' lines until it is ended"),
+        ("for i in range(9): say(7, 1)\ntime.sleep(60)", "readings do not advance: each must be"),
     ],
 )
 def test_a_meter_that_gives_no_readings_is_refused(
-    record: Callable, program: str, words: str
+    tmp_path: Path, program: str, words: str
 ) -> None:
+    told: list[str] = []
+    recorder = Recorder(meter_path(tmp_path, JOB), meter_log_path(tmp_path, JOB), told.append)
     with pytest.raises(SensorError) as caught:
-        record(program)
+        recorder.start(
+            METERS["command"], MeterOptions(command=(sys.executable, "-c", SAY + program))
+        )
     assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    # It is said once, by whoever waits for the start.
+    assert told == []
 
 
 def test_a_program_that_is_not_there_is_refused(tmp_path: Path) -> None:
