@@ -255,6 +255,9 @@ BUILT_IN: dict[str, LocalDevice | SshDevice] = {
 }
 
 
+_SMALLEST = "`devices: {local: {transport: local}}`"
+
+
 def devices_file(explicit: Path | None) -> Path | None:
     """Return the devices file to read, or ``None`` when there is none and only ``local`` exists.
 
@@ -266,7 +269,10 @@ def devices_file(explicit: Path | None) -> Path | None:
     named = explicit or (Path(text) if (text := os.environ.get("BENCH_DEVICES")) else None)
     if named is not None:
         if not named.is_file():
-            raise ConfigError(f"{named}: no such devices file; give one with --devices FILE")
+            raise ConfigError(
+                f"{named}: no such devices file; name another one (--devices or "
+                f"BENCH_DEVICES), or write it: {_SMALLEST}"
+            )
         return named
     return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
 
@@ -281,11 +287,13 @@ def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDev
     if path is None:
         return dict(BUILT_IN)
     document = read_yaml(path)
+    if document is None:
+        raise ConfigError(f"{path}: is empty; the least that it can hold is {_SMALLEST}")
     if not isinstance(document, dict) or set(document) != {"devices"}:
         raise ConfigError(f"{path}: the file must have one top-level key, 'devices'")
     entries = document["devices"]
     if not isinstance(entries, dict) or not entries:
-        raise ConfigError(f"{path}: 'devices' must map names to settings, for example 'local:'")
+        raise ConfigError(f"{path}: 'devices' must map names to settings; the least is {_SMALLEST}")
     devices: dict[str, LocalDevice | SshDevice] = {}
     for name, entry in entries.items():
         text = device_name(path, name)

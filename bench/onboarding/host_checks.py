@@ -64,7 +64,8 @@ def _devices(path: Path | None) -> Check:
     try:
         return passed("devices", ", ".join(load_devices(path)))
     except ConfigError as error:
-        return failed("devices", str(error), "fix that line of the file", prevents=True)
+        fix = "correct the file, or name another one (--devices or BENCH_DEVICES)"
+        return failed("devices", str(error), fix, prevents=True)
 
 
 def _ssh_config() -> Check:

@@ -14,7 +14,7 @@ from bench.cli import main
 from bench.onboarding.checks import Result, clock_check, surroundings_checks
 from bench.onboarding.sensor_checks import sensor_checks
 from bench.records import PowerSource
-from bench.status import Source, Status, Verdict
+from bench.status import Reason, Source, Status, Verdict
 
 Make = Callable[..., NewBoard]
 Capture = pytest.CaptureFixture[str]
@@ -114,6 +114,11 @@ def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: C
     code, checks = doctor(capsys)
     assert code == 1
     assert checks["cache"]["result"] == checks["devices"]["result"] == "failed"
+    for text, words in (("", "is empty; the least that"), ("devices:\n", "must map names to")):
+        (tmp_path / "devices.yaml").write_text(text)
+        code, checks = doctor(capsys)
+        assert words in checks["devices"]["found"]
+        assert "line" not in checks["devices"]["fix"]
 
 
 def load(idle_w: float | None, busy_w: float | None, **changes: Any) -> dict[str, Any]:
@@ -136,13 +141,24 @@ def load(idle_w: float | None, busy_w: float | None, **changes: Any) -> dict[str
 )
 def test_what_a_sensor_says_is_weighed(found: dict[str, Any], sensor: str, plausible: str) -> None:
     deep = {"loads": [found], "idle_s": 2.0, "busy_s": 2.0}
-    checks = {
-        check.name: check for check in sensor_checks({"sensors": [SENSOR]}, deep, RAILS, VALID)
-    }
+    every = sensor_checks({"sensors": [SENSOR]}, deep, RAILS, VALID, is_named=False)
+    checks = {check.name: check for check in every}
     assert checks["sensor ina3221"].result == sensor
     assert checks["power is plausible"].result == plausible
     failed = [check for check in checks.values() if check.result is Result.FAILED]
     assert all(check.fix for check in failed)
+
+
+def test_a_sensor_that_is_named_and_missing_prevents_measuring() -> None:
+    verdict = Verdict(
+        status=Status.UNMEASURED,
+        reasons=(Reason.NO_SENSOR,),
+        detail="nvml: not found on the board",
+    )
+    (named,) = sensor_checks({"sensors": []}, None, None, verdict, is_named=True)
+    assert named.is_fatal and "power.sensor" in named.fix
+    (auto,) = sensor_checks({"sensors": []}, None, None, verdict, is_named=False)
+    assert auto.result is Result.NOT_APPLICABLE
 
 
 def test_what_disturbs_is_named() -> None:
