@@ -171,7 +171,8 @@ class AlignmentStats(Record):
 
     ``uncertainty_s``: 95 % half-width of a reading's time. ``drift_ppm``: how much faster the
     meter's clock runs, with its 95 % half-width. ``reading``: ``mean`` over the meter's period, or
-    the power of one ``instant``. ``rise_w``: what the markers' load added.
+    the power of one ``instant``. ``rise_w``: what the markers' load added. ``is_closed``: whether
+    markers after the rounds confirm those before; without them the drift is an assumption.
     """
 
     uncertainty_s: NotNegative
@@ -180,6 +181,7 @@ class AlignmentStats(Record):
     reading: str
     period_s: Positive
     rise_w: Figure
+    is_closed: bool = True
 
 
 class SensorCalibration(Record):

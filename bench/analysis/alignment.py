@@ -12,12 +12,16 @@ A reading is either the mean over the time since the one before (``mean``) or th
 moment (``instant``). Both are fitted and the likelier is taken, unless it is declared. Either way
 the time that is found is that of the reading's middle, whatever time the meter itself writes beside
 a reading, and a delay of its own (a filter) is part of the offset.
+
+A job that ended before the closing markers has the opening ones alone. They tell the offset; the
+drift is then not known and taken to lie within :data:`UNKNOWN_DRIFT`, so that times become less
+certain the later they are, and a clock that was set meanwhile does not show.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +42,9 @@ from bench.recordings import Marker, MeterReadings
 MAX_DRIFT = 200e-6
 """Two quartz clocks differ by at most some 100 ppm; more than this is a clock that was set."""
 
+UNKNOWN_DRIFT = 100e-6
+"""Half-width of the drift where nothing tells it."""
+
 CLEARLY = 9.0
 """How far (in logarithms of the likelihood) any other place must be behind: a factor of 8000."""
 
@@ -53,7 +60,8 @@ class Alignment:
 
     ``uncertainty_s``: 95 % half-width of a time between them. ``drift_ppm``: how much faster the
     meter's clock runs, with its 95 % half-width. ``reading``: ``mean`` or ``instant``.
-    ``rise_w``: by how much the load of the markers raised the power.
+    ``rise_w``: by how much the load of the markers raised the power. ``is_closed``: whether both
+    groups were found; by the opening one alone ``uncertainty_s`` is that of the last reading.
     """
 
     meter_ns: tuple[int, int]
@@ -64,6 +72,7 @@ class Alignment:
     reading: str
     period_s: float
     rise_w: float
+    is_closed: bool = True
 
     def on_board(self, t_ns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return times of the meter's clock as times of the board's."""
@@ -83,11 +92,12 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
         reading: ``mean``, ``instant``, or ``auto`` to let the fit tell.
 
     Raises:
-        Misaligned: a group was not played or cannot be found, or the two contradict each other.
+        Misaligned: the opening group was not played, a group that was played cannot be found, or the
+            two contradict each other.
     """
-    groups = before, after = [_group(markers, where) for where in _WHERE]
+    groups = _groups(markers)
     good = np.isfinite(readings.power_w)
-    if good.sum() < 2 * MIN_READINGS:
+    if good.sum() < len(groups) * MIN_READINGS:
         raise Misaligned(f"the meter gave {int(good.sum())} readings, too few to find the markers")
     zero_ns = int(readings.t_ns[0])
     t_s = np.asarray((readings.t_ns[good] - zero_ns) * 1e-9, dtype=np.float64)
@@ -95,7 +105,7 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
     period_s = float(np.median(np.diff(t_s)))
     if period_s <= 0:
         raise Misaligned("the meter's clock stands still")
-    apart_s = (middle_ns(after) - middle_ns(before)) * 1e-9
+    apart_s = (middle_ns(groups[-1]) - middle_ns(groups[0])) * 1e-9
     if t_s[-1] - t_s[0] < apart_s:
         raise Misaligned(
             f"the meter's readings cover {t_s[-1] - t_s[0]:.1f} s, less than the {apart_s:.1f} s "
@@ -110,7 +120,37 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
         for kind in kinds
     }
     chosen = max(kinds, key=lambda kind: sum(found[0].log_likelihood for found in fits[kind]))
-    places = [_only(found, where) for found, where in zip(fits[chosen], _WHERE, strict=True)]
+    places = [
+        _only(found, marker.where) for found, marker in zip(fits[chosen], groups, strict=True)
+    ]
+    if len(groups) == 1:
+        # Two moments a second apart, by both clocks alike.
+        places, apart_s = [places[0], replace(places[0], at_s=places[0].at_s + 1)], 1.0
+        uncertainty_s = places[0].uncertainty_s + UNKNOWN_DRIFT * float(t_s[-1] - places[0].at_s)
+        drift, drift_uncertainty = 0.0, UNKNOWN_DRIFT
+    else:
+        uncertainty_s = max(place.uncertainty_s for place in places)
+        drift, drift_uncertainty = _drift(places, apart_s)
+    board_ns = middle_ns(groups[0])
+    return Alignment(
+        meter_ns=(zero_ns + round(places[0].at_s * 1e9), zero_ns + round(places[1].at_s * 1e9)),
+        board_ns=(board_ns, board_ns + round(apart_s * 1e9)),
+        uncertainty_s=uncertainty_s,
+        drift_ppm=drift * 1e6,
+        drift_uncertainty_ppm=drift_uncertainty * 1e6,
+        reading=chosen,
+        period_s=period_s,
+        rise_w=float(np.mean([place.rise_w for place in places])),
+        is_closed=len(groups) == 2,
+    )
+
+
+def _drift(places: Sequence[Place], apart_s: float) -> tuple[float, float]:
+    """Return by how much faster the meter's clock runs, with its half-width.
+
+    Raises:
+        Misaligned: by more than two clocks differ that nobody set.
+    """
     error_s = float(np.hypot(places[0].uncertainty_s, places[1].uncertainty_s))
     drift = (places[1].at_s - places[0].at_s) / apart_s - 1
     if abs(drift) > MAX_DRIFT + 2 * error_s / apart_s:
@@ -119,23 +159,22 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
             f"board's clock, {places[1].at_s - places[0].at_s:.3f} s by the meter's; was a clock "
             "set meanwhile?"
         )
-    return Alignment(
-        meter_ns=(zero_ns + round(places[0].at_s * 1e9), zero_ns + round(places[1].at_s * 1e9)),
-        board_ns=(middle_ns(before), middle_ns(after)),
-        uncertainty_s=max(place.uncertainty_s for place in places),
-        drift_ppm=drift * 1e6,
-        drift_uncertainty_ppm=error_s / apart_s * 1e6,
-        reading=chosen,
-        period_s=period_s,
-        rise_w=float(np.mean([place.rise_w for place in places])),
-    )
+    return drift, error_s / apart_s
 
 
-def _group(markers: Sequence[Marker], where: str) -> Marker:
-    for marker in markers:
-        if marker.where == where:
-            return marker
-    raise Misaligned(f"the load markers {where} the rounds were not played")
+def _groups(markers: Sequence[Marker]) -> list[Marker]:
+    """Return the groups that were played, in order.
+
+    Raises:
+        Misaligned: the opening one was not.
+    """
+    found = [marker for where in _WHERE for marker in markers if marker.where == where]
+    if not found or found[0].where != _WHERE[0]:
+        raise Misaligned(
+            "the load markers before the rounds were not played (the job ended before them, or "
+            "they failed)"
+        )
+    return found[:2]
 
 
 def _places(

@@ -145,7 +145,7 @@ def metered(
     status = failure
     if status is None:
         findings = [*common_findings(seen), *energy_findings(seen, result, meter.power, procedure)]
-        findings += _few_readings(seen, meter)
+        findings += _few_readings(seen, meter) + _open_end(alignment)
         status = verdict(findings, result.stats is not None)
     return Metered(
         status=status,
@@ -164,7 +164,20 @@ def _stats(alignment: Alignment) -> AlignmentStats:
         reading=alignment.reading,
         period_s=alignment.period_s,
         rise_w=alignment.rise_w,
+        is_closed=alignment.is_closed,
     )
+
+
+def _open_end(alignment: Alignment) -> list[Finding]:
+    """Return that the closing markers are missing, so that nothing confirms the times."""
+    if alignment.is_closed:
+        return []
+    words = (
+        "the load markers after the rounds were not played (Ctrl-C, or they failed): by those "
+        f"before alone the meter's times are known within {alignment.uncertainty_s:.2g} s, if no "
+        "clock was set meanwhile"
+    )
+    return [(Reason.UNALIGNED, words)]
 
 
 def _few_readings(seen: Recording, meter: MeterTrace) -> list[Finding]:

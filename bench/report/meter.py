@@ -39,10 +39,13 @@ def meter_details(trial: Trial) -> Iterator[tuple[str, str]]:
 
 def _alignment(found: AlignmentStats) -> str:
     kind = {"mean": "means over", "instant": "moments every"}.get(found.reading, found.reading)
+    drift = f"drift {found.drift_ppm:.0f} ± {found.drift_uncertainty_ppm:.0f} ppm"
+    if not found.is_closed:
+        drift = f"drift not known, taken within ± {found.drift_uncertainty_ppm:.0f} ppm"
     return (
-        f"within {fmt.seconds(found.uncertainty_s, 2)} by load markers of "
-        f"{fmt.watts(found.rise_w)}; drift {found.drift_ppm:.0f} ± "
-        f"{found.drift_uncertainty_ppm:.0f} ppm; readings are {kind} {fmt.seconds(found.period_s)}"
+        f"within {fmt.seconds(found.uncertainty_s, 2)} by load markers "
+        f"{'' if found.is_closed else 'before the rounds alone, '}of "
+        f"{fmt.watts(found.rise_w)}; {drift}; readings are {kind} {fmt.seconds(found.period_s)}"
     )
 
 

@@ -174,10 +174,25 @@ def test_a_meter_that_was_unplugged_before_the_closing_markers() -> None:
     assert "cover 11.9 s" in text
 
 
+@pytest.mark.parametrize("drift", [-DRIFT, DRIFT])
+def test_opening_markers_alone_tell_the_offset_less_certainly(drift: float) -> None:
+    """As after Ctrl-C; nothing tells the drift then, and the uncertainty covers it."""
+    board = simulated.board(0.01, rounds_s=300.0)
+    readings = simulated.readings(board, 100.0, offset_s=7.0, drift=drift, noise=0.05)
+    found = align(readings, board.markers[:1])
+    assert not found.is_closed
+    assert (found.drift_ppm, found.drift_uncertainty_ppm) == (0.0, 100.0)
+    error_s = worst_error_s(found, board, 100.0, "mean", 7.0, drift)
+    # To be right, an uncertainty must be both: large enough, and not beyond all measure.
+    assert 0.01 < error_s <= found.uncertainty_s < 0.05
+    both = align(readings, board.markers)
+    assert both.is_closed and both.uncertainty_s < 0.01
+
+
 def test_markers_that_were_not_played_are_named() -> None:
     board, readings = ten_hz()
-    assert "after the rounds were not played" in refused(readings, board.markers[:1])
     assert "before the rounds were not played" in refused(readings, ())
+    assert "before the rounds were not played" in refused(readings, board.markers[1:])
 
 
 def test_a_recording_of_the_same_group_twice_is_no_run() -> None:

@@ -106,6 +106,20 @@ def test_the_energy_is_the_true_one(rate_hz: float, kind: str) -> None:
     assert set(found.rounds_j) == set(range(ROUNDS))
 
 
+def test_without_closing_markers_there_are_figures_that_nothing_confirms() -> None:
+    board, recording = job(0.01)
+    readings = simulated.readings(board, 100.0, offset_s=1e6, drift=40e-6, noise=0.01)
+    stopped = dataclasses.replace(recording, markers=recording.markers[:1])
+    _, _, found = says(stopped, readings, 0.01)
+    assert (found.status.status, found.status.reasons) == (
+        Status.INCONCLUSIVE,
+        (Reason.UNALIGNED,),
+    )
+    assert "were not played (Ctrl-C" in found.status.detail
+    assert found.energy.gross_j == pytest.approx((IDLE_W + RISE_W) * RUN_NS * 1e-9, rel=0.01)
+    assert not found.alignment.is_closed
+
+
 def test_an_offset_by_the_window_would_show() -> None:
     """The same analysis with readings a second off misses the energy: alignment is what counts."""
     board, recording = job(0.1)

@@ -68,7 +68,7 @@ def test_malformed_yaml_names_line_and_column(tmp_path: Path) -> None:
         ("devices:\n  x: 3\n", ["'x'", "mapping"]),
         ("devices: {}\n", ["'devices'"]),
         ("boards:\n  x: 1\n", ["'devices'"]),
-        ("", ["'devices'"]),
+        ("", ["is empty"]),
         ("devices:\n  x:\n    transport: ssh\n    host: b\n    port: many\n", ["port", "'many'"]),
         ("devices:\n  x:\n    transport: ssh\n    host: b\n    port: 70000\n", ["port", "70000"]),
         (
