@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.analysis.marker_pattern import markers_s
 from bench.errors import ConfigError, suggest
 from bench.field_problems import in_words
 from bench.procedure_checks import OPTIONS, named, problems
@@ -158,10 +159,16 @@ def doubts(procedure: Procedure, cases: Sequence[Case]) -> list[str]:
     return found
 
 
-def expected_time(procedure: Procedure, cases: Sequence[Case], lag_s: float | None) -> ExpectedTime:
+def expected_time(
+    procedure: Procedure,
+    cases: Sequence[Case],
+    lag_s: float | None,
+    meter_period_s: float | None = None,
+) -> ExpectedTime:
     """Return how long a device will measure its cases.
 
-    ``lag_s`` is the time constant of its power sensor, ``None`` when it has no sensor.
+    ``lag_s`` is the time constant of its power sensor, ``None`` when it has neither sensor nor
+    meter. ``meter_period_s``: between two readings of its meter, ``None`` without one.
     """
     if not cases:
         return ExpectedTime(0.0, 0.0)
@@ -170,16 +177,20 @@ def expected_time(procedure: Procedure, cases: Sequence[Case], lag_s: float | No
     least_s = count * (_START_S + _SOLO_S) + procedure.loads * count * _START_S
     warmup_s = min(procedure.warmup_max_s, _WARMUP_FACTOR * procedure.warmup_min_s)
     least_s += procedure.loads * count * warmup_s
+    jobs = len({case.power_mode for case in cases})
+    if meter_period_s is not None:
+        least_s += jobs * markers_s(meter_period_s)
     if procedure.sustain_s is not None:
         least_s += count * procedure.sustain_s
         return ExpectedTime(least_s, least_s)
     if lag_s is not None:
-        settle_s = procedure.settle_s + procedure.settle_tau * lag_s
+        period_s = meter_period_s or 0.0
+        settle_s = procedure.settle_s + procedure.settle_tau * lag_s + period_s
         window_s = max(procedure.energy_window_s, procedure.energy_window_tau * lag_s)
-        energy_s = settle_s + window_s + procedure.energy_tail_s + _ROUND_OVERHEAD_S
+        tail_s = procedure.energy_tail_s + period_s
+        energy_s = settle_s + window_s + tail_s + _ROUND_OVERHEAD_S
         least_s += procedure.energy_rounds * count * energy_s
-        idle_lines = (procedure.loads + 1) * len({case.power_mode for case in cases})
-        least_s += idle_lines * (settle_s + procedure.idle_s)
+        least_s += (procedure.loads + 1) * jobs * (settle_s + procedure.idle_s)
     rounds_s = procedure.latency_rounds * each_round_s
     limits_s = [] if procedure.max_time_s is None else [procedure.max_time_s]
     if procedure.latency_rounds_max is not None:

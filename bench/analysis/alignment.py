@@ -92,8 +92,8 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
         reading: ``mean``, ``instant``, or ``auto`` to let the fit tell.
 
     Raises:
-        Misaligned: the opening group was not played, a group that was played cannot be found, or the
-            two contradict each other.
+        Misaligned: the opening group was not played, one that was played cannot be found, or the two
+            contradict each other.
     """
     groups = _groups(markers)
     good = np.isfinite(readings.power_w)

@@ -47,6 +47,13 @@ def marker_durations_s(where: str, period_s: float) -> tuple[float, ...]:
     )
 
 
+def markers_s(period_s: float) -> float:
+    """Return the seconds that both groups take, with the idle around them."""
+    return sum(
+        sum(marker_durations_s(where, period_s)) + 2 * marker_rest_s(period_s) for where in _SEEDS
+    )
+
+
 def marker_rest_s(period_s: float) -> float:
     """Return the seconds of idle before and after a group."""
     return max(REST_PERIODS * period_s, REST_S)

@@ -8,17 +8,22 @@ from typing import Any
 import click
 from rich.table import Table
 
+from bench.analysis.marker_pattern import markers_s
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
 from bench.config import LocalDevice, SshDevice, find_device, load_devices
 from bench.plan import Plan, expand, make_plan, refusal
 from bench.plan_checks import loose_ends, require_power, require_runnable
 from bench.plan_file import choose_procedure, load_plan
+from bench.power import asked
 from bench.procedures import ExpectedTime, doubts, expected_time
 from bench.records import Case
 
 JETSON_LAG_S = 0.43
 """Time constant of an INA3221 as NVIDIA's kernels set it; taken for a board not yet asked."""
+
+FAST_METER_S = 0.01
+"""Period of a meter that has not been asked yet: load markers take no less for a faster one."""
 
 
 @click.group()
@@ -52,15 +57,30 @@ def show(path: Path, devices_path: Path | None, as_json: bool) -> None:
         tables().print(_table(made, name, of_device))
         count = len(_runnable(made, of_device))
         text = f"{name}: {count} of {len(of_device)} cases can run, {_words(times[name])}"
+        text += _markers(devices[name])
         click.echo(f"{text}, procedure {procedure.name}")
     for text in warnings:
         people().print(f"bench: warning: {text}", markup=False)
 
 
 def _time(plan: Plan, cases: list[Case], device: LocalDevice | SshDevice) -> ExpectedTime:
-    lag_s = JETSON_LAG_S if device.transport == "ssh" else 0.0
-    has_power = device.power.sensor != "none"
-    return expected_time(plan.procedure, _runnable(plan, cases), lag_s if has_power else None)
+    sensor = asked(device.power, plan.power).sensor
+    lag_s: float | None = JETSON_LAG_S if device.transport == "ssh" else 0.0
+    if sensor == "none":
+        lag_s = None if device.meter is None else 0.0
+    period_s = None if device.meter is None else FAST_METER_S
+    return expected_time(plan.procedure, _runnable(plan, cases), lag_s, period_s)
+
+
+def _markers(device: LocalDevice | SshDevice) -> str:
+    """Say what of the time load markers take."""
+    if device.meter is None:
+        return ""
+    slow_s = markers_s(1.0) - markers_s(FAST_METER_S)
+    return (
+        f" ({markers_s(FAST_METER_S):.0f} s of it load markers, once per power mode; for a meter "
+        f"of 1 Hz {slow_s:.0f} s more)"
+    )
 
 
 def _runnable(plan: Plan, cases: list[Case]) -> list[Case]:

@@ -101,9 +101,11 @@ class _Program:
             time_text, power_text = line.replace(b",", b" ").split()
             at_s, power_w = float(time_text), float(power_text)
         except ValueError:
-            return self._pass_over(line, f"is no {_FORM!r}")
+            self._pass_over(line, f"is no {_FORM!r}")
+            return None
         if not 0 <= at_s < LATEST_S:
-            return self._pass_over(line, "has a time that is not in seconds since 1970")
+            self._pass_over(line, "has a time that is not in seconds since 1970")
+            return None
         self._good += 1
         return Reading(
             round(at_s * 1e9), power_w if math.isfinite(power_w) else math.nan, arrived_ns

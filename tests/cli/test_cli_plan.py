@@ -48,6 +48,29 @@ def test_show_lists_cases_reasons_and_time(
     assert not (folder / "board").exists()
 
 
+def test_a_meters_load_markers_are_part_of_the_time(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def expected_s(device: str) -> float:
+        (folder / "devices.yaml").write_text(f"devices: {{local: {{transport: local{device}}}}}\n")
+        assert main(["plan", "show", "plan.yaml", "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)["devices"]["local"]["expected_s"]
+        assert isinstance(shown, float)
+        return shown
+
+    meter = ", meter: {kind: command, command: [my-meter], scope: wall}"
+    assert 11 < expected_s(meter) - expected_s("") < 13
+    # Without a sensor the meter alone is reason enough for energy rounds.
+    none = ", power: {sensor: none}"
+    assert expected_s(none + meter) == pytest.approx(expected_s(meter))
+    assert expected_s(none) < expected_s("")
+    assert main(["plan", "show", "plan.yaml"]) == 0
+    assert "load markers" not in capsys.readouterr().out
+    expected_s(meter)
+    assert main(["plan", "show", "plan.yaml"]) == 0
+    assert "11 s of it load markers" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_run_of_a_plan_measures_what_can_run_and_records_the_rest(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
