@@ -92,7 +92,7 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
         reading: ``mean``, ``instant``, or ``auto`` to let the fit tell.
 
     Raises:
-        Misaligned: the opening group was not played, one that was played cannot be found, or the two
+        Misaligned: the opening group was not played, one that was played is not found, or the two
             contradict each other.
     """
     groups = _groups(markers)

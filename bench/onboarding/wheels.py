@@ -25,9 +25,18 @@ PACKAGES = ("numpy", "onnxruntime")
 """What measuring on the CPU takes. What else ONNX Runtime lists as required (sympy, protobuf, …)
 serves its tools: inference does not import it."""
 
-# The newest that exist for it, seen working together.
-_PINNED = {(3, 6): {"numpy": "==1.19.5", "onnxruntime": "==1.10.0"}}
-# What vendors of boards build against numpy (TensorRT's bindings) mostly wants numpy 1.
+_PINNED = {
+    # The newest that exist for it, seen working together.
+    (3, 6): {"numpy": "==1.19.5", "onnxruntime": "==1.10.0"},
+    # JetPack 5: its TensorRT 8.5 and pycuda of that age use np.bool, which numpy 1.24 took away
+    # (NVIDIA/TensorRT issue 2557, ultralytics issue 22930).
+    (3, 8): {"numpy": "<1.24"},
+}
+# These wheels come before the board's own packages, and what is built against numpy 1 does not
+# import beside numpy 2: so are the GPU wheels of ONNX Runtime for JetPack 6, up to 1.23 (microsoft/
+# onnxruntime issue 27562), and the packages of Ubuntu 24.04, on which JetPack 7 stands (numpy 1.26,
+# Python 3.12). The registry's own onnxruntime takes either from 1.19 on, numpy 1 alone before. Nor
+# has numpy 1 wheels for any newer Python.
 _LAST_WITH_NUMPY_1 = (3, 12)
 _ALIASES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _OFFLINE = ("name resolution", "NewConnectionError", "ConnectTimeout", "Network is unreachable")

@@ -35,6 +35,14 @@ def test_a_stock_nano() -> None:
     assert requirements(NANO) == ["numpy==1.19.5", "onnxruntime==1.10.0"]
 
 
+def test_numpy_fits_what_a_jetpack_is_built_against() -> None:
+    wanted = {
+        (minor, requirements(Target((3, minor), f"cp3{minor}", "aarch64", 31))[0])
+        for minor in (8, 10, 12, 13)
+    }
+    assert wanted == {(8, "numpy<1.24"), (10, "numpy<2"), (12, "numpy<2"), (13, "numpy")}
+
+
 def test_an_old_pc_also_takes_the_oldest_wheels() -> None:
     target = Target((3, 8), "cp38", "x86_64", 12)
     assert platforms(target)[:2] == ["manylinux_2_12_x86_64", "manylinux2010_x86_64"]
