@@ -1,5 +1,9 @@
 """Whole runs with an external meter on this host: a small program that turns the load of the board,
-which is this machine, into power on a clock of its own."""
+as its journal tells it, into power on a clock of its own.
+
+Three boards (all of them this machine) measure side by side, since most of the time goes into load
+markers; how busy that makes it does not matter to such a meter.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,13 @@ import pytest
 from board_folder import tiny_model
 
 from bench.config import LocalDevice, MeterSettings, PowerSettings
+from bench.outcome import Outcome
 from bench.plan import Plan
-from bench.records import Procedure
+from bench.records import Procedure, Trial
+from bench.session import run
 from bench.status import Reason, Source, Status
+
+from .conftest import ESTIMATE, Witness
 
 METER = Path(__file__).parents[1] / "meters" / "load_meter.py"
 PERIOD_S = 0.05
@@ -36,13 +44,6 @@ SHORT = Procedure(
 )
 
 
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    """A tiny model, so that nearly all time goes into load markers and windows."""
-    path = tiny_model(tmp_path / "tiny.onnx")
-    return Plan(models=("tiny",), schemes=("dense",), files={"tiny": path}, procedure=SHORT)
-
-
 def with_meter(device: LocalDevice, *end: int) -> LocalDevice:
     numbers = [PERIOD_S, IDLE_W, BUSY_W, CLOCK_OFFSET_S, *end]
     command = (sys.executable, str(METER), device.work_dir, *map(str, numbers))
@@ -50,21 +51,58 @@ def with_meter(device: LocalDevice, *end: int) -> LocalDevice:
     return device.model_copy(update={"meter": meter})
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Witness]:
+    """A tiny model on a board with an estimate, one with no sensor, and one whose meter is
+    unplugged midway."""
+    folder = tmp_path_factory.mktemp("metered")
+    plan = Plan(
+        models=("tiny",),
+        schemes=("dense",),
+        files={"tiny": tiny_model(folder / "tiny.onnx")},
+        procedure=SHORT,
+    )
+    powers = {"estimate": ESTIMATE, "bare": PowerSettings(sensor="none"), "unplugged": ESTIMATE}
+    boards = {
+        name: LocalDevice(transport="local", work_dir=str(folder / name), lock="lock", power=power)
+        for name, power in powers.items()
+    }
+    ends = {"unplugged": (160,)}
+    witness = Witness()
+    outcome = run(
+        plan,
+        {name: with_meter(board, *ends.get(name, ())) for name, board in boards.items()},
+        results_dir=folder / "results",
+        cache=folder / "cache",
+        command=["bench", "run"],
+        observer=witness,
+    )
+    assert outcome.device_errors == {}
+    return outcome, witness
+
+
+def trial_of(outcome: Outcome, device: str) -> Trial:
+    (found,) = (trial for trial in outcome.run.trials if trial.case.device == device)
+    return found
+
+
 def test_a_meter_has_figures_of_its_own_beside_the_estimate(
-    measure: Callable, local: LocalDevice, plan: Plan
+    measured: tuple[Outcome, Witness],
 ) -> None:
-    outcome, _ = measure({"local": with_meter(local)}, plan)
-    (trial,) = outcome.run.trials
+    outcome, _ = measured
+    trial = trial_of(outcome, "estimate")
     says = trial.meter
+    assert says is not None and says.energy is not None, trial
     assert says.alignment is not None, says.status.detail
-    assert says.alignment.uncertainty_s < 0.05
-    assert says.alignment.rise_w == pytest.approx(BUSY_W - IDLE_W, rel=0.3)
+    assert says.alignment.is_closed
+    assert says.alignment.uncertainty_s < 0.01
+    assert says.alignment.rise_w == pytest.approx(BUSY_W - IDLE_W, rel=0.01)
     assert (says.energy.source, says.energy.scope) == (Source.MEASURED, "board input")
     # The windows hold load, the idle lines none: an offset by a window would show.
-    assert says.energy.power_w == pytest.approx(BUSY_W, rel=0.05)
-    assert IDLE_W <= says.energy.idle_w < (IDLE_W + BUSY_W) / 2
+    assert says.energy.power_w == pytest.approx(BUSY_W, rel=0.01)
+    assert says.energy.idle_w == pytest.approx(IDLE_W, rel=0.01)
     assert set(says.rounds_j) == {0, 1}
-    assert trial.energy.source is Source.ESTIMATED
+    assert trial.energy is not None and trial.energy.source is Source.ESTIMATED
     assert trial.energy.scope != says.energy.scope
     # An estimate is no sensor that could be calibrated.
     assert says.calibration is None
@@ -82,26 +120,26 @@ def test_a_meter_has_figures_of_its_own_beside_the_estimate(
 
 
 def test_a_board_without_a_sensor_has_the_meters_energy(
-    measure: Callable, local: LocalDevice, plan: Plan
+    measured: tuple[Outcome, Witness],
 ) -> None:
-    bare = local.model_copy(update={"power": PowerSettings(sensor="none")})
-    outcome, _ = measure({"local": with_meter(bare)}, plan)
-    (trial,) = outcome.run.trials
+    outcome, _ = measured
+    trial = trial_of(outcome, "bare")
     assert trial.energy is None
     assert trial.energy_status.status is Status.UNMEASURED
+    assert trial.meter is not None
     energy = trial.meter.energy
     assert energy is not None, trial.meter.status.detail
-    # How idle the idle lines are is up to what else runs here; that they are subtracted is not.
-    share = 1 - energy.idle_w / energy.power_w
-    assert energy.net_j == pytest.approx(energy.gross_j * share, rel=0.05, abs=1e-9)
+    share = (BUSY_W - IDLE_W) / BUSY_W
+    assert energy.net_j == pytest.approx(energy.gross_j * share, rel=0.02)
     assert outcome.run.power(trial.trial_id) == ()
 
 
 def test_a_meter_that_is_unplugged_midway_costs_its_figures_alone(
-    measure: Callable, local: LocalDevice, plan: Plan
+    measured: tuple[Outcome, Witness],
 ) -> None:
-    outcome, witness = measure({"local": with_meter(local, 160)}, plan)
-    (trial,) = outcome.run.trials
+    outcome, witness = measured
+    trial = trial_of(outcome, "unplugged")
+    assert trial.meter is not None
     assert trial.meter.status.status is Status.INCONCLUSIVE
     assert trial.meter.status.reasons == (Reason.UNALIGNED,)
     assert trial.meter.energy is None
@@ -111,14 +149,20 @@ def test_a_meter_that_is_unplugged_midway_costs_its_figures_alone(
     assert trial.latency is not None
     assert trial.energy is not None
     # What it had measured is kept.
-    (stored,) = (outcome.run.path / "meters").glob("*.csv")
+    (stored,) = (outcome.run.path / "meters").glob("*-unplugged.csv")
     assert np.loadtxt(stored, delimiter=",", skiprows=1).shape == (160, 3)
 
 
 def test_a_meter_that_is_not_there_stops_its_board_before_it_measures(
-    measure: Callable, local: LocalDevice, plan: Plan
+    measure: Callable, local: LocalDevice, tmp_path: Path
 ) -> None:
     meter = MeterSettings(kind="command", command=("no-such-meter",), scope="wall")
+    plan = Plan(
+        models=("tiny",),
+        schemes=("dense",),
+        files={"tiny": tiny_model(tmp_path / "tiny.onnx")},
+        procedure=SHORT,
+    )
     outcome, _ = measure({"local": local.model_copy(update={"meter": meter})}, plan)
     text = str(outcome.device_errors["local"])
     assert "cannot start no-such-meter" in text
