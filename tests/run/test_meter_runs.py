@@ -1,9 +1,5 @@
 """Whole runs with an external meter on this host: a small program that turns the load of the board,
-as its journal tells it, into power on a clock of its own.
-
-Three boards (all of them this machine) measure side by side, since most of the time goes into load
-markers; how busy that makes it does not matter to such a meter.
-"""
+as its journal tells it, into power on a clock of its own."""
 
 from __future__ import annotations
 
@@ -53,8 +49,8 @@ def with_meter(device: LocalDevice, *end: int) -> LocalDevice:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Witness]:
-    """A tiny model on a board with an estimate, one with no sensor, and one whose meter is
-    unplugged midway."""
+    """A tiny model on a board without a sensor, and on one with an estimate whose meter is unplugged
+    midway; once for all tests, since most of the time goes into load markers."""
     folder = tmp_path_factory.mktemp("metered")
     plan = Plan(
         models=("tiny",),
@@ -62,7 +58,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Witness
         files={"tiny": tiny_model(folder / "tiny.onnx")},
         procedure=SHORT,
     )
-    powers = {"estimate": ESTIMATE, "bare": PowerSettings(sensor="none"), "unplugged": ESTIMATE}
+    powers = {"bare": PowerSettings(sensor="none"), "unplugged": ESTIMATE}
     boards = {
         name: LocalDevice(transport="local", work_dir=str(folder / name), lock="lock", power=power)
         for name, power in powers.items()
@@ -86,25 +82,28 @@ def trial_of(outcome: Outcome, device: str) -> Trial:
     return found
 
 
-def test_a_meter_has_figures_of_its_own_beside_the_estimate(
+def test_a_board_without_a_sensor_has_the_meters_energy(
     measured: tuple[Outcome, Witness],
 ) -> None:
     outcome, _ = measured
-    trial = trial_of(outcome, "estimate")
+    trial = trial_of(outcome, "bare")
+    assert trial.energy is None
+    assert trial.energy_status.status is Status.UNMEASURED
+    assert outcome.run.power(trial.trial_id) == ()
     says = trial.meter
-    assert says is not None and says.energy is not None, trial
-    assert says.alignment is not None, says.status.detail
+    assert says is not None and says.alignment is not None, trial.meter
     assert says.alignment.is_closed
     assert says.alignment.uncertainty_s < 0.01
     assert says.alignment.rise_w == pytest.approx(BUSY_W - IDLE_W, rel=0.01)
+    assert says.energy is not None, says.status.detail
     assert (says.energy.source, says.energy.scope) == (Source.MEASURED, "board input")
     # The windows hold load, the idle lines none: an offset by a window would show.
     assert says.energy.power_w == pytest.approx(BUSY_W, rel=0.01)
     assert says.energy.idle_w == pytest.approx(IDLE_W, rel=0.01)
+    share = (BUSY_W - IDLE_W) / BUSY_W
+    assert says.energy.net_j == pytest.approx(says.energy.gross_j * share, rel=0.02)
     assert set(says.rounds_j) == {0, 1}
-    assert trial.energy is not None and trial.energy.source is Source.ESTIMATED
-    assert trial.energy.scope != says.energy.scope
-    # An estimate is no sensor that could be calibrated.
+    # There is no sensor that could be calibrated.
     assert says.calibration is None
     segments = outcome.run.meter(trial.trial_id)
     assert {segment.where for segment in segments} == {
@@ -117,21 +116,6 @@ def test_a_meter_has_figures_of_its_own_beside_the_estimate(
         # On the board's clock, whatever the meter's own one says.
         assert segment.trace.t_before_ns[0] < segment.window_ns[1]
         assert segment.trace.t_before_ns[-1] > segment.window_ns[0]
-
-
-def test_a_board_without_a_sensor_has_the_meters_energy(
-    measured: tuple[Outcome, Witness],
-) -> None:
-    outcome, _ = measured
-    trial = trial_of(outcome, "bare")
-    assert trial.energy is None
-    assert trial.energy_status.status is Status.UNMEASURED
-    assert trial.meter is not None
-    energy = trial.meter.energy
-    assert energy is not None, trial.meter.status.detail
-    share = (BUSY_W - IDLE_W) / BUSY_W
-    assert energy.net_j == pytest.approx(energy.gross_j * share, rel=0.02)
-    assert outcome.run.power(trial.trial_id) == ()
 
 
 def test_a_meter_that_is_unplugged_midway_costs_its_figures_alone(
@@ -147,7 +131,8 @@ def test_a_meter_that_is_unplugged_midway_costs_its_figures_alone(
     assert "usb device disconnected" in trial.meter.status.detail
     assert any("usb device disconnected" in note for note in witness.notes)
     assert trial.latency is not None
-    assert trial.energy is not None
+    # The estimate is complete, and never mixed with what the meter said.
+    assert trial.energy is not None and trial.energy.source is Source.ESTIMATED
     # What it had measured is kept.
     (stored,) = (outcome.run.path / "meters").glob("*-unplugged.csv")
     assert np.loadtxt(stored, delimiter=",", skiprows=1).shape == (160, 3)
