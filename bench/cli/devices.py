@@ -210,7 +210,9 @@ def _package(package: dict[str, Any] | None) -> str:
     if package is None:
         return "not installed"
     if package["problem"]:
-        return f"broken: {package['problem']}"
+        # One that can be imported is not broken: it does not serve this runtime.
+        broken = "" if package["version"] else "broken: "
+        return f"{broken}{package['problem']}"
     return ", ".join([package["version"], *package.get("providers", ())])
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import wrap
 
 import click
 from rich.text import Text
 
 from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, options
-from bench.cli.output import emit_json, tables
+from bench.cli.output import emit_json, people, tables
 from bench.config import find_device, load_devices
 from bench.export.cache import default_cache
 from bench.onboarding.checks import Check, Result
@@ -18,6 +20,8 @@ from bench.onboarding.examination import Examined, examine
 from bench.onboarding.host_checks import host_checks
 
 MARKS = {Result.OK: "✓", Result.FAILED: "✗", Result.NOT_APPLICABLE: "–"}
+LEAST_ROOM = 30
+"""Columns that a text gets on the narrowest terminal."""
 STYLES = {Result.OK: "green", Result.FAILED: "red", Result.NOT_APPLICABLE: "dim"}
 
 
@@ -34,7 +38,9 @@ def doctor(name: str | None, devices_path: Path | None, as_json: bool) -> int:
     if name is None:
         examined = Examined(tuple(host_checks(devices_path, default_cache())), reached=True)
     else:
-        examined = examine(name, find_device(load_devices(devices_path), name))
+        device = find_device(load_devices(devices_path), name)
+        people().print(f"{name}: asking it, and loading its CPUs for some seconds", markup=False)
+        examined = examine(name, device)
     if as_json:
         checks = [{**asdict(check), "result": check.result.value} for check in examined.checks]
         emit_json({"can_measure": examined.can_measure, "checks": checks})
@@ -46,12 +52,21 @@ def doctor(name: str | None, devices_path: Path | None, as_json: bool) -> int:
 
 
 def _show(checks: Sequence[Check]) -> None:
-    width = max(len(check.name) for check in checks)
+    """Print a line a check, with its fix below; on a terminal long ones are broken and indented."""
     console = tables()
+    name_width = max(len(check.name) for check in checks)
+    indent = name_width + 4
+    room = max(console.width - indent, LEAST_ROOM) if console.is_terminal else sys.maxsize
     for check in checks:
-        line = Text.assemble(
-            (MARKS[check.result], STYLES[check.result]), f" {check.name:{width}}  {check.found}"
-        )
-        console.print(line, soft_wrap=True)
-        if check.fix:
-            console.print(Text(f"  {'':{width}}  → {check.fix}"), soft_wrap=True)
+        found, *more = _broken(check.found, room)
+        mark = (MARKS[check.result], STYLES[check.result])
+        console.print(Text.assemble(mark, f" {check.name:{name_width}}  {found}"), soft_wrap=True)
+        fix, *rest = _broken(check.fix, room - 2)
+        more += [f"→ {fix}", *(f"  {line}" for line in rest)] if check.fix else []
+        for line in more:
+            console.print(Text(" " * indent + line), soft_wrap=True)
+
+
+def _broken(text: str, room: int) -> list[str]:
+    """Return the lines of a text; commands in it are not broken at their hyphens."""
+    return wrap(text, room, break_on_hyphens=False, break_long_words=False) or [""]

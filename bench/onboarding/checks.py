@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -65,8 +65,12 @@ def does_not_apply(name: str, why: str) -> Check:
     return Check(name, Result.NOT_APPLICABLE, why)
 
 
-def python_checks(device: str, facts: Facts) -> Iterator[Check]:
-    """Yield the checks of Python, numpy and each runtime."""
+def python_checks(device: str, facts: Facts, usual: Collection[str]) -> Iterator[Check]:
+    """Yield the checks of Python, numpy and each runtime.
+
+    ``usual``: the runtimes that such a board is expected to serve, if that is known; no other is
+    missed there.
+    """
     python = facts["python"]
     yield passed("python", f"{python['version']} ({python['executable']})")
     yield _package("numpy", facts["numpy"], _provision(device), prevents=True)
@@ -76,6 +80,8 @@ def python_checks(device: str, facts: Facts) -> Iterator[Check]:
         fix = spec.fix.format(python=shlex.quote(str(python["executable"])))
         if package is None:
             yield does_not_apply(f"runtime {name}", f"not installed (on the board: {fix})")
+        elif package["problem"] and usual and name not in usual:
+            yield does_not_apply(f"runtime {name}", str(package["problem"]))
         else:
             check = _package(f"runtime {name}", package, fix)
             works += [name] * (check.result is Result.OK)

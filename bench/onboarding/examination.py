@@ -127,10 +127,10 @@ def _examine(name: str, device: DeviceSettings, transport: Transport) -> Iterato
         fix = f"install Python 3.6 or newer there, or set `python` of {name}"
         yield failed("python", str(error), fix, prevents=True)
         return
-    yield from python_checks(name, facts)
+    known = recognise_probed(facts)
+    yield from python_checks(name, facts, known.runtimes)
     yield from room_checks(name, facts)
     yield _clock(device, transport)
-    known = recognise_probed(facts)
     power, verdict = choose_power(known, facts["sensors"], device.power, estimates=True)
     is_named = device.power.is_named
     try:

@@ -49,8 +49,8 @@ def with_meter(device: LocalDevice, *end: int) -> LocalDevice:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Witness]:
-    """A tiny model on a board without a sensor, and on one with an estimate whose meter is unplugged
-    midway; once for all tests, since most of the time goes into load markers."""
+    """A tiny model on a board without a sensor, and on one with an estimate whose meter is
+    unplugged midway; once for all tests, since most of the time goes into load markers."""
     folder = tmp_path_factory.mktemp("metered")
     plan = Plan(
         models=("tiny",),
