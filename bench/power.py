@@ -227,6 +227,7 @@ def _total(
         # `power.total` names rails; the other sources have no choice of channels.
         return _readable(_Total(tuple(channels), (None,) * len(channels)), channels)
     if settings.total:
+        _require_apart(board, settings.total)
         rails = tuple(board.rail(rail) for rail in settings.total)
         return _readable(_Total(settings.total, rails), channels)
     if not board.total:
@@ -238,6 +239,20 @@ def _total(
         raise _Unfit(f"the total of a {board.title} is measured by {', '.join(sorted(others))}")
     picked = tuple(_channel(rail, board, name, channels) for rail in wanted)
     return _readable(_Total(picked, tuple(wanted)), channels)
+
+
+def _require_apart(board: Board, total: Sequence[str]) -> None:
+    """Raise _Unfit if rails that are named as the total feed each other, or are named twice."""
+    for name in total:
+        if total.count(name) > 1:
+            raise _Unfit(f"power.total names {name} twice")
+        above = board.rail(name)
+        while above is not None and above.fed_by is not None:
+            if above.fed_by in total:
+                raise _Unfit(
+                    f"power.total counts {name} twice, since {above.fed_by} feeds it; take one out"
+                )
+            above = board.rail(above.fed_by)
 
 
 def _channel(rail: Rail, board: Board, sensor: str, channels: Mapping[str, Sensor]) -> str:

@@ -88,8 +88,8 @@ class _Watched(object):
                 self._readings[phase] += self._sensor.take()
             else:
                 self._readings[phase].append((time.monotonic(), self._sensor.read()))
-        except (OSError, ValueError) as error:
-            self._problem = one_line(error)
+        except Exception as error:  # also a plug-in's: one sensor must not cost the others
+            self._problem = one_line(error) or type(error).__name__
 
     def close(self):
         """Let go of what the sensor holds."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,21 @@ def file_to_write(explicit: Path | None) -> Path:
     return devices_file(explicit) or DEFAULT_FILE
 
 
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep others from changing a file between reading and replacing it."""
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        with suppress(OSError):  # some network file systems lock nothing
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def add_entry(path: Path, name: str, entry: Mapping[str, Any], comment: str) -> None:
     """Put a device at the end of a file; comments and order of the others stay.
 
@@ -46,48 +63,52 @@ def add_entry(path: Path, name: str, entry: Mapping[str, Any], comment: str) -> 
     Raises:
         ConfigError: the file is not in order, has a device of this name, or cannot be written.
     """
-    if not path.exists():
-        local = BUILT_IN["local"].model_dump(mode="json", exclude_defaults=True)
-        content = {"devices": {"local": {"transport": "local", **local}}}
-        _write(path, _dumped(_round_trip(INDENT), content))
-    require_new(path, name)
-    text = _read(path)
-    yaml = _round_trip(_indent_of(text))
-    document = yaml.load(text)
-    devices = document["devices"]
-    added = CommentedMap(entry)
-    devices[name] = added
-    if not devices.fa.flow_style():
-        added.fa.set_block_style()
-        added.yaml_set_start_comment(comment, indent=2 * _indent_of(text))
-    _write(path, _dumped(yaml, document))
+    with _alone(path):
+        if not path.exists():
+            local = BUILT_IN["local"].model_dump(mode="json", exclude_defaults=True)
+            content = {"devices": {"local": {"transport": "local", **local}}}
+            _write(path, _dumped(_round_trip(INDENT), content))
+        require_new(path, name)
+        before = _devices_of(path)
+        text = _read(path)
+        yaml = _round_trip(_indent_of(text))
+        document = yaml.load(text)
+        devices = document["devices"]
+        added = CommentedMap(entry)
+        devices[name] = added
+        if not devices.fa.flow_style():
+            added.fa.set_block_style()
+            added.yaml_set_start_comment(comment, indent=2 * _indent_of(text))
+        _write(path, _dumped(yaml, document), before)
 
 
 def remove_entry(path: Path, name: str) -> None:
-    """Take a device out of a file. All comments stay, also those about it.
+    """Take a device out of a file. Comments stay, but for those between and behind its own lines.
 
     Raises:
         ConfigError: it has no such device, or no other one, or another one refers to it.
     """
-    known = load_devices(path)
-    if name not in known:
-        raise ConfigError(f"{path}: there is no device {name!r}; it has: {', '.join(known)}")
-    if len(known) == 1:
-        raise ConfigError(f"{path}: {name} is its only device; remove the file instead")
-    text = _read(path)
-    devices = _value(YAML(pure=True).compose(text), "devices")
-    assert isinstance(devices, MappingNode)
-    if devices.flow_style:
-        yaml = _round_trip(INDENT)
-        document = yaml.load(text)
-        del document["devices"][next(key for key in document["devices"] if str(key) == name)]
-        _write(path, _dumped(yaml, document))
-        return
-    key, value = next(pair for pair in devices.value if pair[0].value == name)
-    lines = text.splitlines(keepends=True)
-    # A comment behind the last value would say nothing without it; lines of their own stay.
-    del lines[key.start_mark.line : _last_line(value) + 1]
-    _write(path, "".join(lines))
+    with _alone(path):
+        known = _devices_of(path)
+        if name not in known:
+            raise ConfigError(f"{path}: there is no device {name!r}; it has: {', '.join(known)}")
+        if len(known) == 1:
+            raise ConfigError(f"{path}: {name} is its only device; remove the file instead")
+        del known[name]
+        text = _read(path)
+        devices = _value(YAML(pure=True).compose(text), "devices")
+        assert isinstance(devices, MappingNode)
+        if devices.flow_style:
+            yaml = _round_trip(INDENT)
+            document = yaml.load(text)
+            del document["devices"][next(key for key in document["devices"] if str(key) == name)]
+            _write(path, _dumped(yaml, document), known)
+            return
+        key, value = next(pair for pair in devices.value if pair[0].value == name)
+        lines = text.splitlines(keepends=True)
+        # Comments between its settings and behind them would say nothing without it.
+        del lines[key.start_mark.line : _last_line(value) + 1]
+        _write(path, "".join(lines), known)
 
 
 def set_calibration(path: Path, name: str, calibration: PowerCalibration | None) -> None:
@@ -97,22 +118,22 @@ def set_calibration(path: Path, name: str, calibration: PowerCalibration | None)
         ConfigError: the file has no such device or cannot be written, or something else would
             change with it (settings that devices share by an alias).
     """
-    # Relative paths count from the folder of the file itself, also behind a link.
-    wanted = load_devices(path.resolve() if path.exists() else path)
-    device = find_device(wanted, name)
-    power = device.power.model_copy(update={"calibration": calibration})
-    wanted[name] = device.model_copy(update={"power": power})
-    text = _read(path)
-    entry = _value(_value(YAML(pure=True).compose(text), "devices"), name)
-    assert isinstance(entry, MappingNode)
-    plain = None
-    if calibration is not None:
-        plain = calibration.model_dump(mode="json", exclude_none=True)
-    settings = _found(entry, "power")
-    if entry.flow_style or (isinstance(settings, MappingNode) and settings.flow_style):
-        _write(path, _with_flow(text, name, plain), wanted)
-    else:
-        _write(path, _with_block(text, entry, plain), wanted)
+    with _alone(path):
+        wanted = _devices_of(path)
+        device = find_device(wanted, name)
+        power = device.power.model_copy(update={"calibration": calibration})
+        wanted[name] = device.model_copy(update={"power": power})
+        text = _read(path)
+        entry = _value(_value(YAML(pure=True).compose(text), "devices"), name)
+        assert isinstance(entry, MappingNode)
+        plain = None
+        if calibration is not None:
+            plain = calibration.model_dump(mode="json", exclude_none=True)
+        settings = _found(entry, "power")
+        if entry.flow_style or (isinstance(settings, MappingNode) and settings.flow_style):
+            _write(path, _with_flow(text, name, plain), wanted)
+        else:
+            _write(path, _with_block(text, entry, plain), wanted)
 
 
 def _with_flow(text: str, name: str, calibration: dict[str, Any] | None) -> str:
@@ -159,6 +180,11 @@ def _with_block(text: str, entry: MappingNode, calibration: dict[str, Any] | Non
     return "".join([*lines[:at], *(" " * column + line for line in added), *lines[at:]])
 
 
+def _devices_of(path: Path) -> dict[str, LocalDevice | SshDevice]:
+    """Return the devices of a file; relative paths start in its own folder, also behind a link."""
+    return load_devices(path.resolve() if path.exists() else path)
+
+
 def require_new(path: Path, name: str) -> None:
     """Raise ConfigError if a file has a device of this name already."""
     if path.exists() and name in load_devices(path):
@@ -184,7 +210,8 @@ def _dumped(yaml: YAML, document: Any) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8")
+        # As people read it; _write puts back how the file ends its lines.
+        return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -194,11 +221,13 @@ def _write(
 ) -> None:
     """Replace a file as a whole, once what it will say has been read and found in order.
 
-    ``wanted``: the devices that it must have then.
+    ``wanted``: devices that it must have then, just so.
     """
     target = path.resolve()
     descriptor, name = -1, ""
     try:
+        if target.exists() and b"\r\n" in target.read_bytes():
+            text = text.replace("\n", "\r\n")
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
@@ -207,7 +236,7 @@ def _write(
         except ConfigError as error:
             said = str(error).partition(": ")[2]
             raise ConfigError(f"{path}: left as it was, since it would say: {said}") from None
-        if wanted is not None and found != wanted:
+        if any(found.get(key) != device for key, device in (wanted or {}).items()):
             raise ConfigError(
                 f"{path}: left as it was, since other settings would change too; write out what "
                 "devices share (& and *) for each of them"

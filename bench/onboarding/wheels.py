@@ -39,7 +39,14 @@ _PINNED = {
 # has numpy 1 wheels for any newer Python.
 _LAST_WITH_NUMPY_1 = (3, 12)
 _ALIASES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-_OFFLINE = ("name resolution", "NewConnectionError", "ConnectTimeout", "Network is unreachable")
+_OFFLINE = (
+    "name resolution",
+    "NewConnectionError",
+    "ConnectTimeout",
+    "Network is unreachable",
+    "ProxyError",
+    "SSLError",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ def test_a_program_that_ends_midway_leaves_a_gap(meter: Any) -> None:
         ("print('usage: meter PORT')", "it ended (it said: usage: meter PORT)"),
         ("print(time.time() * 1000, 5)", "it said: "),
         ("", "it ended"),
+        ("sys.exit('no such device: ttyUSB0')", "it ended (it said: no such device: ttyUSB0)"),
     ],
 )
 def test_a_program_that_tells_no_power_is_explained(meter: Any, code: str, words: str) -> None:

@@ -121,6 +121,25 @@ def test_an_unknown_board_is_generic_and_its_rails_need_a_name() -> None:
     assert power is not None and power.total == ("A",)
 
 
+@pytest.mark.parametrize(
+    ("total", "said"),
+    [
+        (("POM_5V_IN", "POM_5V_GPU"), "counts POM_5V_GPU twice, since POM_5V_IN feeds it"),
+        (("POM_5V_CPU", "POM_5V_CPU"), "names POM_5V_CPU twice"),
+    ],
+)
+def test_a_total_of_rails_that_feed_each_other_is_refused(
+    total: tuple[str, ...], said: str
+) -> None:
+    nano = recognise(["nvidia,jetson-nano"])
+    found = [rails("POM_5V_IN", "POM_5V_GPU", "POM_5V_CPU")]
+    power, verdict = choose_power(nano, found, PowerSettings(total=total), estimates=False)
+    assert power is None and said in verdict.detail
+    parts = PowerSettings(total=("POM_5V_GPU", "POM_5V_CPU"))
+    apart, _ = choose_power(nano, found, parts, estimates=False)
+    assert apart is not None and apart.total == ("POM_5V_GPU", "POM_5V_CPU")
+
+
 def test_a_missing_rail_is_not_replaced_by_what_is_there() -> None:
     board = recognise(["nvidia,p3450-0000"])
     power, verdict = choose_power(board, [rails("POM_5V_GPU")], PowerSettings(), estimates=True)

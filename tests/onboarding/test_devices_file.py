@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,24 @@ def test_a_file_in_flow_style_stays_one(tmp_path: Path) -> None:
     assert list(load_devices(path)) == ["local", "nano"]
     remove_entry(path, "local")
     assert list(load_devices(path)) == ["nano"]
+
+
+def test_lines_end_as_they_did(path: Path) -> None:
+    """As an editor on Windows leaves them."""
+    path.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    before = path.read_bytes()
+    add_entry(path, "nano", NANO, "a Nano")
+    text = path.read_bytes()
+    assert text.startswith(before) and text.count(b"\n") == text.count(b"\r\n")
+    remove_entry(path, "nano")
+    assert path.read_bytes() == before
+
+
+def test_boards_that_are_added_at_once_all_get_in(path: Path) -> None:
+    names = [f"nano-{number}" for number in range(8)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: add_entry(path, name, NANO, "a Nano"), names))
+    assert set(load_devices(path)) == {"first", "second", *names}
 
 
 def test_a_link_is_followed_and_stays_a_link(path: Path, tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ class Meter(object):
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            # What goes wrong is said there: a line that is no reading, as any other.
+            stderr=subprocess.STDOUT,
             bufsize=0,
             preexec_fn=dies_with(os.getpid()),
         )
