@@ -126,8 +126,8 @@ class PowerSettings(Settings):
 
     @property
     def is_named(self) -> bool:
-        """Whether one sensor is meant and no other."""
-        return self.sensor not in ("auto", "none")
+        """Whether one sensor, or the rails of a total, are meant and no others."""
+        return self.sensor != "none" and (self.sensor != "auto" or self.total is not None)
 
     @property
     def lacks(self) -> str:

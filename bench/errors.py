@@ -123,7 +123,7 @@ class StateError(DeviceError):
 
 
 class PowerError(DeviceError):
-    """The power sensor that was asked for by name cannot be used; nothing was measured."""
+    """The power sensor or rails that were named cannot be used; nothing was measured."""
 
 
 class MeterError(DeviceError):

@@ -339,14 +339,15 @@ def _power(
     """Choose where energy comes from, and tell.
 
     Raises:
-        PowerError: a sensor that was asked for by name is not there or cannot be used: whoever
-            names one does not want hours of a run without it.
+        PowerError: a sensor or rails that were named are not there or cannot be used: whoever
+            names them does not want hours of a run without them.
     """
     power, verdict = choose_power(board, probe["sensors"], settings, estimates=run.plan.estimates)
     if Reason.NO_SENSOR in verdict.reasons and settings.is_named:
         raise PowerError(
-            f"no energy by the sensor that was named: {verdict.detail}; name another one, or "
-            "measure with `--power auto` (the best there is) or `--power none` (no energy)"
+            f"no energy by what was named: {verdict.detail}; correct power.sensor or power.total "
+            "in devices.yaml, or name another sensor (`--power auto`: the best there is, `--power "
+            "none`: no energy)"
         )
     told = [verdict.detail] if power is None else [power.note, _chosen(power)]
     for text in filter(None, told):

@@ -33,12 +33,14 @@ def sensor_checks(
     loads = {} if deep is None else {load["sensor"]: load for load in deep["loads"]}
     for sensor in facts["sensors"]:
         name = f"sensor {sensor['name']}"
-        if sensor["problem"]:
+        if sensor["problem"] and power is not None and _is_better(power, sensor["name"]):
+            yield does_not_apply(name, f"not needed beside {power.sensor}: {sensor['problem']}")
+        elif sensor["problem"]:
             yield failed(name, sensor["problem"], "do what it says, or force another: power.sensor")
         else:
             yield _readable(name, sensor, loads.get(sensor["name"]))
     if power is None and is_named:
-        fix = "name another sensor as `power.sensor`, or leave it to `auto`"
+        fix = "correct `power.sensor` or `power.total` in devices.yaml, or leave it to `auto`"
         yield failed("energy", verdict.detail, fix, prevents=True)
         return
     if power is None:
@@ -50,6 +52,11 @@ def sensor_checks(
         yield does_not_apply("power is plausible", "it is estimated, not measured")
     elif deep is not None:
         yield _plausible(power, loads.get(power.sensor), deep)
+
+
+def _is_better(power: PowerSource, name: str) -> bool:
+    """Whether energy is measured by something else than a sensor anyway."""
+    return power.source is not Source.ESTIMATED and power.sensor != name
 
 
 def _readable(name: str, sensor: Mapping[str, Any], load: Facts | None) -> Check:

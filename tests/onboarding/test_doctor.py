@@ -161,6 +161,18 @@ def test_a_sensor_that_is_named_and_missing_prevents_measuring() -> None:
     assert auto.result is Result.NOT_APPLICABLE
 
 
+def test_a_sensor_that_is_not_needed_is_not_missed() -> None:
+    broken = {**SENSOR, "name": "jtop", "problem": "the service is not active"}
+    facts = {"sensors": [SENSOR, broken]}
+    checks = {each.name: each for each in sensor_checks(facts, None, RAILS, VALID, is_named=False)}
+    assert checks["sensor jtop"].result is Result.NOT_APPLICABLE
+    estimate = RAILS.model_copy(update={"sensor": "estimate", "source": Source.ESTIMATED})
+    checks = {
+        each.name: each for each in sensor_checks(facts, None, estimate, VALID, is_named=False)
+    }
+    assert checks["sensor jtop"].result is Result.FAILED
+
+
 def test_what_disturbs_is_named() -> None:
     facts = {
         "temperature_c": {"CPU": 80.0, "GPU": 60.0},

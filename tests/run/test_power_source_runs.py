@@ -74,7 +74,7 @@ def test_a_sensor_that_is_named_and_not_there_stops_its_device(
     outcome, witness = measure({"box": device.model_copy(update={"power": power})}, plan)
     text = str(outcome.device_errors["box"])
     assert "command: no-such-meter: no such program on the board" in text
-    assert "--power none" in text and "\n" not in text
+    assert "`--power auto`: the best" in text and "\n" not in text
     assert witness.trials == [] and outcome.run.jobs == ()
 
 
