@@ -124,7 +124,7 @@ def trust(name: str, replace: bool, accepted: tuple[str, ...], devices_path: Pat
 @click.argument("name")
 @options.devices_file
 def remove(name: str, devices_path: Path | None) -> None:
-    """Take a device out of devices.yaml; comments stay, and so does what is on the board."""
+    """Take a device out of devices.yaml; what is on the board stays, and so do others' comments."""
     path = file_to_write(devices_path)
     remove_entry(path, name)
     people().print(f"{path}: {name} is taken out", markup=False)
@@ -157,7 +157,8 @@ def provision(
         if as_json:
             emit_json({"removed": removed})
         else:
-            console.print(f"{name}: {removed or 'nothing was there'} removed", markup=False)
+            said = f"removed {removed}" if removed else "nothing was provided there"
+            console.print(f"{name}: {said}", markup=False)
         return
 
     def tell(text: str) -> None:

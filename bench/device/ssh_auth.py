@@ -141,4 +141,7 @@ def _explanation(hop: Hop, attempts: _Attempts, still_connected: bool) -> str:
         )
     if notes:
         return f"{who}: no key to log in with: {'; '.join(notes)}"
-    return f"{who}: no key to log in with: no ssh agent holds one and ~/.ssh has no id_* file"
+    return (
+        f"{who}: no key to log in with: no ssh agent holds one and ~/.ssh has no id_* file; make "
+        "one with `ssh-keygen -t ed25519` and bring it there with `ssh-copy-id`"
+    )

@@ -155,7 +155,8 @@ def _addresses(hop: Hop, deadline: float) -> list[tuple[Any, ...]]:
         answer = OSError("the name server did not answer in time")
     if isinstance(answer, OSError):
         raise TransportError(
-            f"cannot find the host {hop.host}: {answer.strerror or answer}; check `host`"
+            f"cannot find the host {hop.host}: {answer.strerror or answer}; check how it is "
+            "spelt, or give its number"
         ) from answer
     return answer
 

@@ -12,7 +12,7 @@ from typing import Any
 from bench.contact import DeviceSettings, contact
 from bench.device.transport import Push
 from bench.errors import DeviceError
-from bench.onboarding.wheels import KEY_DIGITS, PACKAGES, download, target_of
+from bench.onboarding.wheels import KEY_DIGITS, PACKAGES, download, target_of, wanted_versions
 from bench.power import sensor_options
 
 WHEELS = "wheels"
@@ -49,6 +49,7 @@ def provision(
             not run there.
         ConfigError: the wheels cannot be fetched.
     """
+    wanted_versions(wanted)  # what cannot be meant is refused before the board is asked
     with contact(name, device) as board:
         tell("probing")
         facts = board.client.probe(device.root, sensor_options(device.power))

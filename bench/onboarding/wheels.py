@@ -110,14 +110,25 @@ def requirements(target: Target, wanted: Sequence[str] = ()) -> list[str]:
     if target.python <= _LAST_WITH_NUMPY_1:
         versions["numpy"] = "<2"
     versions.update(_PINNED.get(target.python, {}))
+    versions.update(wanted_versions(wanted))
+    return [name + version for name, version in versions.items()]
+
+
+def wanted_versions(wanted: Sequence[str]) -> dict[str, str]:
+    """Return ``==version`` by package, of ``name==version``.
+
+    Raises:
+        ConfigError: one is written otherwise, or is something else than what is provided.
+    """
+    versions = {}
     for text in wanted:
         name, separator, version = text.partition("==")
-        if name not in versions or not separator or not version:
+        if name not in PACKAGES or not separator or not version:
             raise ConfigError(
                 f"--package {text}: write it as NAME==VERSION, with {' or '.join(PACKAGES)}"
             )
         versions[name] = f"=={version}"
-    return [name + version for name, version in versions.items()]
+    return versions
 
 
 def download(target: Target, wanted: Sequence[str], cache: Path) -> list[Path]:
