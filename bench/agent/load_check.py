@@ -9,7 +9,7 @@ import time
 
 from bench.agent.child import dies_with
 from bench.agent.failure import one_line
-from bench.agent.sensors import SENSORS
+from bench.agent.sensors import SENSORS, described
 
 IDLE_S = 2.0
 BUSY_S = 2.0
@@ -22,12 +22,9 @@ BURN = "while True: pass"
 def idle(root, options):
     """Open all sensors that measure and read them at rest; a list for ``under_load``."""
     watched = []
-    for name in sorted(SENSORS):
-        wanted = options.get(name, {})
-        for found in SENSORS[name].describe(root, wanted):
-            if found["source"] == "estimated" or found["problem"] is not None:
-                continue
-            watched.append(_Watched(name, root, wanted))
+    for name, found in described(root, options):
+        if found["source"] != "estimated" and found["problem"] is None:
+            watched.append(_Watched(name, root, options.get(name, {})))
     _read_all(watched, IDLE_S, "idle")
     return watched
 
@@ -76,8 +73,8 @@ class _Watched(object):
         self._readings = {"idle": [], "busy": []}
         try:
             self._sensor = SENSORS[name].open_sensor(root, options, [])
-        except (OSError, ValueError) as error:
-            self._problem = one_line(error)
+        except Exception as error:
+            self._problem = one_line(error) or type(error).__name__
 
     def read(self, phase):
         """Read all channels once, or take what came by itself; not after a failure."""

@@ -16,7 +16,7 @@ from bench.agent.child import numpy_environment, signal_name
 from bench.agent.clock import now_ns
 from bench.agent.failure import one_line
 from bench.agent.runtimes import RUNTIMES
-from bench.agent.sensors import SENSORS
+from bench.agent.sensors import SENSORS, described
 
 NUMPY_PROBE = "import json, numpy; print(json.dumps({'version': numpy.__version__}))"
 IMPORT_LIMIT_S = 60
@@ -188,19 +188,17 @@ def _broken(problem):
 def sensors(root, options):
     """Descriptions of all sensors here, each with ``read_s``: the measured cost of one read."""
     found = []
-    for name in sorted(SENSORS):
-        wanted = options.get(name, {})
-        for description in SENSORS[name].describe(root, wanted):
-            description["read_s"] = None
-            if description["problem"] is None:
-                try:
-                    sensor = SENSORS[name].open_sensor(root, wanted, [])
-                    description["read_s"] = read_cost_s(sensor)
-                    if hasattr(sensor, "close"):
-                        sensor.close()
-                except Exception as error:  # one sensor must not cost the others
-                    description["problem"] = one_line(error) or type(error).__name__
-            found.append(description)
+    for name, description in described(root, options):
+        description["read_s"] = None
+        if description["problem"] is None:
+            try:
+                sensor = SENSORS[name].open_sensor(root, options.get(name, {}), [])
+                description["read_s"] = read_cost_s(sensor)
+                if hasattr(sensor, "close"):
+                    sensor.close()
+            except Exception as error:  # one sensor must not cost the others
+                description["problem"] = one_line(error) or type(error).__name__
+        found.append(description)
     return found
 
 

@@ -62,6 +62,8 @@ def _is_better(power: PowerSource, name: str) -> bool:
 def _readable(name: str, sensor: Mapping[str, Any], load: Facts | None) -> Check:
     bad = [channel["name"] for channel in sensor["channels"] if channel.get("problem")]
     parts = [", ".join(channel["name"] for channel in sensor["channels"]), sensor["source"]]
+    if sensor.get("scope"):
+        parts.append(f"scope {sensor['scope']}")
     if sensor["read_s"] is not None:
         parts.append(f"a read takes {sensor['read_s'] * 1e3:.2g} ms")
     if sensor["lag_s"] is not None:

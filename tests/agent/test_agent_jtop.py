@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -42,10 +43,10 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     def serve(board: Described) -> str:
         root = build(folder, board)
         (folder / "run").mkdir()
-        socket = folder / jtop.SOCKET.lstrip("/")
-        monkeypatch.setattr(library_service, "JTOP_PIPE", str(socket))
+        path = folder / jtop.SOCKET.lstrip("/")
+        monkeypatch.setattr(library_service, "JTOP_PIPE", str(path))
         process = subprocess.Popen(
-            [sys.executable, jtop_service.__file__, str(socket), root],
+            [sys.executable, jtop_service.__file__, str(path), root],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -207,6 +208,36 @@ def test_a_dead_socket_is_explained_by_the_librarys_own_words(
     (found,) = jtop.describe(root, {})
     assert "jtop.service is not active" in found["problem"]
     assert "\n" not in found["problem"]
+
+
+def test_a_service_that_hangs_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and never says a word, for which the library waits without end."""
+    folder = Path(tempfile.mkdtemp(prefix="jt"))
+    root = build(folder, ORIN_NANO)
+    (folder / "run").mkdir()
+    path = str(folder / "run/jtop.sock")
+    monkeypatch.setattr(library_service, "JTOP_PIPE", path)
+    monkeypatch.setattr(jtop, "CONNECT_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(path)
+        silent.listen()
+        (found,) = jtop.describe(root, {})
+    shutil.rmtree(folder)
+    assert "jtop.service cannot be used: it does not answer within 0.2 s" in found["problem"]
+
+
+def test_a_library_of_another_mind_costs_its_sensor_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = build(tmp_path, NANO)
+
+    def other(*_: object) -> list[Any]:
+        raise KeyError("power")
+
+    monkeypatch.setattr(jtop, "describe", other)
+    found = {each["name"]: each for each in probe.sensors(root, {})}
+    assert found["jtop"]["problem"] == "KeyError: 'power'"
+    assert found["ina3221"]["problem"] is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ A sensor is a module with two functions; both read below ``root``:
 """
 
 from bench.agent import plugged
+from bench.agent.failure import one_line
 from bench.agent.sensors import (
     battery,
     command,
@@ -47,3 +48,33 @@ SENSORS = {
     "estimate": estimate,
 }
 SENSORS.update(plugged.sensors())
+
+
+def described(root, options):
+    """``[(name, description)]`` of all sensors here; ``options``: by the sensor's name.
+
+    A sensor that cannot even be described (a library of another version, a driver of its own mind)
+    costs itself alone: its description is a problem.
+    """
+    found = []
+    for name in sorted(SENSORS):
+        try:
+            found += [(name, each) for each in SENSORS[name].describe(root, options.get(name, {}))]
+        except Exception as error:
+            problem = one_line("%s: %s" % (type(error).__name__, error))
+            found.append((name, _indescribable(name, problem)))
+    return found
+
+
+def _indescribable(name, problem):
+    return {
+        "name": name,
+        "source": "measured",
+        "unit": "W",
+        "channels": [],
+        "lag_s": None,
+        "scope": None,
+        "samples": None,
+        "update_interval_ms": None,
+        "problem": problem,
+    }

@@ -24,6 +24,8 @@ SOCKET = "/run/jtop.sock"
 INPUT = "input rail"
 INTERVAL_S = 1.0
 LARGEST_MW = 1e9
+CONNECT_S = 10.0
+"""A service that hangs takes the connection and never answers."""
 LATE_S = 3.0
 """Without news for so many intervals the service is taken for stuck."""
 
@@ -124,8 +126,26 @@ class Client(object):
     def __init__(self, library):
         self.version = str(getattr(library, "__version__", "?"))
         self._jtop = library.jtop(interval=INTERVAL_S)
-        self._jtop.start()
+        self._start()
         self.interval_s = float(self._jtop.interval)
+
+    def _start(self):
+        """Connect; the library itself knows no limit. Raises what it raises, or OSError."""
+        raised = []
+
+        def start():
+            try:
+                self._jtop.start()
+            except Exception as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=start, daemon=True)
+        thread.start()
+        thread.join(CONNECT_S)
+        if raised:
+            raise raised[0]
+        if thread.is_alive():
+            raise OSError("it does not answer within %g s: restart it" % CONNECT_S)
 
     def rails_w(self):
         """``{rail: watts}`` of the last update."""
