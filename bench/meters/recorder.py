@@ -12,7 +12,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,8 @@ START_S = 25.0
 """How long a meter may take to give its first readings."""
 LOOK_S = 1.0
 """It is watched for so long before a board is told to begin, to learn its period."""
+STOP_S = 15.0
+"""How long a meter may take to let go of its device."""
 FIRST_READINGS = 4
 SILENT_S = 5.0
 SILENT_PERIODS = 10.0
@@ -39,12 +42,11 @@ class Recorder:
     def __init__(self, path: Path, log: Path, told: Callable[[str], None]) -> None:
         self._path, self._log, self._told = path, log, told
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._record, name="meter", daemon=True)
+        self._thread: threading.Thread | None = None
         self._started = threading.Condition()
         self._times_ns: list[int] = []
         self._lost = ""
         self._begun = False
-        self._meter: Meter | None = None
 
     def start(self, module: MeterModule, options: MeterOptions) -> float:
         """Open the meter and record; return the seconds between two readings.
@@ -58,11 +60,11 @@ class Recorder:
             self._file.write(HEADER)
         except OSError as error:
             raise SensorError(f"cannot write {self._path}: {error.strerror}") from error
-        try:
-            self._meter = module.open_meter(options, self._log.with_suffix(".stderr"), self._say)
-        except Exception as error:
-            self._file.close()
-            raise _lost_by(error) from error
+        # One thread opens, reads and closes it: not all drivers take several, and one that hangs
+        # must not hang the run.
+        self._thread = threading.Thread(
+            target=self._record, args=(module, options), name="meter", daemon=True
+        )
         self._thread.start()
         began_s = time.monotonic()
         with self._started:
@@ -82,22 +84,27 @@ class Recorder:
     def stop(self) -> None:
         """End the recording; what was read by now is on the disk."""
         self._stop.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join(STOP_S)
+            if self._thread.is_alive():
+                self._say(f"it does not end within {STOP_S:g} s and is left alone")
 
     def _knows_period(self, passed_s: float) -> bool:
         return passed_s >= LOOK_S and len(self._times_ns) >= FIRST_READINGS
 
-    def _record(self) -> None:
-        assert self._meter is not None
+    def _record(self, module: MeterModule, options: MeterOptions) -> None:
+        meter: Meter | None = None
         try:
-            self._take_all(self._meter)
-        except OSError as error:
-            self._lose(f"its readings cannot be stored: {error.strerror or error}")
-        except Exception as error:  # also a driver's: it must not end without a word
-            self._lose(str(_lost_by(error)))
+            meter = module.open_meter(options, self._log.with_suffix(".stderr"), self._say)
+            self._take_all(meter)
+        except SensorError as error:
+            self._lose(str(error))
+        except Exception as error:  # a driver's; it must not end without a word
+            self._lose(f"{type(error).__name__}: {error}")
         finally:
-            self._meter.close()
             self._file.close()
+            if meter is not None:
+                meter.close()
 
     def _take_all(self, meter: Meter) -> None:
         last_s = synced_s = time.monotonic()
@@ -106,16 +113,19 @@ class Recorder:
             readings = meter.read(_WAIT_S)
             now_s = time.monotonic()
             if readings:
-                self._file.write(b"".join(map(_line, readings)))
+                with _storing():
+                    self._file.write(b"".join(map(_line, readings)))
                 last_s, silent = now_s, False
                 self._learn(readings)
             elif not silent and now_s - last_s > self._longest_silence_s():
                 silent = True
                 self._say(f"no reading for {now_s - last_s:.0f} s: a gap")
             if now_s - synced_s > SYNC_S:
-                os.fsync(self._file.fileno())
+                with _storing():
+                    os.fsync(self._file.fileno())
                 synced_s = now_s
-        os.fsync(self._file.fileno())
+        with _storing():
+            os.fsync(self._file.fileno())
 
     def _learn(self, readings: Sequence[Reading]) -> None:
         with self._started:
@@ -148,6 +158,15 @@ class Recorder:
             self._told(f"the meter was lost: {text}" if lost else f"the meter: {text}")
 
 
+@contextmanager
+def _storing() -> Iterator[None]:
+    """Say that it is the disk, and not the meter, that something is wrong with."""
+    try:
+        yield
+    except OSError as error:
+        raise SensorError(f"its readings cannot be stored: {error.strerror}") from error
+
+
 def _no_period(steps_ns: Sequence[int]) -> str:
     """Return why the times between readings give no period, empty if they do."""
     if not steps_ns:
@@ -158,13 +177,6 @@ def _no_period(steps_ns: Sequence[int]) -> str:
             "before, by the meter's own clock"
         )
     return ""
-
-
-def _lost_by(error: Exception) -> SensorError:
-    """Return what a meter raised as the error that it should be."""
-    return (
-        error if isinstance(error, SensorError) else SensorError(f"{type(error).__name__}: {error}")
-    )
 
 
 def _line(reading: Reading) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from bench.errors import SensorError, StoreError
 from bench.meters import METERS
-from bench.meters.meter import MeterOptions
+from bench.meters.meter import MeterOptions, Reading
 from bench.meters.recorder import Recorder
 from bench.store.meters import meter_log_path, meter_path, read_meter
 
@@ -123,6 +124,38 @@ def test_a_program_that_is_not_there_is_refused(tmp_path: Path) -> None:
     recorder = Recorder(meter_path(tmp_path, JOB), meter_log_path(tmp_path, JOB), print)
     with pytest.raises(SensorError, match="cannot start no-such-meter: No such file"):
         recorder.start(METERS["command"], MeterOptions(command=("no-such-meter",)))
+
+
+@pytest.mark.parametrize("where", ["open_meter", "close"])
+def test_a_driver_that_hangs_does_not_hang_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    class Stuck:
+        NEEDS = TAKES = ()
+
+        def open_meter(self, *_: object) -> Stuck:
+            if where == "open_meter":
+                threading.Event().wait()
+            return self
+
+        def read(self, wait_s: float) -> list[Reading]:
+            return [Reading(time.monotonic_ns(), 1.0, time.monotonic_ns())]
+
+        def close(self) -> None:
+            threading.Event().wait()
+
+    told: list[str] = []
+    monkeypatch.setattr("bench.meters.recorder.START_S", 1.5)
+    monkeypatch.setattr("bench.meters.recorder.STOP_S", 0.2)
+    recorder = Recorder(meter_path(tmp_path, JOB), meter_log_path(tmp_path, JOB), told.append)
+    if where == "open_meter":
+        with pytest.raises(SensorError, match="no two readings"):
+            recorder.start(Stuck(), MeterOptions())
+    else:
+        recorder.start(Stuck(), MeterOptions())
+        recorder.stop()
+        assert read_meter(tmp_path, JOB).readings.t_ns.size > 2
+    assert told == ["the meter: it does not end within 0.2 s and is left alone"]
 
 
 def test_the_program_and_what_it_started_end_with_the_recording(
