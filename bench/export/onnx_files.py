@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, external_data_helper
 
-from bench.errors import ConfigError, UnsupportedCase
+from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.cache import ArtifactCache, toolchain
 from bench.export.inputs import (
     NOTHING_SAID,
@@ -20,6 +20,7 @@ from bench.export.inputs import (
     input_value,
     load_sample,
     require_inputs,
+    too_far,
 )
 from bench.export.reference import Array, first_line, reference_bytes, run_onnx
 from bench.export.shapes import declared_sizes, fix_shapes
@@ -162,7 +163,7 @@ def _write(
     }
     weights = _repack_external(path, model, stem, store)
     graph = store.write(stem, ".onnx", model.SerializeToString(deterministic=True))
-    outputs = run_onnx(graph, references, optimized=False)
+    outputs = _run(graph, references, values)
     graph_content = graph.read_bytes()
     weights_content = weights.read_bytes() if weights else b""
     return Artifact(
@@ -180,6 +181,15 @@ def _write(
         classifier=False,
         fresh=True,
     )
+
+
+def _run(graph: Path, references: dict[str, Array], values: InputValues) -> dict[str, Array]:
+    try:
+        return run_onnx(graph, references, optimized=False)
+    except ExportError as error:
+        if "out of data bounds" in str(error) and (values.ranges or values.samples):
+            raise ConfigError(f"{error}; {too_far(values)}") from None
+        raise
 
 
 def _batch(inputs: list[ValueInfoProto]) -> int:
