@@ -120,7 +120,7 @@ def train(
     try:
         job = Training(spec, parsed, open_dataset(data_set), recipe, **settings)
         job.check()
-        with _held(out), _progress() as progress:
+        with _held(out), _progress(out if resume else None) as progress:
             if by_sensitivity:
                 job = with_measured_channels(job)
             result = run(job, out, write=_write, resume=resume, progress=progress)
@@ -174,8 +174,11 @@ def _held(out: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A line per epoch, and in a terminal a bar below them."""
+def _progress(resumed: Path | None) -> Iterator[Progress]:
+    """A line per epoch, and in a terminal a bar below them.
+
+    ``resumed``: the folder of a training that is to be gone on with.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -192,6 +195,12 @@ def _progress() -> Iterator[Progress]:
             self._epochs = epochs
             if done:
                 self._console.print(f"goes on after epoch {done} of {epochs}")
+            elif resumed is not None:
+                self._console.print(
+                    f"{resumed} has nothing to go on with: begins at the first epoch",
+                    markup=False,
+                    soft_wrap=True,
+                )
             self._bars.update(self._task, total=epochs * batches, completed=done * batches)
 
         def batch(self) -> None:

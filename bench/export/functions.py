@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +64,14 @@ def _module(file: str) -> str:
 
 def call_function(text: str) -> Any:
     """Import the module from the current folder, or else the installed packages, and call the
-    function without arguments; torch draws the same numbers in every process meanwhile. What the
-    code prints goes to stderr.
+    function without arguments; torch draws the same numbers in every process meanwhile.
 
     Raises:
         ConfigError: it cannot be imported, there is no such function, it takes arguments or fails.
     """
     torch = require_torch()
     module, _, name = text.partition(":")
-    with _current_folder_first(), redirect_stdout(sys.stderr):
+    with _current_folder_first():
         found = _guarded(text, f"cannot import {module}", lambda: importlib.import_module(module))
         function = getattr(found, name, None)
         if function is None:

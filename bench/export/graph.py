@@ -13,7 +13,7 @@ import textwrap
 import threading
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
 import torch
@@ -147,16 +147,19 @@ def _cause(error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's notes about itself off the terminal, logged or printed."""
-    before, stderr = logging.root.manager.disable, sys.stderr
+    """Keep the exporter's notes about itself off the terminal, logged or printed, and what the
+    network's own code prints once more."""
+    before = logging.root.manager.disable
     logging.disable()
-    sys.stderr = _Others(stderr)  # type: ignore[assignment]
     try:
-        with warnings.catch_warnings():
+        with (
+            redirect_stdout(_Others(sys.stdout)),
+            redirect_stderr(_Others(sys.stderr)),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
-        sys.stderr = stderr
         logging.disable(before)
 
 

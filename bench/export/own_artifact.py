@@ -28,6 +28,7 @@ from bench.export.weights import pack
 from bench.export.written import artifact_facts, rounded, verified
 from bench.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
+from models.restructuring import count_parameters
 
 
 def export_function(
@@ -61,7 +62,7 @@ def export_function(
         outputs, macs = run(text, own, feed, values)
         traced = _traced(text, own, _Signature.of(feed, outputs))
         try:
-            key = {**_key(own, traced, feed, target, rounding), "macs": macs}
+            key = _key(own, traced, feed, macs, target, rounding)
             store = ArtifactCache(cache)
             found = store.find(key)
             if found is not None:
@@ -115,6 +116,7 @@ def _key(
     own: OwnNetwork,
     traced: ModelProto,
     feed: Mapping[str, Array],
+    macs: int,
     target: GraphLimits,
     rounding: Rounding | None,
 ) -> dict[str, Any]:
@@ -123,7 +125,8 @@ def _key(
         digest.update(f"{name} {value.dtype} {value.shape}\0".encode() + value.tobytes())
     return {
         "torch": digest.hexdigest(),
-        "parameters": _parameters(own),
+        "macs": macs,
+        "parameters": count_parameters(own.network),
         "opset": target.opset,
         "ir_version": target.ir_version,
         "engine": target.engine,
@@ -166,15 +169,11 @@ def _export(
         graph=path,
         weights=weights,
         reference=store.write(f"{stem}-b{batch}", ".npz", reference_bytes(feed, outputs)),
-        facts=artifact_facts((path, weights), target, _parameters(own), macs // batch),
+        facts=artifact_facts((path, weights), target, count_parameters(own.network), macs // batch),
         batch=batch,
         classifier=False,
         fresh=True,
     )
-
-
-def _parameters(own: OwnNetwork) -> int:
-    return sum(each.numel() for each in own.network.parameters())
 
 
 def _batch(feed: Mapping[str, Array]) -> int:

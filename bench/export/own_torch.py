@@ -51,10 +51,14 @@ class OwnNetwork:
 def load_network(text: str) -> OwnNetwork:
     """Return the network that a function gives; it is called once per process.
 
-    Raises ConfigError: it cannot be called, or returns something else than a module, alone or with
-    example inputs.
+    What its code prints goes to stderr. Raises ConfigError: it cannot be called, or returns
+    something else than a module, alone or with example inputs.
     """
-    given = call_function(text)
+    with redirect_stdout(sys.stderr):
+        return _checked(text, call_function(text))
+
+
+def _checked(text: str, given: object) -> OwnNetwork:
     network, examples = given if isinstance(given, tuple) and len(given) == 2 else (given, ())
     tensors = (examples,) if isinstance(examples, torch.Tensor) else examples
     if not isinstance(network, nn.Module):

@@ -35,8 +35,8 @@ def open_dataset(text: str) -> DataSet:
     name, _, folder = text.partition(":")
     if name not in READERS:
         near = difflib.get_close_matches(name.lower(), READERS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}:FOLDER?" if near else f"known: {SPELLINGS}"
-        raise DataError(f"unknown data set {name!r}; {hint}")
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise DataError(f"unknown data set {name!r}; {hint}known: {SPELLINGS}")
     if not folder:
         raise DataError(f"data set {text!r} needs the folder of its files: {name}:FOLDER")
     path = Path(folder)
