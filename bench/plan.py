@@ -182,6 +182,8 @@ def make_plan(
         for case in expand(plan, "", threads=1):
             reason = refusal(plan, case)
             if reason is not None:
+                if not schemes and case.scheme in default.schemes[1:]:
+                    reason += f" ({case.scheme} is the default; try --scheme dense)"
                 raise ConfigError(reason)
     return plan
 
