@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +29,8 @@ def independence(rounds: Sequence[NDArray[np.int64]]) -> Independence | None:
     σ²/n · (1 + 2·Σ (1 − k/L)·ρ_k), summed as far as pairs of neighbouring ρ stay positive
     (initial positive sequence: Geyer, Practical Markov Chain Monte Carlo, 1992).
     """
+    from scipy.stats import rankdata  # late: it takes most of a second, and few commands need it
+
     sizes = np.array([samples.size for samples in rounds])
     if sizes.size == 0 or sizes.max() < 2:
         return None

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
-from scipy.stats import binom
 
 from bench.analysis.batches import loads_are_batches, mean_half_width
 from bench.analysis.independence import independence
@@ -96,6 +95,8 @@ def order_statistic_interval(
     P(r ≤ B < s) ≥ 0.95 bound it (two-sided, 2.5 % on either side). Ranks are found for the
     ``effective`` number of samples and scaled to all of them.
     """
+    from scipy.stats import binom  # late: it takes most of a second, and few commands need it
+
     count = int(min(effective, sorted_s.size))
     low = int(binom.ppf(0.025, count, share))
     high = int(binom.ppf(0.975, count, share)) + 1
