@@ -142,10 +142,11 @@ def test_an_entry_that_does_not_tell_the_truth_of_its_network_is_refused(
     site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, expected: str
 ) -> None:
     monkeypatch.delitem(sys.modules, "mynet", raising=False)
-    announce(site, "mynet", NETWORK.replace("2, 10, ()", said), models={"my_net": "mynet:NET"})
+    source = NETWORK.replace("2, 10, ()", said).replace("my_net", "liar")
+    announce(site, "mynet", source, models={"liar": "mynet:NET"})
     with pytest.raises(ConfigError) as caught:
-        export_case("my_net", "dense", None, 1, GraphLimits(opset=17, ir_version=8), tmp_path / "c")
-    assert str(caught.value).startswith("model my_net: ")
+        export_case("liar", "dense", None, 1, GraphLimits(opset=17, ir_version=8), tmp_path / "c")
+    assert str(caught.value).startswith("model liar: ")
     assert expected in str(caught.value)
 
 
