@@ -17,6 +17,7 @@ from bench.cli.output import emit_json, people
 from bench.errors import BenchError, ConfigError
 
 if TYPE_CHECKING:
+    from models.training.datasets import DataSet
     from models.training.progress import Progress
 
 
@@ -101,8 +102,14 @@ def train(
         )
     from bench.export.cases import find_model, parse_scheme
     from models import MODELS
+
+    spec = find_model(model)
+    if model not in MODELS:
+        raise ConfigError(f"model {model} is a plug-in; bench train is for the built-in models")
+    parsed = parse_scheme(spec, scheme)
+    data = _opened(data_set)
+    # torch and Lightning take seconds to import: not to find out that a name is misspelt.
     from models.scheme import SchemeError
-    from models.training.datasets import open_dataset
     from models.training.errors import Diverged, TrainingError
     from models.training.job import Training
     from models.training.loop import train as run
@@ -110,15 +117,11 @@ def train(
     from models.training.sensitivity import with_measured_channels
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    spec = find_model(model)
-    if model not in MODELS:
-        raise ConfigError(f"model {model} is a plug-in; bench train is for the built-in models")
-    parsed = parse_scheme(spec, scheme)
     recipe = Recipe(
         **{name: settings.pop(name) for name in list(settings) if name in Recipe.__slots__}
     )
     try:
-        job = Training(spec, parsed, open_dataset(data_set), recipe, **settings)
+        job = Training(spec, parsed, data, recipe, **settings)
         job.check()
         with _held(out), _progress(out if resume else None) as progress:
             if by_sensitivity:
@@ -141,6 +144,16 @@ def train(
         )
         if as_json:
             emit_json(result)
+
+
+def _opened(text: str) -> DataSet:
+    from models.training.datasets import open_dataset
+    from models.training.errors import DataError
+
+    try:
+        return open_dataset(text)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _is_first() -> bool:

@@ -101,7 +101,7 @@ def test_the_builder_takes_it_and_folds_what_is_not_generated(cache: Path, model
         plan, _ = on_board.build(str(artifact.graph), options)
         held = EngineValues(bytes(plan))
         found = layer_weights(artifact.graph, artifact.bound)
-        assert len(found) > 50
+        assert len(found) >= 50
         assert any(weight.source == GENERATED for weight in found) == (weights == "runtime")
         for weight in found:
             is_generated = weight.source == GENERATED
