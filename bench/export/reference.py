@@ -81,6 +81,11 @@ def check_agreement(
     """
     for name, value in run_onnx(graph, inputs, optimized=True).items():
         wanted = expected[name].astype(np.float64)
+        if not np.isfinite(wanted).all():
+            raise ExportError(
+                f"{graph.name}: output {name!r} is not finite in torch already, with what its "
+                "inputs are fed; feed it other numbers (--range, --input)"
+            )
         scale = float(np.abs(wanted).max()) or 1.0
         error = float(np.abs(value.astype(np.float64) - wanted).max()) / scale
         if not error <= tolerance:

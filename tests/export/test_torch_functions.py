@@ -14,7 +14,7 @@ import onnxruntime
 import pytest
 import torch
 
-from bench.errors import ConfigError, UnsupportedCase
+from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.functions import checked_spelling, refuse_other_files
 from bench.export.inputs import NOTHING_SAID, InputValues
 from bench.export.own_artifact import export_function
@@ -148,6 +148,15 @@ class Deciding(nn.Module):
 
 def deciding():
     return Deciding(), torch.ones(1, 4)
+
+
+class Dividing(nn.Module):
+    def forward(self, x):
+        return x / x
+
+
+def dividing():
+    return Dividing(), torch.zeros(1, 4)
 
 
 class Solving(nn.Module):
@@ -382,6 +391,12 @@ def test_a_network_that_works_in_place_leaves_its_inputs_as_they_are_fed(tmp_pat
 def test_parameters_without_a_part_in_the_graph_are_counted_all_the_same(tmp_path: Path) -> None:
     counts = [export(f"minenets:{name}", tmp_path).facts.parameters for name in ("unused", "used")]
     assert counts == [20 + 10_100, 20]
+
+
+def test_outputs_that_are_no_numbers_say_so_and_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"is not finite in torch already.*--range, --in"):
+        export("minenets:dividing", tmp_path)
+    export("minenets:dividing", tmp_path, values=InputValues({"x": (1, 2)}))
 
 
 @pytest.mark.parametrize(
