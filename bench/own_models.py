@@ -38,14 +38,14 @@ def take_in(
 
     What the plan says of inputs that other models have is left out. ``rounding`` is for functions:
     a file is taken as it is. Raises as :func:`~bench.export.onnx_files.import_onnx` and
-    :func:`~bench.export.own_torch.export_function`.
+    :func:`~bench.export.own_artifact.export_function`.
     """
     names = _inputs(plan, model)
     shapes = {name: shape for name, shape in plan.shapes.items() if name in names}
     values = plan.values.of(names)
     if model in plan.files:
         return import_onnx(plan.files[model], batch, shapes, limits, cache, on_miss, values)
-    from bench.export.own_torch import export_function
+    from bench.export.own_artifact import export_function
 
     return export_function(model, batch, shapes, values, limits, cache, on_miss, rounding)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.engine_options import NOTHING_FURTHER, EngineOptions, engine_options, engine_refusal
 from bench.errors import ConfigError, suggest
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
-from bench.export.functions import checked_spelling
+from bench.export.functions import checked_spelling, refuse_other_files
 from bench.export.inputs import NOTHING_SAID, InputValues, Range, check_values
 from bench.export.trained import network_name, trained_networks
 from bench.networks import models as known_models
@@ -182,6 +182,8 @@ def make_plan(
         for case in expand(plan, "", threads=1):
             reason = refusal(plan, case)
             if reason is not None:
+                if not schemes and case.scheme in default.schemes[1:]:
+                    reason += f" ({case.scheme} is the default; try --scheme dense)"
                 raise ConfigError(reason)
     return plan
 
@@ -299,6 +301,8 @@ def _models(
             functions.append(checked_spelling(text))
             names.append(text)
         else:
+            if text not in known_models():
+                refuse_other_files(text)
             names.append(find_model(text).name)
     return tuple(names), files, tuple(functions)
 

@@ -82,7 +82,7 @@ class Scheme:
         if name not in KINDS:
             near = difflib.get_close_matches(name.lower(), KINDS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise SchemeError(f"unknown scheme {text!r}: {hint}Schemes are {SPELLINGS}")
+            raise SchemeError(f"unknown scheme {text!r}; {hint}known: {SPELLINGS}")
         if not KINDS[name].sized:
             if colon:
                 raise SchemeError(f"scheme {text!r}: {name!r} takes nothing after it")

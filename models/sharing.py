@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models import state_dict
 from models.drawn import Bank, Banks, DrawnLayer, Shape
 from models.grouping import FoundGroup, find_groups
 from models.groups import SchemeError, ShareGroup
@@ -90,7 +91,10 @@ def share(
     plans = scheme.banks([each.group for each in found])
     sizes = scheme.fit([each.group for each in found], before) if scheme.shares else ()
     if init_from is not None:
-        _load(network, init_from)
+        try:
+            state_dict.load(network, init_from)
+        except state_dict.Misfit as error:
+            raise SchemeError(f"the state dict {error}") from None
     layers: list[SharedLayer] = []
     if scheme.kind.restructures:
         scheme.kind.load().apply(network, scheme)
@@ -188,23 +192,3 @@ def _error(layer: DrawnLayer, weight: Tensor) -> float:
         generated, _ = layer.generated()
         difference = torch.linalg.norm(generated.double() - weight.double())
         return float(difference / torch.linalg.norm(weight.double()).clamp(min=1e-30))
-
-
-def _load(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a dense network's state dict. Raises SchemeError naming the first thing that differs."""
-    own = network.state_dict()
-    advice = "it is of another network, width, number of classes or scheme"
-    for name, value in own.items():
-        if name not in state:
-            if name.endswith("num_batches_tracked"):  # checkpoints before torch 0.4.1 lack it
-                continue
-            raise SchemeError(f"the state dict lacks {name}: {advice}")
-        if value.shape != state[name].shape:
-            shapes = [tuple(shape) for shape in (state[name].shape, value.shape)]
-            raise SchemeError(
-                f"the state dict has {name} as {shapes[0]}, not {shapes[1]}: {advice}"
-            )
-    strange = next((name for name in state if name not in own), None)
-    if strange is not None:
-        raise SchemeError(f"the state dict has {strange}, which this network has not: {advice}")
-    network.load_state_dict(state)

@@ -23,9 +23,9 @@ class ModelsExtraMissing(ImportError):
     """torch is not installed; the message says what to install."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ModelSpec:
-    """One network that can be measured.
+    """One network that can be measured; equal to itself alone.
 
     ``builder`` is ``"module:function"``, called with ``arguments``; it returns the dense network
     with the architecture's own initialisation. ``input_shape`` is without the batch.

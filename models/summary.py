@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from models.scheme import Scheme
@@ -95,9 +96,11 @@ def count_macs(spec: ModelSpec, scheme: Scheme) -> dict[str | None, int]:
     """
     torch = require_torch()
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        if scheme == _DENSE:
+            return {None: _dense_macs(spec)}
         if not scheme.shares:
             return {None: _run_and_count(spec, spec.architecture(scheme))}
-        dense = _run_and_count(spec, spec.architecture(_DENSE))
+        dense = _dense_macs(spec)
         macs: dict[str | None, int] = {None: dense}
         for mode in scheme.weight_modes:
             macs[mode] = dense
@@ -111,6 +114,11 @@ def count_macs(spec: ModelSpec, scheme: Scheme) -> dict[str | None, int]:
 
             macs["factored"] = _run_and_count(spec, factored(fold(spec.architecture(scheme))))
     return macs
+
+
+@cache
+def _dense_macs(spec: ModelSpec) -> int:
+    return _run_and_count(spec, spec.architecture(_DENSE))
 
 
 def _groups(

@@ -36,6 +36,16 @@ def python(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One artifact cache for all tests, also of workers side by side: an export takes seconds, and
+    whoever comes second finds it. Tests that take files away use a folder of their own."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "artifacts"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A server for all tests that need nothing special of it."""
     server = _start(tmp_path_factory.mktemp("sshd"))

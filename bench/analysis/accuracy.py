@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scipy.stats import binomtest
-
 from bench.figures import AccuracyStats, LabelledFacts
 
 
@@ -32,6 +30,8 @@ def accuracy_stats(
     right = {name: sum(part[name] for part in parts.values()) for name in ("top1", "top5")}
     if not images or not right["top1"] <= right["top5"] <= images:
         return AccuracyStats(dataset=labelled, problem="the counts contradict each other")
+    from scipy.stats import binomtest  # late: it takes most of a second, and few runs count images
+
     spread = binomtest(right["top1"], images).proportion_ci(method="wilson")
     return AccuracyStats(
         dataset=labelled,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import gamma
+from scipy.special import gammaincc
 
 from bench.analysis.phases import Phases
 
@@ -43,7 +43,7 @@ def locked_harmonics(phases: Sequence[Phases]) -> dict[int, float]:
     locked = {}
     for k in WATCHED:
         squares = np.array([abs(part.excess_s[k] / part.span_s) ** 2 for part in phases])
-        chance = gamma.sf(float(readings @ squares), len(phases))
+        chance = gammaincc(len(phases), float(readings @ squares))
         uneven = float(np.sqrt(squares.mean()))
         if uneven > LOCKED and chance < BY_CHANCE:
             locked[k] = min(1.0, uneven)

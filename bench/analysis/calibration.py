@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from bench.analysis.energy import ENERGY_KINDS
 from bench.analysis.metered import MeterTrace
@@ -79,7 +79,7 @@ def fit_line(x: Floats, y: Floats, error_x: Floats, error_y: Floats) -> Line | N
     left = y - offset - gain * x
     freedom = x.size - 2
     scale = np.sqrt(float(weight @ left**2) / freedom)
-    factor = float(student.ppf(0.975, freedom)) * float(scale)
+    factor = float(stdtrit(freedom, 0.975)) * float(scale)
     return Line(
         gain,
         factor * float(np.sqrt(variance_gain)),

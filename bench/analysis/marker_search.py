@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import correlate
 
 from bench.recordings import Marker
 
@@ -151,6 +150,8 @@ def _on_grid(t_s: Floats, power_w: Floats, begin_s: float, grid_s: float) -> Flo
 
 def _correlation(y: Floats, wanted: Floats) -> Floats:
     """Return the correlation coefficient of ``wanted`` with each stretch of ``y`` of its length."""
+    from scipy.signal import correlate  # late: it takes most of a second, and few runs have a meter
+
     count = wanted.size
     y = y - y.mean()
     centred = wanted - wanted.mean()

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from bench.analysis.phases import HARMONICS, Phases
 
@@ -118,7 +118,7 @@ def _significant(columns: dict[int, Real], power_w: Real, freedom: int) -> list[
         own = slice(first, first + size)
         first += size
         ratio = beta[own] @ np.linalg.pinv(covariance[own, own]) @ beta[own] / size
-        if f_distribution.sf(ratio, size, freedom) < SIGNIFICANT:
+        if fdtrc(size, freedom, ratio) < SIGNIFICANT:
             used.append(k)
     return used
 

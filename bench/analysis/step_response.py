@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from bench.analysis.refresh import good_readings
 from bench.analysis.trace import total_readings, updates
@@ -52,6 +51,8 @@ def fit_step(step: LoadStep, total: Sequence[str], hold_s: float = 0.0) -> StepF
 
     ``hold_s``: how long the sensor holds a value before it shows the next one.
     """
+    from scipy.optimize import least_squares  # late: it takes long, and few commands need it
+
     t_s, power_w, period_s = _readings(step, total, hold_s)
     pace_s = max(period_s, hold_s)
     after_s = t_s[t_s > 0]

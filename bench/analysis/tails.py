@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
-from scipy.stats import binom
+from scipy.special import bdtr, bdtrik, ndtri, stdtrit
 
 from bench.analysis.batches import loads_are_batches, mean_half_width
 from bench.analysis.independence import independence
@@ -97,12 +96,22 @@ def order_statistic_interval(
     ``effective`` number of samples and scaled to all of them.
     """
     count = int(min(effective, sorted_s.size))
-    low = int(binom.ppf(0.025, count, share))
-    high = int(binom.ppf(0.975, count, share)) + 1
+    low = binomial_quantile(0.025, count, share)
+    high = binomial_quantile(0.975, count, share) + 1
     scale = sorted_s.size / count
     first = max(1, int(np.floor(low * scale)))
     last = min(sorted_s.size, int(np.ceil(high * scale)))
     return Interval(low=float(sorted_s[first - 1]), high=float(sorted_s[last - 1]))
+
+
+def binomial_quantile(level: float, count: int, share: float) -> int:
+    """Return the least k with P(B ≤ k) ≥ ``level`` for B binomial of ``count`` draws.
+
+    As ``scipy.stats.binom.ppf``, whose module takes most of a second to import: after every run.
+    """
+    between = float(bdtrik(level, count, share))  # not a number where P(B ≤ 0) is level or more
+    k = int(np.ceil(between)) if between > 0 else 0
+    return k - 1 if k > 0 and bdtr(k - 1, count, share) >= level else k
 
 
 def round_interval(

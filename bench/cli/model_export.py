@@ -26,6 +26,7 @@ from bench.plan import expand, make_plan
 from bench.recordings import GraphLimits
 from bench.runtimes import ANY_RUNTIME, ANY_TENSORRT, graph_limits
 from bench.store.files import write_atomic
+from models import ModelSpec
 
 _EXPORTS = {"onnxruntime": ANY_RUNTIME, "tensorrt": ANY_TENSORRT}
 """What is exported for, with what the newest version of it reads."""
@@ -84,7 +85,7 @@ def export(
     as_json: bool,
 ) -> None:
     """Export a model to ONNX: graph, shared weights file, reference inputs and outputs."""
-    spec = find_model(name)
+    spec = table_model(name)
     plan = make_plan(models=(name,), schemes=schemes, weights=weights or (), batches=batches)
     limits = _limits(runtime or check or "onnxruntime", opset)
     rounding = _rounding(precision, calibration, spec.input_shape, limits)
@@ -138,6 +139,16 @@ def export(
         )
     if as_json:
         emit_json(written)
+
+
+def table_model(name: str) -> ModelSpec:
+    """Return the model of that name. Raises ConfigError, also for what only ``bench run`` takes."""
+    if name.lower().endswith(".onnx") or ":" in name:
+        raise ConfigError(
+            f"{name}: this is for the models of `bench models list`; one of your own is measured "
+            f"as it is: bench run --model {name}"
+        )
+    return find_model(name)
 
 
 def _rounding(

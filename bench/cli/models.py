@@ -9,10 +9,10 @@ import click
 from rich.table import Table
 
 from bench.cli import options
-from bench.cli.model_export import export
+from bench.cli.model_export import export, table_model
 from bench.cli.output import emit_json, people, tables
 from bench.errors import ConfigError
-from bench.export.cases import find_model, parse_scheme
+from bench.export.cases import parse_scheme
 from bench.networks import models as known_models
 from models import ModelsExtraMissing, ModelSpec, ModelSummary, describe
 
@@ -52,7 +52,7 @@ def list_models(as_json: bool) -> None:
 @options.as_json
 def show(name: str, scheme: str, as_json: bool) -> None:
     """Show a model's size under a scheme, stage by stage."""
-    spec = find_model(name)
+    spec = table_model(name)
     try:
         summary = describe(spec, parse_scheme(spec, scheme))
     except ModelsExtraMissing as error:

@@ -75,8 +75,10 @@ class Shape(click.ParamType[tuple[str, tuple[int, ...]]]):
             shape = tuple(int(size) for size in sizes.split(","))
         except ValueError:
             shape = ()
-        if not (separator and name and shape and min(shape) > 0):
+        if not (separator and name and shape):
             self.fail(f"{value!r}: write it as name=1,3,224,224", param, ctx)
+        if min(shape) < 1:
+            self.fail(f"{value!r}: every size must be 1 or more", param, ctx)
         if math.prod(shape) > MOST_ELEMENTS:
             self.fail(f"{value!r}: that is more than {MOST_ELEMENTS} numbers", param, ctx)
         return name, shape

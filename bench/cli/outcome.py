@@ -9,7 +9,6 @@ from rich.console import Console
 from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, EXIT_INTERRUPTED
 from bench.cli.output import emit_json, tables
 from bench.outcome import Outcome
-from bench.report.page import write_report
 from bench.report.table import summary_table
 from bench.status import Status
 
@@ -33,6 +32,10 @@ def tell(outcome: Outcome, console: Console, *, as_json: bool) -> int:
         if error.detail:
             console.print(error.detail.rstrip(), markup=False, soft_wrap=True)
         console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
+    if not any(run.trials for run in (*outcome.earlier, outcome.run)):
+        return _exit_code(outcome)
+    from bench.report.page import write_report  # late: drawing takes half a second to import
+
     # Last, since a report that cannot be written must not hide what was measured.
     for run in (*outcome.earlier, outcome.run):
         for path in write_report(run).files if run.trials else ():

@@ -18,6 +18,7 @@ from bench.errors import BenchError, ConfigError
 from bench.extras import install_command
 
 if TYPE_CHECKING:
+    from models.training.datasets import DataSet
     from models.training.progress import Progress
 
 
@@ -101,8 +102,14 @@ def train(
         )
     from bench.export.cases import find_model, parse_scheme
     from models import MODELS
+
+    spec = find_model(model)
+    if model not in MODELS:
+        raise ConfigError(f"model {model} is a plug-in; bench train is for the built-in models")
+    parsed = parse_scheme(spec, scheme)
+    data = _opened(data_set)
+    # torch and Lightning take seconds to import: not to find out that a name is misspelt.
     from models.scheme import SchemeError
-    from models.training.datasets import open_dataset
     from models.training.errors import Diverged, TrainingError
     from models.training.job import Training
     from models.training.loop import train as run
@@ -110,17 +117,13 @@ def train(
     from models.training.sensitivity import with_measured_channels
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    spec = find_model(model)
-    if model not in MODELS:
-        raise ConfigError(f"model {model} is a plug-in; bench train is for the built-in models")
-    parsed = parse_scheme(spec, scheme)
     recipe = Recipe(
         **{name: settings.pop(name) for name in list(settings) if name in Recipe.__slots__}
     )
     try:
-        job = Training(spec, parsed, open_dataset(data_set), recipe, **settings)
+        job = Training(spec, parsed, data, recipe, **settings)
         job.check()
-        with _held(out), _progress() as progress:
+        with _held(out), _progress(out if resume else None) as progress:
             if by_sensitivity:
                 job = with_measured_channels(job)
             result = run(job, out, write=_write, resume=resume, progress=progress)
@@ -141,6 +144,16 @@ def train(
         )
         if as_json:
             emit_json(result)
+
+
+def _opened(text: str) -> DataSet:
+    from models.training.datasets import open_dataset
+    from models.training.errors import DataError
+
+    try:
+        return open_dataset(text)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _is_first() -> bool:
@@ -174,8 +187,11 @@ def _held(out: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A line per epoch, and in a terminal a bar below them."""
+def _progress(resumed: Path | None) -> Iterator[Progress]:
+    """A line per epoch, and in a terminal a bar below them.
+
+    ``resumed``: the folder of a training that is to be gone on with.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -192,6 +208,12 @@ def _progress() -> Iterator[Progress]:
             self._epochs = epochs
             if done:
                 self._console.print(f"goes on after epoch {done} of {epochs}")
+            elif resumed is not None:
+                self._console.print(
+                    f"{resumed} has nothing to go on with: begins at the first epoch",
+                    markup=False,
+                    soft_wrap=True,
+                )
             self._bars.update(self._task, total=epochs * batches, completed=done * batches)
 
         def batch(self) -> None:

@@ -8,15 +8,21 @@ initializers that refer to the shared weights file at the very end.
 from __future__ import annotations
 
 import logging
+import sys
+import textwrap
+import threading
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, TextIO
 
 import torch
 from onnx import ModelProto, TensorProto, ValueInfoProto
 from torch import nn
 
+from bench.export.functions import place
 from bench.export.older_opset import rewrite_for
+from bench.export.reference import first_line
 from bench.export.weights import refer
 from bench.recordings import GraphLimits
 
@@ -24,6 +30,13 @@ EXPORTER_OPSET = 18
 """What torch's exporter writes; it cannot go lower."""
 
 INPUT, OUTPUT = "input", "output"
+
+_MOST_LETTERS = 300
+"""Of what torch says in one line."""
+
+
+class NoGraph(Exception):
+    """torch cannot make a graph of a network; the message is its reason, in one line."""
 
 
 def trace(
@@ -35,19 +48,22 @@ def trace(
     """Export a network at opset 18, with the shapes of these inputs, which have the batch.
 
     Its weights (what is float32 of parameters and buffers) are inputs of the graph, named as in the
-    state dict. Raises whatever torch's exporter raises.
+    state dict. Raises NoGraph.
     """
     with _quiet():
-        program = torch.onnx.export(
-            network,
-            tuple(inputs),
-            input_names=list(input_names),
-            output_names=list(output_names),
-            opset_version=EXPORTER_OPSET,
-            dynamo=True,
-            optimize=False,
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                network,
+                tuple(inputs),
+                input_names=list(input_names),
+                output_names=list(output_names),
+                opset_version=EXPORTER_OPSET,
+                dynamo=True,
+                optimize=False,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter raises errors of many libraries
+            raise NoGraph(_cause(error)) from error
         assert program is not None
         graph = program.model.graph
         for name, value in (*network.named_parameters(), *network.named_buffers()):
@@ -121,15 +137,41 @@ def _strip(model: ModelProto) -> None:
         del item.metadata_props[:]
 
 
+def _cause(error: BaseException) -> str:
+    """What the exporter ran into first, and where in the user's code."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    words = textwrap.shorten(first_line(error), _MOST_LETTERS, placeholder=" …")
+    return f"{type(error).__name__}: {words}{place(error)}"
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's notes about itself off the terminal."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keep the exporter's notes about itself off the terminal, logged or printed, and what the
+    network's own code prints once more."""
+    before = logging.root.manager.disable
+    logging.disable()
     try:
-        with warnings.catch_warnings():
+        with (
+            redirect_stdout(_Others(sys.stdout)),
+            redirect_stderr(_Others(sys.stderr)),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(before)
+
+
+class _Others:
+    """Passes on what other threads write: while one exports, another may have something to say."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._silent = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        return len(text) if threading.get_ident() == self._silent else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

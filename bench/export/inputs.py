@@ -56,10 +56,10 @@ def check_values(ranges: Mapping[str, Range], samples: Mapping[str, Path]) -> In
     """
     for name, (low, high) in ranges.items():
         if not (math.isfinite(low) and math.isfinite(high)):
-            raise ConfigError(f"--range {name}={low:g}:{high:g}: both bounds must be finite")
+            raise ConfigError(f"{_asked(name, (low, high))}: both bounds must be finite")
         if not low < high:
             raise ConfigError(
-                f"--range {name}={low:g}:{high:g}: there is nothing in it; LOW must be below HIGH, "
+                f"{_asked(name, (low, high))}: there is nothing in it; LOW must be below HIGH, "
                 "which is not part of it"
             )
         if name in samples:
@@ -117,6 +117,8 @@ def load_sample(path: Path, name: str) -> Array:
         raise ConfigError(f"{where}: cannot be read: {why}") from None
     if sample.dtype.kind not in "fiub":
         raise ConfigError(f"{where}: holds {sample.dtype}, no numbers")
+    if not sample.size:
+        raise ConfigError(f"{where}: holds no numbers (its shape is {_sizes(sample.shape)})")
     if sample.dtype.kind == "f" and not np.isfinite(sample).all():
         raise ConfigError(f"{where}: not all of its numbers are finite")
     return sample
@@ -167,11 +169,20 @@ def told(name: str, value: Array, values: InputValues, examples: Mapping[str, Ar
     if name in values.ranges:
         low, high = values.ranges[name]
         if value.dtype.kind in "iu":
-            return f"{text}: random whole numbers from {low:g} to {high - 1:g}"
-        return f"{text}: random numbers from {low:g} to {high:g}"
+            return f"{text}: random whole numbers from {_number(low)} to {_number(high - 1)}"
+        return f"{text}: random numbers from {_number(low)} to {_number(high)}"
     if name in examples and examples[name].shape[1:] == value.shape[1:]:
         return f"{text}: the example that came with the network"
     return f"{text}: {_ASSUMED[value.dtype.kind]} (assumed; --range or --input say otherwise)"
+
+
+def too_far(values: InputValues) -> str:
+    """Return what to look at where a model finds its inputs' numbers too large, in words."""
+    said = [
+        *(_asked(name, span) for name, span in values.ranges.items()),
+        *(f"--input {name}={path}" for name, path in values.samples.items()),
+    ]
+    return f"{' or '.join(said)} holds more than the model takes; use smaller numbers"
 
 
 _ASSUMED = {
@@ -207,7 +218,7 @@ def _drawn(
     span: Range,
 ) -> Array:
     low, high = span
-    shown = f"--range {name}={low:g}:{high:g}"
+    shown = _asked(name, span)
     draw = np.random.default_rng([SEED, position])
     if dtype.kind == "f":
         largest = float(np.finfo(dtype.name).max)
@@ -230,6 +241,15 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _asked(name: str, span: Range) -> str:
+    low, high = span
+    return f"--range {name}={_number(low)}:{_number(high)}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:g}"
 
 
 def _sizes(shape: Sequence[int]) -> str:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto, external_data_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto
 
-from bench.errors import ConfigError, UnsupportedCase
+from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.cache import ArtifactCache, toolchain
+from bench.export.external_data import locations, repack, require_files
 from bench.export.inputs import (
     NOTHING_SAID,
     InputValues,
     input_value,
     load_sample,
     require_inputs,
+    too_far,
 )
 from bench.export.reference import Array, first_line, reference_bytes, run_onnx
 from bench.export.shapes import declared_sizes, fix_shapes
 from bench.export.target import check_limits
-from bench.export.weights import pack, refer
 from bench.figures import ArtifactFacts
 from bench.recordings import Artifact, GraphLimits
 
@@ -87,7 +88,7 @@ def external_files(path: Path) -> list[str]:
     Raises ConfigError when the file is damaged, or one of them is missing.
     """
     model, _ = _parse(path)
-    return _external_locations(model)
+    return locations(model)
 
 
 def _read(path: Path) -> tuple[ModelProto, str]:
@@ -100,7 +101,7 @@ def _read(path: Path) -> tuple[ModelProto, str]:
             f"model {path}: not a valid ONNX model: {first_line(error)}", detail=str(error)
         ) from error
     digest = hashlib.sha256(content)
-    for location in _external_locations(model):
+    for location in locations(model):
         digest.update((path.parent / location).read_bytes())
     return model, digest.hexdigest()
 
@@ -120,7 +121,7 @@ def _parse(path: Path) -> tuple[ModelProto, bytes]:
         ) from error
     if not model.graph.node:
         raise ConfigError(f"model {path}: not an ONNX file (it holds no graph)")
-    _check_external_files(path, model)
+    require_files(path, model)
     return model, content
 
 
@@ -160,9 +161,9 @@ def _write(
     references = {
         value.name: _reference_input(path.name, value, i, values) for i, value in enumerate(inputs)
     }
-    weights = _repack_external(path, model, stem, store)
+    weights = repack(path, model, stem, store)
     graph = store.write(stem, ".onnx", model.SerializeToString(deterministic=True))
-    outputs = run_onnx(graph, references, optimized=False)
+    outputs = _run(graph, references, values)
     graph_content = graph.read_bytes()
     weights_content = weights.read_bytes() if weights else b""
     return Artifact(
@@ -180,6 +181,15 @@ def _write(
         classifier=False,
         fresh=True,
     )
+
+
+def _run(graph: Path, references: dict[str, Array], values: InputValues) -> dict[str, Array]:
+    try:
+        return run_onnx(graph, references, optimized=False)
+    except ExportError as error:
+        if "out of data bounds" in str(error) and (values.ranges or values.samples):
+            raise ConfigError(f"{error}; {too_far(values)}") from None
+        raise
 
 
 def _batch(inputs: list[ValueInfoProto]) -> int:
@@ -243,61 +253,3 @@ def _reference_input(file: str, value: ValueInfoProto, position: int, values: In
             f"{file}: input {value.name!r} is of type {kind}; only float, integer and bool "
             "tensors can be measured"
         ) from error
-
-
-def _repack_external(path: Path, model: ModelProto, stem: str, store: ArtifactCache) -> Path | None:
-    """Move all external data into one file of the store; None when there is none."""
-    external = [t for t in _tensors(model) if external_data_helper.uses_external_data(t)]
-    if not external:
-        return None
-    try:
-        external_data_helper.load_external_data_for_model(model, str(path.parent))
-    except (ValueError, OSError) as error:
-        raise ConfigError(
-            f"model {path}: its weights file is too short or damaged: {first_line(error)}"
-        ) from error
-    data, places = pack((str(i), tensor.raw_data) for i, tensor in enumerate(external))
-    weights = store.write(stem, ".weights", data)
-    for i, tensor in enumerate(external):
-        refer(tensor, weights.name, places[str(i)])
-    return weights
-
-
-def _check_external_files(path: Path, model: ModelProto) -> None:
-    for location in _external_locations(model):
-        if not (path.parent / location).is_file():
-            raise ConfigError(
-                f"model {path}: its weights file {location!r} is missing; "
-                "it must lie beside the model"
-            )
-
-
-def _external_locations(model: ModelProto) -> list[str]:
-    """Names of the external files, sorted."""
-    return sorted(
-        {
-            entry.value
-            for tensor in _tensors(model)
-            if external_data_helper.uses_external_data(tensor)
-            for entry in tensor.external_data
-            if entry.key == "location"
-        }
-    )
-
-
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    """Every stored tensor: initializers and constants, in subgraphs and functions too."""
-    yield from _graph_tensors(model.graph)
-    for function in model.functions:
-        yield from _graph_tensors(GraphProto(node=function.node))
-
-
-def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _graph_tensors(inner)

@@ -27,6 +27,7 @@ from bench.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
 from models import ModelSpec, Scheme
 from models.folding import Folded, factored, fold
+from models.restructuring import count_parameters
 from models.summary import count_macs
 from models.training.checkpoint import read_model
 from models.training.errors import CheckpointError
@@ -130,6 +131,12 @@ def _export(
 def _network(model: str, scheme: str, trained: Path | None) -> _Network:
     spec, parsed = models()[model], Scheme.parse(scheme)
     original = spec.build(parsed) if trained is None else _trained(trained, spec, parsed)
+    found, said = count_parameters(original), spec.total(parsed)
+    if found != said:
+        raise ConfigError(
+            f"model {model}: the network that is built has {found:,} parameters, its table entry "
+            f"makes {said:,} of them (scheme {scheme}); correct the entry"
+        )
     folded = fold(original)
     tensors = folded.tensors()
     data, places = pack((name, tensors[name].numpy().tobytes()) for name in sorted(tensors))
@@ -192,4 +199,9 @@ def _reference(
     x = random_input(shape, np.dtype(np.float32), position=0)
     with torch.no_grad():
         y = network(torch.from_numpy(x)).numpy()
+    if spec.task == "classification" and y.shape != (batch, spec.classes):
+        raise ConfigError(
+            f"model {spec.name}: its outputs are {y.shape}, its table entry says {spec.classes} "
+            f"classes for a batch of {batch}; correct the entry"
+        )
     return {graph.INPUT: x}, {graph.OUTPUT: y}

@@ -68,4 +68,6 @@ def _defined(tree: ast.Module) -> set[str]:
             names.update((each.asname or each.name).partition(".")[0] for each in node.names)
         elif isinstance(node, ast.Assign):
             names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
     return names

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models import MODELS
+from models import MODELS, state_dict
 from models.scheme import Scheme, SchemeError
 from models.training.errors import CheckpointError
 
@@ -114,18 +114,10 @@ def read_model(path: Path) -> TrainedModel:
 
 def load_state(network: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Load a state dict into a network of just that shape. Raises CheckpointError."""
-    own = network.state_dict()
-    for name in dict.fromkeys([*own, *state]):
-        if name not in state or name not in own:
-            lack = "lacks" if name not in state else "has, unlike the network,"
-            raise CheckpointError(f"{where} {lack} {name}: it is of another network or scheme")
-        shapes = tuple(own[name].shape), tuple(state[name].shape)
-        if shapes[0] != shapes[1]:
-            raise CheckpointError(
-                f"{where} has {name} as {shapes[1]}, not {shapes[0]}: it is of another network, "
-                "width or scheme"
-            )
-    network.load_state_dict(state)
+    try:
+        state_dict.load(network, state)
+    except state_dict.Misfit as error:
+        raise CheckpointError(f"{where} {error}") from None
 
 
 def sha256(data: bytes) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm, rankdata
 
-from bench.analysis.independence import independence
+from bench.analysis.independence import independence, mean_ranks
 from bench.analysis.stats import latency_stats, median_interval_s
-from bench.analysis.tails import Tails, order_statistic_interval
+from bench.analysis.tails import Tails, binomial_quantile, order_statistic_interval
 from bench.analysis.tails import tails as tails_of
 
 MS = 1_000_000
@@ -35,6 +35,22 @@ def test_the_ranks_are_those_of_the_binomial_distribution():
     assert (found.low, found.high) == (84, 96)
     # Of 36 samples the largest is just enough: 0.9 ** 36 < 2.5 %.
     assert order_statistic_interval(np.arange(1.0, 37.0), 0.9, 36).high == 36
+
+
+@pytest.mark.parametrize("level", [0.025, 0.975])
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.9, 0.99, 0.999])
+def test_quantiles_are_those_of_scipys_distribution(level, share):
+    counts = [*range(1, 60), 100, 999, 1000, 12_345, 1_000_000]
+    assert [binomial_quantile(level, n, share) for n in counts] == [
+        binom.ppf(level, n, share) for n in counts
+    ]
+
+
+def test_ranks_are_scipys():
+    draw = np.random.default_rng(2)
+    for size, most in ((1, 1), (7, 3), (500, 20), (500, 10**9)):
+        values = draw.integers(0, most, size)
+        np.testing.assert_array_equal(mean_ranks(values), rankdata(values))
 
 
 def test_samples_that_are_worth_fewer_widen_the_interval():

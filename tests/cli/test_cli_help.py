@@ -10,6 +10,7 @@ from bench.cli import COMMANDS, main
 from models import MODELS
 
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "pandas", "matplotlib", "pydantic", "paramiko")
+SLOW = ("torch", "matplotlib", "scipy.stats", "scipy.optimize", "scipy.signal")
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -23,6 +24,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
     for name in COMMANDS:
         assert name in done.stdout
+
+
+def test_a_run_that_is_refused_imports_nothing_that_takes_seconds() -> None:
+    code = (
+        "import sys, json\n"
+        "from bench.cli import main\n"
+        "status = main(['run', '--device', 'nobody'])\n"
+        f"print(json.dumps([status, [m for m in {SLOW!r} if m in sys.modules]]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [2, []]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -60,6 +60,8 @@ def test_reuse_has_no_weight_mode(capsys: pytest.CaptureFixture[str]) -> None:
         (NAME, "sooft:0.2", "did you mean 'soft'"),
         ("resnet34", "soft:0.2", "no layers that can share"),
         ("resnet34", "reuse-1", "no layers that can share"),
+        ("mine.onnx", "dense", "measured as it is: bench run --model mine.onnx"),
+        ("nets:small", "dense", "measured as it is: bench run --model nets:small"),
     ],
 )
 def test_what_cannot_be_is_exit_2_and_one_line(

@@ -90,6 +90,8 @@ def test_a_plan_of_own_models_runs_and_can_be_gone_on_with(program: Program) -> 
         ),
         (["--model", "resnet34", "--range", "x=0:3"], "--range is for models of your own"),
         (["--model", "mine_nets:nothing"], "mine_nets has no function 'nothing'"),
+        (["--model", "mine_nets.py"], "as mine_nets:FUNCTION"),
+        (["--model", "mine_nets:net", "--shape", "input=0,6"], "every size must be 1 or more"),
         (["--model", "mine nets:net"], "write it as package.module:function"),
         (["--model", "mine_nets:net", "--scheme", "basis:0.25"], "--scheme is for the built-in"),
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,20 +135,28 @@ def tiny(data: Path, out: Path) -> Trainings:
     return Trainings(data, out, train_images=128, epochs=1, batch=32, lr=0.05, seeds=1)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
+    """A dense network, and one pruned by sensitivity that started from it."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = tiny(fashion_mnist(folder / "data", train=300, test=20), folder / "out")
+    assert Queue(settings, jobs=2).run(NETWORKS) == []
+    return settings
+
+
+NETWORKS = [Network(SMALL, DENSE), Network(SMALL, PRUNED_BY_SENSITIVITY, 0.15)]
+
+
 def test_pruning_by_sensitivity_starts_from_the_dense_network_and_is_done_once(
-    tmp_path: Path,
+    trained: Trainings,
 ) -> None:
-    data = fashion_mnist(tmp_path / "data", train=300, test=20)
-    settings = tiny(data, tmp_path / "out")
-    networks = [Network(SMALL, DENSE), Network(SMALL, PRUNED_BY_SENSITIVITY, 0.15)]
-    assert Queue(settings, jobs=2).run(networks) == []
-    files = [network.folder(settings.out, 0) / RESULT for network in networks]
+    files = [network.folder(trained.out, 0) / RESULT for network in NETWORKS]
     dense, pruned = (json.loads(file.read_bytes()) for file in files)
     assert pruned["init_from_sha256"] == dense["checkpoint_sha256"]
     assert pruned["scheme"].startswith("prune-l1:")
     assert pruned["parameters"] <= 0.85 * dense["parameters"]
     before = [file.stat().st_mtime_ns for file in files]
-    assert Queue(settings, jobs=1).run(networks) == []
+    assert Queue(trained, jobs=1).run(NETWORKS) == []
     assert [file.stat().st_mtime_ns for file in files] == before
 
 
@@ -159,19 +169,17 @@ def test_a_training_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> N
 
 
 def test_results_without_their_weights_count_until_another_training_starts_from_them(
-    tmp_path: Path,
+    trained: Trainings, tmp_path: Path
 ) -> None:
-    data = fashion_mnist(tmp_path / "data", train=300, test=20)
-    settings = tiny(data, tmp_path / "out")
-    dense, pruned = Network(SMALL, DENSE), Network(SMALL, "prune-l1", 0.15)
-    assert Queue(settings, jobs=1).run([dense, pruned]) == []
-    of_dense, of_pruned = (each.folder(settings.out, 0) for each in (dense, pruned))
+    settings = replace(trained, out=tmp_path / "out")
+    shutil.copytree(trained.out, settings.out)
+    of_dense, of_pruned = (network.folder(settings.out, 0) for network in NETWORKS)
     (of_dense / MODEL).unlink()
     (of_pruned / MODEL).unlink()
-    assert Queue(settings, jobs=1).run([dense, pruned]) == []
+    assert Queue(settings, jobs=1).run(NETWORKS) == []
     assert not (of_dense / MODEL).exists()
     before = (of_pruned / RESULT).read_bytes()
     (of_pruned / RESULT).unlink()
-    assert Queue(settings, jobs=1).run([dense, pruned]) == []
+    assert Queue(settings, jobs=1).run(NETWORKS) == []
     again = json.loads((of_pruned / RESULT).read_bytes())
     assert again["checkpoint_sha256"] == json.loads(before)["checkpoint_sha256"]

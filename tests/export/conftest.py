@@ -17,9 +17,9 @@ Export = Callable[..., Artifact]
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One artifact cache for all tests here: an export takes seconds."""
-    return tmp_path_factory.mktemp("artifacts")
+def cache(artifacts: Path) -> Path:
+    """The artifact cache of all tests."""
+    return artifacts
 
 
 @pytest.fixture(scope="session")

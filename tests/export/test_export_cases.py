@@ -60,10 +60,10 @@ def test_cached_artifact_is_found_by_a_new_process_without_torch(export, cache) 
     assert json.loads(result.stdout) == [artifact.graph.name, False, []]
 
 
-def test_a_lost_file_is_exported_again(export) -> None:
-    artifact = export("factored", batch=3)
+def test_a_lost_file_is_exported_again(tmp_path) -> None:
+    artifact = export_case(SMALL, "dense", None, 1, OLD, tmp_path)
     artifact.graph.unlink()
-    again = export("factored", batch=3)
+    again = export_case(SMALL, "dense", None, 1, OLD, tmp_path)
     assert again.fresh
     assert again.graph == artifact.graph
     assert again.graph.is_file()

@@ -69,6 +69,25 @@ def test_a_range_of_whole_numbers_leaves_out_its_end(tmp_path: Path) -> None:
     assert 2 <= found["x"].min() < 2.01 < 2.49 < found["x"].max() <= 2.5
 
 
+def test_whole_numbers_beyond_what_the_model_takes_are_told_with_their_range(
+    tmp_path: Path,
+) -> None:
+    table = onnx.numpy_helper.from_array(np.zeros((100, 8), np.float32), "table")
+    ids = helper.make_tensor_value_info("ids", INT64, [1, 64])
+    y = helper.make_tensor_value_info("y", FLOAT, [1, 64, 8])
+    gather = helper.make_node("Gather", ["table", "ids"], ["y"])
+    graph = helper.make_graph([gather], "g", [ids], [y], [table])
+    path = tmp_path / "m.onnx"
+    opset = helper.make_opsetid("", 13)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=7), path)
+    with pytest.raises(ConfigError) as caught:
+        fed(path, ranges={"ids": (0, 2_000_000)})
+    assert "indices element out of data bounds" in str(caught.value)
+    assert str(caught.value).endswith(
+        "; --range ids=0:2000000 holds more than the model takes; use smaller numbers"
+    )
+
+
 def test_bytes_take_all_they_can_be(tmp_path: Path) -> None:
     found = fed(passing(tmp_path / "m.onnx", pixels=(UINT8, [100, 100])))
     assert (found["pixels"].min(), found["pixels"].max()) == (0, 255)
@@ -139,6 +158,7 @@ def test_ranges_that_do_not_fit(
     [
         (np.zeros((1, 4)), "holds float64, input 'x' of m.onnx takes float32"),
         (np.zeros((1, 5), np.float32), "has shape (1,5), input 'x' of m.onnx takes (N,4)"),
+        (np.zeros((0, 4), np.float32), "holds no numbers (its shape is (0,4))"),
         (np.zeros(4, np.float32), "has shape (4), input 'x' of m.onnx takes (N,4)"),
         (np.full((1, 4), np.nan, np.float32), "not all of its numbers are finite"),
         (np.array([["a"] * 4]), "holds <U1, no numbers"),
@@ -180,6 +200,7 @@ def test_what_is_assumed_is_told(tmp_path: Path) -> None:
     values = InputValues({"ids": (0, 30522)}, {"mask": tmp_path / "mask.npy"})
     array = np.zeros((1, 8), np.int64)
     assert told("ids", array, values, {}).endswith("random whole numbers from 0 to 30521")
+    assert told("ids", array, InputValues({"ids": (0, 2_000_000)}), {}).endswith("to 1999999")
     assert told("mask", array, values, {}).endswith("from mask.npy")
     assert "(assumed; --range or --input say otherwise)" in told("x", array / 2, values, {})
     assert "example that came with" in told("x", array, values, {"x": array})

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from graph_values import IN_TENSORRT_8_0, holds
+from graph_values import holds
 from onnx import ModelProto, helper, numpy_helper
 
 from bench.agent.tensorrt import build as on_board
@@ -28,28 +28,19 @@ LARGE = "shufflenet_v2_x2_0_cifar100"
 SHARED = "basis:5/10/20"
 ORIN = "8.6"
 
-MOBILE, GROUPED, RESIDUAL = (
-    "mobilenet_v2_x1_0_cifar100",
-    "shufflenet_v1_g3_x1_0_cifar100",
-    "resnet56_cifar100",
-)
 # Versions: 8.2 is opset 13 and products, 8.5 opset 17 and computed weights of convolutions.
 CASES = [
-    (SMALL, "dense", None, "8.2"),
-    (SMALL, SHARED, "factored", "8.2"),
-    (SMALL, SHARED, "factored", "8.5"),
-    (SMALL, "basis-shared-plain:5/10/20", "load", "8.5"),
-    (SMALL, "soft:2/3/2", "runtime", "8.5"),
-    (SMALL, "blocks:3/8/20", "runtime", "8.2"),
-    (SMALL, "reuse-2", None, "8.5"),
-    (SMALL, "prune-l1:0.1", None, "8.2"),
-    (MOBILE, "basis:0.1", "runtime", "8.2"),
-    (MOBILE, "basis:0.1", "load", "8.5"),
-    (GROUPED, "recursive:0.1", None, "8.5"),
-    (RESIDUAL, "dense", None, "8.2"),
+    ("dense", None, "8.2"),
+    (SHARED, "factored", "8.2"),
+    (SHARED, "factored", "8.5"),
+    (SHARED, "load", "8.5"),
+    (SHARED, "runtime", "8.2"),
+    (SHARED, "runtime", "8.5"),
+    ("reuse-2", None, "8.5"),
 ]
-"""Those that are looked at closely here: not every pair of values, see the first test. Every pair
-is built in ``test_tensorrt_pairs.py``; ``scripts/trt_grid`` builds all combinations."""
+"""What `--check tensorrt` says is looked at for every mode and version. Every pair of network, kind
+of scheme, mode and version is built in ``test_tensorrt_pairs.py``, all combinations by
+``scripts/trt_grid``."""
 
 
 def exported(cache: Path, model: str, scheme: str, weights: str | None, version: str) -> Artifact:
@@ -63,36 +54,26 @@ def engine(artifact: Artifact) -> bytes:
     return bytes(plan)
 
 
-def test_the_choice_has_every_mode_and_family_with_every_version() -> None:
-    modes = {None, "load", "runtime", "factored"}
-    kinds = {scheme.split(":")[0] for _, scheme, _, _ in CASES}
-    assert {weights for _, _, weights, _ in CASES} == modes
-    assert kinds >= {"dense", "basis", "soft", "blocks", "reuse-2", "prune-l1", "recursive"}
-    done = {(weights, version) for _, _, weights, version in CASES}
-    missing = set(product(modes, ("8.2", "8.5"))) - done
+def test_the_choice_has_every_mode_with_every_version() -> None:
+    done = {(weights, version) for _, weights, version in CASES}
+    missing = set(product({None, "load", "runtime", "factored"}, ("8.2", "8.5"))) - done
     assert missing <= {("load", "8.2")}  # with no computed weight at all: the same as dense
-    assert {model for model, *_ in CASES} == {SMALL, MOBILE, GROUPED, RESIDUAL}
 
 
-@pytest.mark.parametrize(("model", "scheme", "weights", "version"), CASES)
-def test_the_builder_takes_it(cache, model, scheme, weights, version) -> None:
-    artifact = exported(cache, model, scheme, weights, version)
+@pytest.mark.parametrize(("scheme", "weights", "version"), CASES)
+def test_what_is_told_of_an_engine(cache, scheme, weights, version) -> None:
+    artifact = exported(cache, SMALL, scheme, weights, version)
     (check,) = check_engines(artifact, [ORIN])
-    assert artifact.facts.opset == (13 if version == "8.2" else 17)
     assert check.layers > 50
     assert check.engine_bytes > 1_000_000
     found = check.weights
     assert found is not None
     assert found.folded == found.constant
     assert found.found == 0
-    held = EngineValues(engine(artifact))
-    for weight in layer_weights(artifact.graph, artifact.bound):
-        assert held.holds(weight.values) == (weight.source != GENERATED)
+    assert found.stored > 0
     assert bool(found.generated) == (weights == "runtime")
     if version == "8.2":
         assert found.constant == 0
-        nodes = onnx.load(artifact.graph, load_external_data=False).graph.node
-        assert {node.op_type for node in nodes} <= IN_TENSORRT_8_0
     elif weights == "factored" or scheme == "reuse-2":
         assert found.constant > 0
 

@@ -1,7 +1,7 @@
 """Every valid pair of model, kind of scheme, weight mode and version is built by NVIDIA's builder.
 
-By the code that builds on a board, but for running the engine. What else holds of engines stands in
-``test_tensorrt_builds.py``; ``scripts/trt_grid`` builds all combinations.
+By the code that builds on a board, but for running the engine. What `--check tensorrt` says of
+them stands in ``test_tensorrt_builds.py``; ``scripts/trt_grid`` builds all combinations.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from functools import cache as once
 from itertools import combinations
 from pathlib import Path
 
+import onnx
 import pytest
+from graph_values import IN_TENSORRT_8_0
 
 from bench.agent.tensorrt import build as on_board
 from bench.export.cases import export_case
-from bench.export.layer_weights import GENERATED, EngineValues, layer_weights
+from bench.export.layer_weights import CONSTANT, GENERATED, EngineValues, layer_weights
 from bench.runtimes import graph_limits
 from models import MODELS, Scheme, SchemeError
 from models.kinds import KINDS
@@ -98,6 +100,13 @@ def test_the_builder_takes_it_and_folds_what_is_not_generated(cache: Path, model
         options = on_board.builder_options("fp32", None, capability="SM86")
         plan, _ = on_board.build(str(artifact.graph), options)
         held = EngineValues(bytes(plan))
-        for weight in layer_weights(artifact.graph, artifact.bound):
+        found = layer_weights(artifact.graph, artifact.bound)
+        assert len(found) >= 50
+        assert any(weight.source == GENERATED for weight in found) == (weights == "runtime")
+        for weight in found:
             is_generated = weight.source == GENERATED
             assert held.holds(weight.values) != is_generated, (scheme, weights, version)
+        if version == "8.2":
+            assert CONSTANT not in {weight.source for weight in found}
+            nodes = onnx.load(artifact.graph, load_external_data=False).graph.node
+            assert {node.op_type for node in nodes} <= IN_TENSORRT_8_0

@@ -14,10 +14,11 @@ import onnxruntime
 import pytest
 import torch
 
-from bench.errors import ConfigError, UnsupportedCase
-from bench.export.functions import checked_spelling
+from bench.errors import ConfigError, ExportError, UnsupportedCase
+from bench.export.functions import checked_spelling, refuse_other_files
 from bench.export.inputs import NOTHING_SAID, InputValues
-from bench.export.own_torch import export_function, load_network
+from bench.export.own_artifact import export_function
+from bench.export.own_torch import load_network
 from bench.export.target import Rounding
 from bench.recordings import Artifact, GraphLimits
 
@@ -87,7 +88,87 @@ def text():
 
 
 constant = 3
+net = plain()
+
+
+def with_arguments(width, depth=1):
+    return plain()
+
+
+def talking():
+    print("hello")
+    return InPlace(), torch.randn(2, 4)
+
+
+class InPlace(nn.Module):
+    def forward(self, x):
+        print("hello again")
+        return x.mul_(2).add_(1)
+
+
+def in_place():
+    return InPlace(), torch.full((2, 4), 3.0)
+
+
+class Unused(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.used = nn.Linear(4, 4)
+        self.unused = nn.Linear(100, 100)
+
+    def forward(self, x):
+        return self.used(x)
+
+
+def unused():
+    return Unused(), torch.zeros(1, 4)
+
+
+def used():
+    return Unused().used, torch.zeros(1, 4)
+
+
+def half():
+    return nn.Identity(), torch.zeros(1, 4).bfloat16()
+
+
+class Half(nn.Module):
+    def forward(self, x):
+        return x.bfloat16()
+
+
+def half_out():
+    return Half(), torch.zeros(1, 4)
+
+
+class Deciding(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+def deciding():
+    return Deciding(), torch.ones(1, 4)
+
+
+class Dividing(nn.Module):
+    def forward(self, x):
+        return x / x
+
+
+def dividing():
+    return Dividing(), torch.zeros(1, 4)
+
+
+class Solving(nn.Module):
+    def forward(self, x):
+        return torch.linalg.eigh(x)[0]
+
+
+def solving():
+    return Solving(), torch.eye(4)
 """
+DECIDES = SOURCE[: SOURCE.index("return x if x.sum")].count("\n") + 1
+"""The line of it that does what no graph can."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,6 +180,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (path / "minepack" / "inner.py").write_text("from minenets import plain\n")
     (path / "minebroken.py").write_text("import package_that_is_not_there\n")
     (path / "mineexit.py").write_text("raise SystemExit('bye')\n")
+    (path / "mineslip.py").write_text("def net(:\n")
+    (path / "minedeep.py").write_text("import json\n\njson.loads('{')\n")
+    (path / "weights.pt").write_bytes(b"")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         patch.setattr(sys, "path", list(sys.path))
@@ -194,19 +278,86 @@ def test_rounding_by_the_graph_itself(tmp_path: Path) -> None:
         ("minenets:fails", {}, {}, "fails() failed: RuntimeError: no weights (minenets.py, line"),
         ("minenets:plane", {}, {}, "minenets has no function 'plane'; did you mean 'plain'"),
         ("minenets:constant", {}, {}, "constant is no function but int"),
-        ("nowhere.at_all:net", {}, {}, "cannot import nowhere.at_all: ModuleNotFoundError"),
-        ("minebroken:net", {}, {}, "No module named 'package_that_is_not_there'"),
+        (
+            "nowhere.at_all:net",
+            {},
+            {},
+            "cannot import nowhere.at_all: ModuleNotFoundError: No module named 'nowhere'; it must "
+            "lie in the current folder or be installed",
+        ),
+        (
+            "minebroken:net",
+            {},
+            {},
+            "'package_that_is_not_there' (minebroken.py, line 1); install it for",
+        ),
+        (
+            "mineslip:net",
+            {},
+            {},
+            "import mineslip: SyntaxError: invalid syntax (mineslip.py, line 1)",
+        ),
+        ("minedeep:net", {}, {}, "line 1 column 2 (char 1) (minedeep.py, line 3)"),
+        (
+            "minenets:net",
+            {},
+            {},
+            "net is no function but Sequential; name one that returns the net",
+        ),
+        (
+            "minenets:with_arguments",
+            {},
+            {},
+            "with_arguments() is called without arguments and needs width; give them defaults, or",
+        ),
+        (
+            "minenets:half",
+            {},
+            {},
+            "an example input is of type bfloat16; only dense tensors of floa",
+        ),
+        (
+            "minenets:half_out",
+            {},
+            {},
+            "an output is of type bfloat16; only dense tensors of floats",
+        ),
+        (
+            "minenets:deciding",
+            {},
+            {},
+            f"(minenets.py, line {DECIDES}); write that part in another way, or export the network "
+            "yourself and give the .onnx file",
+        ),
+        (
+            "minenets:solving",
+            {},
+            {},
+            "DispatchError: No ONNX function found for <OpOverload(op='at",
+        ),
         ("mineexit:net", {}, {}, "cannot import mineexit: SystemExit: bye"),
         ("models.mine:net", {}, {}, "the name 'models' is taken by bench, give yours another"),
         ("minenets:plain", {}, {}, "nothing says the shape of input 'input'; give it with --shape"),
         ("minenets:two", {"x": (1, 2)}, {}, "has no input 'x' (named in --shape); its inputs: ids"),
         ("minenets:two", {}, {"ids": (0, 200)}, "cannot be run with ids int64 (1, 7), image"),
-        ("minenets:bare", {"input": (1, 4, 9, 9)}, {}, "input float32 (1, 4, 9, 9) (without exam"),
+        (
+            "minenets:two",
+            {},
+            {"ids": (0, 200)},
+            "; --range ids=0:200 holds more than the model takes; use smaller numbers",
+        ),
+        (
+            "minenets:bare",
+            {"input": (1, 4, 9, 9)},
+            {},
+            "4 channels instead (without example inputs they",
+        ),
         ("minenets:two", {"ids": (1, 9)}, {}, "input 'ids' takes whole numbers (int64), and"),
     ],
 )
 def test_what_cannot_be_used_gets_one_line(
     tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
     text: str,
     shapes: dict[str, tuple[int, ...]],
     values: dict[str, tuple[float, float]],
@@ -215,8 +366,69 @@ def test_what_cannot_be_used_gets_one_line(
     with pytest.raises(ConfigError) as caught:
         export(text, tmp_path, shapes=shapes, values=InputValues(values))
     assert expected in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable(), "one line, without escapes"
+    assert len(str(caught.value)) < 500
     assert caught.value.detail == ""
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_the_code_prints_does_not_get_into_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_network.cache_clear()
+    export("minenets:talking", tmp_path)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert set(said.err.splitlines()) == {"hello", "hello again"}
+
+
+def test_a_network_that_works_in_place_leaves_its_inputs_as_they_are_fed(tmp_path: Path) -> None:
+    arrays = reference(export("minenets:in_place", tmp_path))
+    assert (arrays["x"] == 3).all()
+    assert (arrays["output"] == 7).all()
+
+
+def test_parameters_without_a_part_in_the_graph_are_counted_all_the_same(tmp_path: Path) -> None:
+    counts = [export(f"minenets:{name}", tmp_path).facts.parameters for name in ("unused", "used")]
+    assert counts == [20 + 10_100, 20]
+
+
+def test_outputs_that_are_no_numbers_say_so_and_what_helps(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"is not finite in torch already.*--range, --in"):
+        export("minenets:dividing", tmp_path)
+    export("minenets:dividing", tmp_path, values=InputValues({"x": (1, 2)}))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("minenets.py", "name the function in it that returns the network, as minenets:FUNCTION"),
+        ("minepack/inner.py", "as minepack.inner:FUNCTION"),
+        ("../other.py", "as other:FUNCTION"),
+        ("minepack", "a folder; give an ONNX file, or package.module:function"),
+        ("weights.pt", "no ONNX file (FILE.onnx); give an ONNX file, or package.module:function"),
+        ("gone/nets", "no ONNX file"),
+        ("gone.engine", "no ONNX file"),
+    ],
+)
+def test_files_that_are_no_models_say_what_can_be_given(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        refuse_other_files(text)
+    assert str(caught.value).startswith(f"--model {text}: ")
+    assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("minenets.py:two", "here minenets:two"),
+        ("./minepack/inner.py:plain", "here minepack.inner:plain"),
+        ("minepack/inner:plain", "here minepack.inner:plain"),
+    ],
+)
+def test_a_file_and_its_function_are_spelt_for_the_user(text: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        checked_spelling(text)
 
 
 @pytest.mark.parametrize("text", ["a:", ":b", "a b:c", "a..b:c", "1a:b", "a:b.c", "a:b:c", "a/b:c"])

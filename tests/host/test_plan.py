@@ -40,6 +40,15 @@ def test_threads_of_the_plan_win_over_the_device() -> None:
     assert expand(plan, "board", threads=1)[0].threads == 3
 
 
+def test_a_network_that_cannot_have_the_default_scheme_says_what_can_be_asked_for() -> None:
+    hint = r"\(basis:0\.25 is the default; try --scheme dense\)"
+    with pytest.raises(ConfigError, match=f"no layers that can share.* {hint}$"):
+        make_plan(models=("resnet34",))
+    with pytest.raises(ConfigError) as caught:
+        make_plan(models=("resnet34",), schemes=("basis:0.25",))
+    assert "default" not in str(caught.value)
+
+
 def test_an_onnx_file_is_measured_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(b"")

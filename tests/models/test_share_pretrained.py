@@ -149,14 +149,6 @@ def test_what_does_not_share_keeps_its_trained_values() -> None:
     assert all(torch.equal(state[name], after[name]) for name in kept)
 
 
-def test_checkpoint_without_counters_of_batches_loads() -> None:
-    state = SMALL.architecture(DENSE).state_dict()
-    older = {name: v for name, v in state.items() if not name.endswith("num_batches_tracked")}
-    network = SMALL.architecture(DENSE)
-    share(network, "reuse-1", init_from=older)
-    assert torch.equal(network.fc.weight, state["fc.weight"])
-
-
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -17,7 +17,7 @@ from bench import networks, plugins, provenance, runtimes, sensors
 from bench.device.deploy import build_agent
 from bench.errors import ConfigError
 from bench.export.cases import export_case, find_model
-from bench.plugins.agent_module import AgentModule
+from bench.plugins.agent_module import AgentModule, read_agent_module
 from bench.recordings import Artifact, GraphLimits
 from models import MODELS
 
@@ -129,6 +129,34 @@ def test_an_edited_network_is_exported_anew(
     (site / "mynet.py").write_text(NETWORK.replace("nn.Flatten()", "nn.Flatten(), nn.ReLU()"))
     assert export().fresh
     assert networks.plugin_sources("resnet34") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("2, 11, ()", "has 10 parameters, its table entry makes 11 of them (scheme dense)"),
+        ("3, 10, ()", "its outputs are (1, 2), its table entry says 3 classes for a batch of 1"),
+    ],
+)
+def test_an_entry_that_does_not_tell_the_truth_of_its_network_is_refused(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, expected: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "mynet", raising=False)
+    source = NETWORK.replace("2, 10, ()", said).replace("my_net", "liar")
+    announce(site, "mynet", source, models={"liar": "mynet:NET"})
+    with pytest.raises(ConfigError) as caught:
+        export_case("liar", "dense", None, 1, GraphLimits(opset=17, ir_version=8), tmp_path / "c")
+    assert str(caught.value).startswith("model liar: ")
+    assert expected in str(caught.value)
+
+
+def test_what_an_agent_module_must_have_may_be_annotated(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(site, "noted", "PROBE: str = 'print(1)'\n")
+    assert read_agent_module("noted", ("PROBE",)).module == "noted"
+    with pytest.raises(plugins.Unusable, match="noted lacks open_model"):
+        read_agent_module("noted", ("PROBE", "open_model"))
 
 
 def test_the_reading_function_serves_any_group(site: Path) -> None:

@@ -54,9 +54,9 @@ class Witness:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An artifact cache that all whole-run tests share, so that each model is exported once."""
-    return tmp_path_factory.mktemp("artifacts")
+def cache(artifacts: Path) -> Path:
+    """The artifact cache of all tests."""
+    return artifacts
 
 
 @pytest.fixture

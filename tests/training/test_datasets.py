@@ -209,7 +209,7 @@ def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ("spelled", "said"),
     [
         ("cifar100:/data", "did you mean 'cifar-100'"),
-        ("svhn", "Data sets are cifar-100:FOLDER"),
+        ("svhn", "unknown data set 'svhn'; known: cifar-100:FOLDER"),
         ("fashion-mnist", "needs the folder of its files"),
     ],
 )

@@ -160,6 +160,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not list(train.folder.glob("out/*.*t"))
 
 
+def test_going_on_with_nothing_is_said(train: Any) -> None:
+    out = train("new", "--resume", "--epochs", "1")
+    said = train.said()
+    assert f"{out} has nothing to go on with: begins at the first epoch" in said
+    train("other", "--epochs", "1")
+    assert "begins at the first epoch" not in train.said()
+
+
 def test_a_model_for_other_images_is_refused(train: Any) -> None:
     line = train.refused("out", model="shufflenet_v2_x0_5_cifar100")
     assert "is made for images of 3×32×32 in 100 classes, fashion-mnist has 1×28×28 in 10" in line

@@ -36,7 +36,7 @@ def open_dataset(text: str) -> DataSet:
     if name not in READERS:
         near = difflib.get_close_matches(name.lower(), READERS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise DataError(f"unknown data set {name!r}: {hint}Data sets are {SPELLINGS}")
+        raise DataError(f"unknown data set {name!r}; {hint}known: {SPELLINGS}")
     if not folder:
         raise DataError(f"data set {text!r} needs the folder of its files: {name}:FOLDER")
     path = Path(folder)
