@@ -154,7 +154,8 @@ def _change(compared: QuantityComparison) -> str:
 def _interval(compared: QuantityComparison) -> str:
     assert compared.low is not None and compared.high is not None
     decimals = _decimals(compared)
-    return f"[{_percent(compared.low, decimals)} … {_percent(compared.high, decimals)}]"
+    low, high = _percent(compared.low, decimals), _percent(compared.high, decimals)
+    return f"[{low.removesuffix(' %')} … {high}]"
 
 
 def _percent(ratio: float, decimals: int) -> str:
