@@ -146,9 +146,8 @@ def _change(compared: QuantityComparison) -> str:
     percent = _percent(compared.ratio, _decimals(compared))
     if compared.quantity != "peak-memory" or compared.a is None or compared.b is None:
         return percent
-    change = compared.b - compared.a
-    sign = "+" if change > 0 else "\N{MINUS SIGN}"
-    return f"{sign}{fmt.size(abs(round(change)))}, {percent}"
+    change = f"{(compared.b - compared.a) / 2**20:+.1f} MiB".replace("-", "\N{MINUS SIGN}")
+    return f"{change}, {percent}"
 
 
 def _interval(compared: QuantityComparison) -> str:

@@ -113,7 +113,11 @@ def _p50(row: Row) -> Cell:
     interval = fmt.median_interval(stats)
     small = (f"({interval})",) if interval else ("no interval: too few rounds",)
     return Cell(
-        fmt.median(stats), (*small, *_doubt(verdict)), stats.p50_s, _title(verdict), kind=_kind(verdict)
+        fmt.median(stats),
+        (*small, *_doubt(verdict)),
+        stats.p50_s,
+        _title(verdict),
+        kind=_kind(verdict),
     )
 
 
@@ -186,7 +190,9 @@ def _size(row: Row) -> Cell:
 def _accuracy(row: Row) -> Cell:
     stats = None if row.trial is None else row.trial.accuracy
     if stats is None or stats.top1 is None:
-        return _none(f"not measured: {stats.problem}" if stats and stats.problem else "not measured")
+        return _none(
+            f"not measured: {stats.problem}" if stats and stats.problem else "not measured"
+        )
     first, _, interval = fmt.accuracy(stats, "\n").partition("\n")
     return Cell(first, (interval,) if interval else (), stats.top1)
 

@@ -62,6 +62,11 @@ class RunHead:
     problems: tuple[str, ...]
     procedure: tuple[tuple[str, object], ...]
 
+    @property
+    def quick(self) -> bool:
+        """Whether its procedure is a first look."""
+        return self.manifest.procedure.name.startswith("quick")
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -105,9 +110,7 @@ def write_report(run: Run, page: Path | None = None) -> ReportPaths:
                 name = chart.name if len(devices) == 1 else f"{chart.name}-{safe_name(device)}"
                 paths += _write_chart(folder, name, files)
         power = timeline(found, f"power-{number}")
-        sections.append(
-            section(f"device-{number}", found.where, rows, charts, power, run.manifest)
-        )
+        sections.append(section(f"device-{number}", found.where, rows, charts, power, run.manifest))
     rows_of_all = [("", row) for rows in devices.values() for row in rows]
     columns = table_columns(row for _, row in rows_of_all)
     content = Page(

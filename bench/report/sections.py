@@ -12,9 +12,9 @@ from bench.report import format as fmt
 from bench.report.details import Detail, details
 from bench.report.page_charts import MOST_ROWS, PageChart
 from bench.report.rows import Row, common_model
-from bench.report.status_text import verdicts_of
+from bench.report.status_text import in_words, verdicts_of
 from bench.report.timeline import Timeline
-from bench.status import Status
+from bench.status import Status, Verdict
 
 MOST_DETAILS = 200
 """Cases whose details are on the page; those of a thousand would make it too large to open."""
@@ -40,10 +40,12 @@ class ChartGroup:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why figures of cases are not valid: ``words`` holds for ``quantities`` of each of them."""
+    """Why figures of cases are not valid: ``words`` says of which quantities and for which reasons,
+    ``detail`` more."""
 
     status: str
     words: str
+    detail: str
     cases: tuple[str, ...]
 
 
@@ -91,9 +93,7 @@ def section(
         findings=tuple(_findings(measured)),
         details=()
         if manifest is None
-        else tuple(
-            (row.short, details(row.trial)) for row in measured[:MOST_DETAILS] if row.trial
-        ),
+        else tuple((row.short, details(row.trial)) for row in measured[:MOST_DETAILS] if row.trial),
         facts=()
         if manifest is None
         else tuple(flattened(manifest.probes.get(rows[0].case.device, {}))),
@@ -140,25 +140,17 @@ def _groups(
 
 def _findings(rows: Sequence[Row]) -> Iterator[Finding]:
     """Yield why figures are not valid, equal reasons once with all cases that they hold for."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
         assert row.trial is not None
         verdicts = verdicts_of(row.trial)
-        if len(set(verdicts.values())) == 1:
-            verdicts = {"": row.trial.latency_status}
-        by_verdict: dict[tuple[str, str], list[str]] = {}
+        quantities: dict[Verdict, list[str]] = {}
         for quantity, verdict in verdicts.items():
-            if verdict.status is Status.VALID:
-                continue
-            reasons = f" ({fmt.reason_words(verdict)})" if verdict.reasons else ""
-            detail = f": {verdict.detail}" if verdict.detail else ""
-            word = "not measured" if verdict.status is Status.UNMEASURED else verdict.status.value
-            by_verdict.setdefault((verdict.status.value, f"{word}{reasons}{detail}"), []).append(
-                quantity
-            )
-        for (status, words), quantities in by_verdict.items():
-            subject = " and ".join(quantities)
-            key = (status, f"{subject} {words}".strip())
+            if verdict.status is not Status.VALID:
+                quantities.setdefault(verdict, []).append(quantity)
+        for verdict, names in quantities.items():
+            subject = "" if len(names) == len(verdicts) else f"{' and '.join(names)} "
+            key = (verdict.status.value, f"{subject}{in_words(verdict)}", verdict.detail)
             found.setdefault(key, []).append(row.short)
-    for (status, words), cases in found.items():
-        yield Finding(status, words, tuple(cases))
+    for (status, words, detail), cases in found.items():
+        yield Finding(status, words, detail, tuple(cases))

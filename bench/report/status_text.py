@@ -34,7 +34,7 @@ def status_lines_of(trial: Trial) -> tuple[str, ...]:
             key = judged.model_copy(update={"detail": ""})
             groups.setdefault(key, []).append(quantity)
     lines = [
-        f"{_WORDS.get(judged.status, judged.status.value)}: {', '.join(quantities)}{_why(judged)}"
+        f"{_word(judged)}: {', '.join(quantities)}{_why(judged)}"
         for judged, quantities in groups.items()
     ]
     return tuple(lines) or ("valid",)
@@ -57,6 +57,15 @@ def absent(verdict: Verdict) -> str:
     if verdict.status in (Status.VALID, Status.UNMEASURED):
         return "not measured" + (f": {fmt.reason_words(verdict)}" if verdict.reasons else "")
     return _line(verdict)
+
+
+def in_words(verdict: Verdict) -> str:
+    """Return a verdict in words: ``inconclusive (wide interval)``."""
+    return f"{_word(verdict)}{_why(verdict)}"
+
+
+def _word(verdict: Verdict) -> str:
+    return _WORDS.get(verdict.status, verdict.status.value)
 
 
 def _line(verdict: Verdict) -> str:

@@ -23,6 +23,7 @@ from bench.analysis.trace import power_readings
 from bench.report import format as fmt
 from bench.report.material import Material
 from bench.report.rows import Row
+from bench.report.thinning import thinned
 from bench.status import Source
 from bench.store.raw import PowerSegment
 
@@ -122,29 +123,6 @@ def bokeh_script() -> str:
     return (Path(settings.bokehjs_path()) / "js" / "bokeh.min.js").read_text(encoding="utf-8")
 
 
-def thinned(
-    t_s: NDArray[np.float64], power_w: NDArray[np.float64], bins: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the lowest and the highest reading of each of ``bins`` equal stretches of time.
-
-    Readings are in order of time. A failed one (NaN) stays, once per run of them: there the line
-    breaks off.
-    """
-    known = np.isfinite(power_w)
-    lost = ~known & np.concatenate(([True], known[:-1]))
-    kept = np.flatnonzero(known)
-    if kept.size > 2 * bins:
-        # The end belongs to the last stretch.
-        span_s = np.nextafter(t_s[kept[-1]] - t_s[kept[0]], np.inf)
-        stretch = np.floor((t_s[kept] - t_s[kept[0]]) / span_s * bins).astype(np.int64)
-        order = np.lexsort((power_w[kept], stretch))
-        first = np.flatnonzero(np.diff(stretch[order], prepend=-1))
-        last = np.append(first[1:] - 1, kept.size - 1)
-        kept = kept[np.unique(np.concatenate((order[first], order[last])))]
-    chosen = np.union1d(kept, np.flatnonzero(lost))
-    return t_s[chosen], power_w[chosen]
-
-
 def _starts_s(
     rows: Sequence[Row], segments: Mapping[str, Sequence[PowerSegment]]
 ) -> dict[int, float]:
@@ -218,7 +196,8 @@ def _line(
         readings += int(np.isfinite(power_w).sum())
         if calibration is not None:
             power_w = calibration.power_w(power_w)
-        t_s, power_w = thinned(t_ns * 1e-9 - start_s, power_w, bins)
+        since_s = t_ns.astype(np.float64) * 1e-9 - start_s
+        t_s, power_w = thinned(since_s, power_w, bins)
         pieces_s += [t_s, np.array([np.nan])]
         pieces_w += [power_w, np.array([np.nan])]
         windows_s.append((part.window_ns[0] * 1e-9 - start_s, part.window_ns[1] * 1e-9 - start_s))
@@ -238,11 +217,15 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
     """Return the figure as the JSON that Bokeh embeds; equal figures give equal text."""
     # A second to import, which only a page with power over time is to pay.
     from bokeh.embed import json_item
-    from bokeh.models import HoverTool
+    from bokeh.models import HoverTool, Range1d
+    from bokeh.models.renderers import DataRenderer
     from bokeh.plotting import figure
 
+    highest_w = max((float(np.nanmax(item.power_w, initial=0.0)) for item in series), default=1.0)
+    top_w = 1.08 * (highest_w or 1.0)
     plot = figure(
         name=name,
+        y_range=Range1d(0.0, top_w),
         height=340,
         sizing_mode="stretch_width",
         tools="xpan,xbox_zoom,xwheel_zoom,reset",
@@ -254,8 +237,6 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
         border_fill_color=None,
     )
     plot.toolbar.logo = None
-    highest_w = max((float(np.nanmax(item.power_w, initial=0.0)) for item in series), default=1.0)
-    top_w = 1.08 * (highest_w or 1.0)
     for edges_s in played:
         plot.quad(
             left=np.array(edges_s[::2]),
@@ -265,12 +246,11 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
             fill_color=_IDLE_COLOUR,
             line_color=None,
         )
-    plot.y_range.start, plot.y_range.end = 0.0, top_w
-    lines = []
+    lines: list[DataRenderer] = []
     for item in series:
         if item.windows_s:
             left, right = zip(*item.windows_s, strict=True)
-            plot.quad(
+            windows = plot.quad(
                 left=np.array(left),
                 right=np.array(right),
                 bottom=0.0,
@@ -278,23 +258,23 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
                 fill_color=item.colour,
                 fill_alpha=_WINDOW_ALPHA,
                 line_color=None,
-                tags=[item.tag],
             )
-        lines.append(
-            plot.line(
-                item.t_s,
-                item.power_w,
-                line_color=item.colour,
-                line_width=1.3,
-                line_dash="4 2" if item.dashed else "solid",
-                name=fmt.plain(item.label),
-                tags=[item.tag],
-            )
+            windows.tags = [item.tag]
+        line = plot.line(
+            item.t_s,
+            item.power_w,
+            line_color=item.colour,
+            line_width=1.3,
+            line_dash="4 2" if item.dashed else "solid",
+            name=fmt.plain(item.label),
         )
+        line.tags = [item.tag]
+        lines.append(line)
     tips = [("", "$name"), ("time", "$x{0.000} s"), ("power", "$y{0.000} W")]
     plot.add_tools(HoverTool(renderers=lines, tooltips=tips, mode="mouse"))
-    found = _renumbered(json_item(plot), {})  # type: ignore[no-untyped-call]
-    return json.dumps(found, separators=(",", ":"), sort_keys=True)
+    found = _renumbered(json_item(plot), {})
+    # In Bokeh's order: a model is described where it comes first.
+    return json.dumps(found, separators=(",", ":"))
 
 
 _ID = re.compile(r"p\d+")

@@ -93,15 +93,16 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
                 _draw(axes, item, of, unit, colour, _MARKERS[number % len(_MARKERS)])
             estimated = any(of(point).estimated for item in shown for point in item.points)
             axes.set_ylabel(f"{name}{', est.' if estimated else ''} [{unit_name}]")
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(axis="y", color=canvas.GRID, linewidth=0.8)
         for axes in grid[:, 0]:
             for at in _changes(shown):
                 axes.axvline(at, color=canvas.MUTED, linewidth=0.8, linestyle=":")
-        locator = mdates.AutoDateLocator(maxticks=8)
+        locator = mdates.AutoDateLocator(minticks=2, maxticks=8)  # type: ignore[no-untyped-call]
         grid[-1, 0].xaxis.set_major_locator(locator)
-        grid[-1, 0].xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+        dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        grid[-1, 0].xaxis.set_major_formatter(dates)
         canvas.head(
             figure,
             "Over time",
@@ -146,7 +147,8 @@ def _draw(
 
 
 def _time(point: Point) -> float:
-    return float(mdates.date2num(datetime.fromisoformat(point.started_at)))
+    started = datetime.fromisoformat(point.started_at)
+    return float(mdates.date2num(started))  # type: ignore[no-untyped-call]
 
 
 def _changes(shown: Sequence[Trend]) -> list[float]:
