@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from bench.report.status_text import absent, status_lines
 from bench.status import Status, Verdict
 
 NOT_RESOLVED = "not resolved"
+
+_BETWEEN_WORDS = re.compile(r"(?:[^\w.]|_)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,12 @@ class Cell:
     title: str = ""
     none: bool = False
     kind: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """What the title adds to what stands in the cell, for screen readers."""
+        said = self.small[-1] if self.small else ""
+        return self.title.removeprefix(said) if said else self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class TableLine:
     run: str
     cells: tuple[Cell, ...]
     search: str
-    """What the filter looks through."""
+    """What the filter looks through: words in small letters, a space before each."""
 
 
 def table_columns(rows: Iterable[Row]) -> tuple[TableColumn, ...]:
@@ -74,10 +83,15 @@ def table_lines(
             row,
             run,
             tuple(column.cell(row) for column in shown),
-            " ".join((run, row.case.device, row.label, row.case.key, *status_lines(row))).lower(),
+            _searched(run, row),
         )
         for run, row in rows
     )
+
+
+def _searched(run: str, row: Row) -> str:
+    text = " ".join(("", run, row.case.device, row.label, row.case.key, *status_lines(row)))
+    return _BETWEEN_WORDS.sub(" ", text.lower())
 
 
 def _none(words: str) -> Cell:

@@ -230,7 +230,9 @@ def _visible(value: object) -> object:
     """Return what stands in a ``{{ }}`` without characters that turn or hide the text around."""
     if isinstance(value, Markup):
         return value
-    return fmt.plain(value) if isinstance(value, str) else value
+    if isinstance(value, str) and not value.isprintable():
+        return fmt.plain(value)
+    return value
 
 
 def _template_file(name: str) -> str:

@@ -225,7 +225,7 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
     top_w = 1.08 * (highest_w or 1.0)
     plot = figure(
         name=name,
-        y_range=Range1d(0.0, top_w),
+        y_range=Range1d(start=0.0, end=top_w),
         height=340,
         sizing_mode="stretch_width",
         tools="xpan,xbox_zoom,xwheel_zoom,reset",

@@ -70,35 +70,17 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
     shown = [item for item in found if item.case.device == device][:MOST_LINES]
     if not shown:
         return None
-    panels: list[tuple[str, Callable[[Point], Value], list[tuple[float, str]]]] = []
-    for name, of, units in (
-        ("p50", lambda point: point.p50_s, fmt.seconds_unit),
-        ("energy per inference", lambda point: point.energy_j, fmt.joules_unit),
-    ):
-        values = [of(point).value for item in shown for point in item.points]
-        known = [value for value in values if value is not None]
-        if known:
-            panels.append((name, of, [units(max(known))]))
+    panels = [panel for panel in _PANELS if _values(panel, shown)]
+    height_in = 1.5 + 2.3 * max(1, len(panels))
     with canvas.style():
-        height_in = 1.5 + 2.3 * max(1, len(panels))
         figure = Figure(figsize=(canvas.WIDTH_IN, height_in), facecolor="white")
         FigureCanvasAgg(figure)
         grid = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)
         figure.subplots_adjust(
             left=0.09, right=0.985, bottom=0.55 / height_in, top=1 - 1.05 / height_in, hspace=0.2
         )
-        for axes, (name, of, ((unit, unit_name),)) in zip(grid[:, 0], panels, strict=False):
-            for number, item in enumerate(shown):
-                colour = colours.get(item.case.key, canvas.INK)
-                _draw(axes, item, of, unit, colour, _MARKERS[number % len(_MARKERS)])
-            estimated = any(of(point).estimated for item in shown for point in item.points)
-            axes.set_ylabel(f"{name}{', est.' if estimated else ''} [{unit_name}]")
-            axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.grid(axis="y", color=canvas.GRID, linewidth=0.8)
-        for axes in grid[:, 0]:
-            for at in _changes(shown):
-                axes.axvline(at, color=canvas.MUTED, linewidth=0.8, linestyle=":")
+        for axes, panel in zip(grid[:, 0], panels, strict=False):
+            _draw_panel(axes, panel, shown, colours)
         locator = mdates.AutoDateLocator(minticks=2, maxticks=8)  # type: ignore[no-untyped-call]
         grid[-1, 0].xaxis.set_major_locator(locator)
         dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
@@ -119,6 +101,40 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
             fontsize=8.5,
         )
     return figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    name: str
+    of: Callable[[Point], Value]
+    unit: Callable[[float], tuple[float, str]]
+
+
+_PANELS = (
+    _Panel("p50", lambda point: point.p50_s, fmt.seconds_unit),
+    _Panel("energy per inference", lambda point: point.energy_j, fmt.joules_unit),
+)
+
+
+def _values(panel: _Panel, shown: Sequence[Trend]) -> list[float]:
+    found = (panel.of(point).value for item in shown for point in item.points)
+    return [value for value in found if value is not None]
+
+
+def _draw_panel(
+    axes: Axes, panel: _Panel, shown: Sequence[Trend], colours: Mapping[str, str]
+) -> None:
+    unit, unit_name = panel.unit(max(_values(panel, shown)))
+    for number, item in enumerate(shown):
+        colour = colours.get(item.case.key, canvas.INK)
+        _draw(axes, item, panel.of, unit, colour, _MARKERS[number % len(_MARKERS)])
+    estimated = any(panel.of(point).estimated for item in shown for point in item.points)
+    axes.set_ylabel(f"{panel.name}{', est.' if estimated else ''} [{unit_name}]")
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=canvas.GRID, linewidth=0.8)
+    for at in _changes(shown):
+        axes.axvline(at, color=canvas.MUTED, linewidth=0.8, linestyle=":")
 
 
 def _draw(

@@ -51,10 +51,11 @@
   const form = document.getElementById("filter");
   const count = document.getElementById("count");
   const filter = () => {
-    const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    // Beginnings of words: "runtime" is a weight mode, not a part of "onnxruntime".
+    const words = form.elements.words.value.toLowerCase().split(/[^\p{L}\p{N}.]+/u).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
-      const fits = words.every((word) => row.dataset.search.includes(word))
+      const fits = words.every((word) => row.dataset.search.includes(` ${word}`))
         && ["status", "device", "run"].every((name) => {
           const wanted = form.elements[name]?.value;
           return !wanted || row.dataset[name] === wanted;
@@ -66,6 +67,7 @@
   };
   form.hidden = false;
   form.addEventListener("input", filter);
+  form.addEventListener("change", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
   filter();
 
