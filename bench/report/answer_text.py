@@ -39,9 +39,11 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What one case changes: ``case`` in words, a phrase per quantity, and what else differs."""
+    """What one case changes: ``case`` with where its ``weights`` are generated (may be empty), a
+    phrase per quantity, and what else differs."""
 
     case: str
+    weights: str
     phrases: tuple[Phrase, ...]
     remark: str = ""
 
@@ -93,9 +95,11 @@ def _silence(found: Answers) -> str:
 
 
 def _sentence(answer: Answer) -> Sentence:
-    name = case_name(answer.case)
+    case = answer.case
+    name = case.scheme if case.weights is None else f"{case.scheme} {case.weights}"
+    weights = _GENERATED.get(case.weights or "", "")
     if answer.failure is not None:
-        return Sentence(name, (Phrase("no figures", _judged(answer.failure), "unsaid"),))
+        return Sentence(name, weights, (Phrase("no figures", _judged(answer.failure), "unsaid"),))
     remarks = []
     if answer.differences:
         differing = (f"{item.name} {item.a} → {item.b}" for item in answer.differences)
@@ -103,14 +107,7 @@ def _sentence(answer: Answer) -> Sentence:
     if not answer.paired:
         remarks.append("not measured side by side, which the intervals allow for")
     phrases = tuple(_phrase(claim) for claim in answer.claims if not _nothing_there(claim))
-    return Sentence(name, phrases, "; ".join(remarks))
-
-
-def case_name(case: Case) -> str:
-    """Return a scheme and where its weights are generated: ``basis:0.25, weights never …``."""
-    if case.weights is None:
-        return case.scheme
-    return f"{case.scheme} {case.weights} ({_GENERATED.get(case.weights, case.weights)})"
+    return Sentence(name, weights, phrases, "; ".join(remarks))
 
 
 def _nothing_there(claim: Claim) -> bool:

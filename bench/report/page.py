@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.analysis.answers import answers
 from bench.analysis.conditions import subject
@@ -235,6 +235,17 @@ def _visible(value: object) -> object:
     return value
 
 
+def _unbroken(text: str) -> Markup:
+    """Return a text in which no line ends between a figure and its unit."""
+    escaped = str(escape(fmt.plain(text)))
+    return Markup(escaped.replace(" %", "&nbsp;%").replace(" MiB", "&nbsp;MiB"))
+
+
+def _breakable(text: str) -> Markup:
+    """Return a name that may be broken where it has an underscore."""
+    return Markup(str(escape(fmt.plain(text))).replace("_", "_<wbr>"))
+
+
 def _template_file(name: str) -> str:
     return (resources.files("bench.report") / "templates" / name).read_text(encoding="utf-8")
 
@@ -253,6 +264,7 @@ def _html(content: Page) -> str:
         lstrip_blocks=True,
         finalize=_visible,
     )
+    environment.filters.update(unbroken=_unbroken, breakable=_breakable)
     script = _template_file("page.js")
     zoomable = any(group.timeline for item in content.sections for group in item.groups)
     bokeh = bokeh_script() if zoomable else ""

@@ -87,7 +87,7 @@ def test_several_runs_make_one_page_in_the_results_folder(results, capsys) -> No
     (page,) = map(Path, found["files"])
     assert page == results / "report-20261125-nano-and-1-more.html"
     text = page.read_text()
-    assert "latency slower: +99.9 %" in text
+    assert "latency inconclusive: +100.0 %" in text, "both were interrupted"
     # The page is no run.
     code, out, _ = said_by(capsys, "results", "list", "--json", *where)
     assert len(json.loads(out)) == 3
