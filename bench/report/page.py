@@ -1,35 +1,39 @@
-"""The page of a run: one HTML file that needs nothing else, and its charts as files."""
+"""The page of a run, or of several: one HTML file that needs nothing else."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import numpy as np
-from markupsafe import Markup
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from markupsafe import Markup, escape
 
+from bench.analysis.answers import answers
+from bench.analysis.conditions import subject
 from bench.errors import StoreError
 from bench.records import Manifest
 from bench.report import format as fmt
+from bench.report.answer_text import Paragraph, paragraph
 from bench.report.canvas import rendered
-from bench.report.details import Detail, details
-from bench.report.energy_charts import energy_chart, power_chart
-from bench.report.engine import Column, columns
-from bench.report.latency_charts import distribution_chart, latency_chart
-from bench.report.rows import Row, common_model, rows_by_device
-from bench.report.sustain_chart import sustain_chart
-from bench.status import Status, Verdict
+from bench.report.cells import TableColumn, TableLine, table_columns, table_lines
+from bench.report.material import Material, read_material
+from bench.report.page_charts import PageChart, data_uri, drawn
+from bench.report.rows import Row, rows_by_device
+from bench.report.sections import ChartImage, Section, section, title_of
+from bench.report.timeline import bokeh_script, packed, timeline
+from bench.report.trend_view import CaseTrend, case_trends, trend_chart
 from bench.store.files import explained, safe_name, write_atomic
-from bench.store.raw import PowerSegment
 from bench.store.reader import Run
 
 PAGE_FILE = "report.html"
+
+_SPOKEN_PARAGRAPHS = 4
+"""Groups of answers that are seen at once; the others are folded away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,169 +50,212 @@ class ReportPaths:
 
 
 @dataclass(frozen=True, slots=True)
-class _Chart:
-    text: str
-    uri: str
+class RunHead:
+    """What the page says of a run as a whole; ``procedure``: its fields as ``(name, value)``."""
+
+    manifest: Manifest
+    command: str
+    resumed: tuple[tuple[str, str], ...]
+    missing: int
+    superseded: int
+    waiting: int
+    problems: tuple[str, ...]
+    procedure: tuple[tuple[str, object], ...]
+
+    @property
+    def quick(self) -> bool:
+        """Whether its procedure is a first look."""
+        return self.manifest.procedure.name.startswith("quick")
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
-    label: str
-    quantity: str
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """What the page says of one device."""
+class Page:
+    """All that the template fills in."""
 
     title: str
-    rows: tuple[Row, ...]
-    counted: bool
-    """Whether accuracy was counted for any case."""
-    columns: tuple[Column, ...]
-    """What only the runtimes of these cases have to show."""
-    charts: tuple[_Chart, ...]
-    details: tuple[tuple[str, list[Detail]], ...]
-    findings: tuple[_Finding, ...]
+    runs: tuple[RunHead, ...]
+    paragraphs: tuple[Paragraph, ...]
+    columns: tuple[TableColumn, ...]
+    lines: tuple[TableLine, ...]
     notes: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    trend_charts: tuple[ChartImage, ...] = ()
+    trends: tuple[CaseTrend, ...] = ()
 
 
-def write_report(run: Run) -> ReportPaths:
+def write_report(run: Run, page: Path | None = None) -> ReportPaths:
     """Draw the charts (PNG and SVG) and write the page into the run's folder.
 
-    Draws from what is stored alone, so it can be repeated at any time.
+    Draws from what is stored alone, so it can be repeated at any time. ``page``: where to write the
+    page instead, and no charts.
 
     Raises:
         StoreError: a file cannot be written.
     """
     folder = run.path / "charts"
-    with explained("make", folder):
-        folder.mkdir(exist_ok=True)
+    if page is None:
+        with explained("make", folder):
+            folder.mkdir(exist_ok=True)
     devices = rows_by_device(run)
     problems = list(run.problems)
-    sections, paths = [], []
-    for device, rows in devices.items():
-        charts = []
-        for name, text, figure in _figures(run, device, rows, problems):
+    sections: list[Section] = []
+    paths: list[Path] = []
+    for number, (device, rows) in enumerate(devices.items(), 1):
+        found = read_material(run, title_of(device, rows), rows, problems)
+        charts: list[tuple[PageChart, str]] = []
+        for chart, figure in drawn(found):
             files = rendered(figure)
-            stem = name if len(devices) == 1 else f"{name}-{safe_name(device)}"
-            for kind, data in files.items():
-                path = folder / f"{stem}.{kind}"
-                with explained("write", path):
-                    write_atomic(path, data)
-                paths.append(path)
-            uri = "data:image/svg+xml;base64," + base64.b64encode(files["svg"]).decode()
-            charts.append(_Chart(text, uri))
-        sections.append(_section(run.manifest, device, rows, tuple(charts)))
-    page = run.path / PAGE_FILE
-    with explained("write", page):
-        write_atomic(page, _html(run, sections, problems).encode())
-    return ReportPaths(page, tuple(paths))
+            charts.append((chart, data_uri(files)))
+            if page is None:
+                name = chart.name if len(devices) == 1 else f"{chart.name}-{safe_name(device)}"
+                paths += _write_chart(folder, name, files)
+        power = timeline(found, f"power-{number}")
+        sections.append(section(f"device-{number}", found.where, rows, charts, power, run.manifest))
+    rows_of_all = [("", row) for rows in devices.values() for row in rows]
+    columns = table_columns(row for _, row in rows_of_all)
+    content = Page(
+        title=run.manifest.run_id,
+        runs=(_head(run, problems),),
+        paragraphs=_paragraphs(run),
+        columns=columns,
+        lines=table_lines(rows_of_all, columns),
+        notes=_notes(row for _, row in rows_of_all),
+        sections=tuple(sections),
+    )
+    target = run.path / PAGE_FILE if page is None else page
+    _write_page(content, target)
+    return ReportPaths(target, tuple(paths))
 
 
-def _figures(
-    run: Run, device: str, rows: tuple[Row, ...], problems: list[str]
-) -> Iterator[tuple[str, str, Figure]]:
-    """Yield ``(file name, text for those who cannot see it, figure)`` of a device's charts."""
-    where = _where(device, rows)
-    samples_s: dict[str, NDArray[np.float64]] = {}
-    segments: dict[str, tuple[PowerSegment, ...]] = {}
-    for trial_id in [row.trial.trial_id for row in rows if row.trial is not None]:
-        # What cannot be read is a problem to name, not the end of the report.
-        try:
-            samples = run.latency(trial_id)
-            timed = None if samples is None else samples.kind != "energy"
-            if samples is not None and timed is not None and timed.any():
-                durations_ns = samples.duration_ns[timed]
-                samples_s[trial_id] = durations_ns * 1e-9
-        except StoreError as error:
-            problems.append(str(error))
-        try:
-            segments[trial_id] = run.power(trial_id)
-        except StoreError as error:
-            problems.append(str(error))
-    yield "latency", "median latency per case, figures in the table", latency_chart(rows, where)
-    if samples_s:
-        figure = distribution_chart(rows, samples_s, where)
-        yield "latency-distribution", "distribution of latencies per case", figure
-    yield "energy", "energy per inference, figures in the table", energy_chart(rows, where)
-    power = power_chart(rows, segments, where)
-    if power is not None:
-        yield "power", "power over time per case with the energy windows", power
-    sustained = sustain_chart(rows, where)
-    if sustained is not None:
-        yield "sustain", "latency, power and temperature under sustained load", sustained
+def write_joint_report(runs: Sequence[Run], page: Path) -> ReportPaths:
+    """Write one page over several runs: their answers, all cases in one table, each case over time.
 
-
-def _where(device: str, rows: tuple[Row, ...]) -> str:
-    """Return the device and, when there is only one, the model."""
-    return " · ".join(part for part in (fmt.plain(device), common_model(rows)) if part)
-
-
-def _section(
-    manifest: Manifest, device: str, rows: tuple[Row, ...], charts: tuple[_Chart, ...]
-) -> _Section:
-    findings, notes = [], []
-    for row in rows:
-        if row.trial is None:
-            continue
-        verdicts = {
-            "latency": row.trial.latency_status,
-            "energy": row.trial.energy_status,
-            "memory": row.trial.memory_status,
-        }
-        if len(set(verdicts.values())) == 1:
-            verdicts = {"all": row.trial.latency_status}
-        if row.trial.meter is not None:
-            verdicts["energy by the meter"] = row.trial.meter.status
-        findings += [
-            _Finding(row.short, quantity, verdict)
-            for quantity, verdict in verdicts.items()
-            if verdict.status is not Status.VALID
+    Raises:
+        StoreError: the file cannot be written.
+    """
+    in_time = sorted(runs, key=lambda run: (run.manifest.started_at, run.manifest.run_id))
+    by_device: dict[str, list[Row]] = {}
+    rows_of_all: list[tuple[str, Row]] = []
+    colours: dict[str, str] = {}
+    for run in in_time:
+        run_id = run.manifest.run_id
+        when = run.manifest.started_at[:16].replace("T", " ")
+        for device, rows in rows_by_device(run).items():
+            rows_of_all += [(run_id, row) for row in rows]
+            for row in rows:
+                colours.setdefault(row.case.key, row.colour)
+                named = replace(row, short=f"{row.label} · {when}", colour=colours[row.case.key])
+                by_device.setdefault(device, []).append(named)
+    sections = []
+    for number, (device, found) in enumerate(by_device.items(), 1):
+        material = Material(title_of(device, found), tuple(found))
+        charts = [
+            (chart, data_uri(rendered(figure))) for chart, figure in drawn(material, across=True)
         ]
-        if row.trial.energy is not None and row.trial.energy.note:
-            notes.append(row.trial.energy.note)
-    return _Section(
-        title=_where(device, rows),
-        rows=rows,
-        counted=any(row.trial is not None and row.trial.accuracy is not None for row in rows),
-        columns=columns(row.trial for row in rows),
-        charts=charts,
-        details=tuple((row.short, details(row.trial)) for row in rows if row.trial is not None),
-        findings=tuple(findings),
-        notes=tuple(dict.fromkeys(notes)),
-        facts=tuple(flattened(manifest.probes.get(device, {}))),
+        sections.append(section(f"device-{number}", material.where, found, charts, None, None))
+    tables, over_time = case_trends(in_time)
+    trend_charts = []
+    for device in by_device:
+        figure = trend_chart(over_time, colours, device)
+        if figure is not None:
+            text = f"{device}: latency and energy of each case over time; figures in the tables"
+            trend_charts.append(ChartImage(text, data_uri(rendered(figure))))
+    columns = table_columns(row for _, row in rows_of_all)
+    content = Page(
+        title=f"{len(runs)} runs",
+        runs=tuple(_head(run, list(run.problems)) for run in in_time),
+        paragraphs=tuple(
+            replace(item, title=f"{item.title} · {run.manifest.run_id}")
+            for run in in_time
+            for item in _paragraphs(run)
+        ),
+        columns=columns,
+        lines=table_lines(rows_of_all, columns),
+        notes=_notes(row for _, row in rows_of_all),
+        sections=tuple(sections),
+        trend_charts=tuple(trend_charts),
+        trends=tables,
+    )
+    _write_page(content, page)
+    return ReportPaths(page, ())
+
+
+def _write_chart(folder: Path, name: str, files: dict[str, bytes]) -> list[Path]:
+    paths = []
+    for kind, data in files.items():
+        path = folder / f"{name}.{kind}"
+        with explained("write", path):
+            write_atomic(path, data)
+        paths.append(path)
+    return paths
+
+
+def _write_page(content: Page, path: Path) -> None:
+    if path.is_dir():
+        raise StoreError(f"cannot write {path}: it is a folder; name a file, such as report.html")
+    with explained("write", path):
+        write_atomic(path, _html(content).encode())
+
+
+def _head(run: Run, problems: Sequence[str]) -> RunHead:
+    manifest = run.manifest
+    fields = manifest.procedure.model_dump(mode="json")
+    return RunHead(
+        manifest=manifest,
+        command=shlex.join(manifest.command),
+        resumed=tuple(
+            (item.resumed_at.replace("T", " "), shlex.join(item.command))
+            for item in manifest.resumptions
+        ),
+        missing=len(run.missing),
+        superseded=len(run.superseded),
+        waiting=len(run.to_collect),
+        problems=tuple(problems),
+        procedure=tuple((name, value) for name, value in fields.items() if name != "name"),
     )
 
 
-def flattened(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield ``(name, text)`` of nested facts; what is unknown or empty is left out."""
-    for name, value in facts.items():
-        key = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            yield from flattened(value, f"{key} · ")
-        elif isinstance(value, list | tuple):
-            if value and all(isinstance(item, Mapping) for item in value):
-                for item in value:
-                    title = item.get("name", "")
-                    rest = {k: v for k, v in item.items() if k != "name"}
-                    yield from flattened(rest, f"{key} · {title} · " if title else f"{key} · ")
-            elif value:
-                yield key, ", ".join(str(item) for item in value)
-        elif value is not None and value != "":
-            yield key, str(value)
+def _paragraphs(run: Run) -> tuple[Paragraph, ...]:
+    found = answers(subject(trial, run.manifest) for trial in run.trials)
+    return tuple(paragraph(item) for item in found)
+
+
+def _notes(rows: Iterable[Row]) -> tuple[str, ...]:
+    """Return what is to be said once of where energies come from."""
+    notes = (row.trial.energy.note for row in rows if row.trial and row.trial.energy)
+    return tuple(dict.fromkeys(note for note in notes if note))
 
 
 def _visible(value: object) -> object:
     """Return what stands in a ``{{ }}`` without characters that turn or hide the text around."""
     if isinstance(value, Markup):
-        return Markup(fmt.plain(value))
-    return fmt.plain(value) if isinstance(value, str) else value
+        return value
+    if isinstance(value, str) and not value.isprintable():
+        return fmt.plain(value)
+    return value
 
 
-def _html(run: Run, sections: list[_Section], problems: list[str]) -> str:
+def _unbroken(text: str) -> Markup:
+    """Return a text in which no line ends between a figure and its unit."""
+    escaped = str(escape(fmt.plain(text)))
+    return Markup(escaped.replace(" %", "&nbsp;%").replace(" MiB", "&nbsp;MiB"))
+
+
+def _breakable(text: str) -> Markup:
+    """Return a name that may be broken where it has an underscore."""
+    return Markup(str(escape(fmt.plain(text))).replace("_", "_<wbr>"))
+
+
+def _template_file(name: str) -> str:
+    return (resources.files("bench.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _allowed(script: str) -> str:
+    """Return what the page's security policy calls a script that may run."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _html(content: Page) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report"),
         autoescape=True,
@@ -217,18 +264,18 @@ def _html(run: Run, sections: list[_Section], problems: list[str]) -> str:
         lstrip_blocks=True,
         finalize=_visible,
     )
-    manifest = run.manifest
+    environment.filters.update(unbroken=_unbroken, breakable=_breakable)
+    script = _template_file("page.js")
+    zoomable = any(group.timeline for item in content.sections for group in item.groups)
+    bokeh = bokeh_script() if zoomable else ""
     return environment.get_template("report.html.j2").render(
-        manifest=manifest,
-        sections=sections,
-        missing=len(run.missing),
-        superseded=len(run.superseded),
-        waiting=len(run.to_collect),
-        problems=problems,
-        procedure=[
-            (name, value)
-            for name, value in manifest.procedure.model_dump().items()
-            if name != "name"
-        ],
+        page=content,
+        several=len(content.runs) > 1,
+        at_once=_SPOKEN_PARAGRAPHS,
+        # Both are files of this package, and neither holds what would end its element.
+        style=Markup(_template_file("page.css")),
+        script=Markup(script),
+        scripts=" ".join(_allowed(text) for text in (script, bokeh) if text),
+        bokeh=packed(bokeh.encode()) if zoomable else "",
         fmt=fmt,
     )

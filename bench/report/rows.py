@@ -45,7 +45,8 @@ def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
     """Return the rows of each device in the order of the manifest."""
     cases = list(run.manifest.cases)
     trials = {trial.case: trial for trial in run.trials}
-    cases += [case for case in trials if case not in cases]
+    planned = set(cases)
+    cases += [case for case in trials if case not in planned]
     labels = _labels(cases)
     keys = list(dict.fromkeys(case.key for case in cases))
     colours = {key: _COLOURS[i % len(_COLOURS)] for i, key in enumerate(keys)}

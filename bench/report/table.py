@@ -7,9 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.figures import EnergyStats, LatencyStats
+from bench.records import Trial
 from bench.report import format as fmt
 from bench.report.engine import Column, columns
 from bench.report.rows import Row, common_model, rows_by_device
+from bench.report.status_text import status_lines
 from bench.status import Source, Status
 from bench.store.reader import Run
 
@@ -21,6 +23,8 @@ _COLOURS = {
     Status.UNMEASURED: "cyan",
 }
 
+
+_UNRESOLVED = "n/r"
 
 # Broken by hand, so that the table fits into 100 columns before words break anywhere.
 _NUMBERS = (
@@ -44,7 +48,7 @@ def summary_table(run: Run) -> Table:
         collapse_padding=True,
         title=Text(" · ".join(word for word in words if word)),
         title_justify="left",
-        caption=Text(_sources(devices)),
+        caption=Text("\n".join(_footnotes(devices))),
         caption_justify="left",
     )
     if len(devices) > 1:
@@ -79,20 +83,26 @@ def _cells(row: Row, label: str, counted: bool, further: tuple[Column, ...]) -> 
     return [
         Text(label),
         Text(_median(latency)),
-        Text(fmt.seconds(latency.p90_s if latency else None)),
+        Text(_p90(latency)),
         Text(_energy_with_source(stats)),
         Text(fmt.power(stats)),
         Text(fmt.size(memory.peak_bytes if memory else None)),
         Text(fmt.size(artifact.file_bytes if artifact else None)),
         *accuracy,
         *(Text(column.cell(trial) if trial else fmt.NONE) for column in further),
-        Text(row.status, style=_COLOURS[row.mark]),
+        Text("\n".join(status_lines(row)), style=_COLOURS[row.mark]),
     ]
 
 
 def _median(stats: LatencyStats | None) -> str:
     interval = fmt.median_interval(stats)
     return f"{fmt.median(stats)}\n({interval})" if interval else fmt.median(stats)
+
+
+def _p90(stats: LatencyStats | None) -> str:
+    if stats is not None and stats.p90_s is None:
+        return _UNRESOLVED
+    return fmt.seconds(stats.p90_s if stats else None)
 
 
 def _energy_with_source(stats: EnergyStats | None) -> str:
@@ -102,9 +112,24 @@ def _energy_with_source(stats: EnergyStats | None) -> str:
     return f"{text}\n{stats.source.value}"
 
 
-def _sources(devices: dict[str, tuple[Row, ...]]) -> str:
-    """Say once per device where its energy comes from and what it covers."""
+def _footnotes(devices: dict[str, tuple[Row, ...]]) -> list[str]:
+    """Say what a cell without a figure means, and once per device where its energy comes from."""
+    trials = [row.trial for rows in devices.values() for row in rows]
     lines = []
+    if any(trial is None or None in _figures(trial) for trial in trials):
+        lines.append(f"{fmt.NONE}: not measured, the status says why")
+    if any(_p90(trial.latency) == _UNRESOLVED for trial in trials if trial is not None):
+        lines.append(f"{_UNRESOLVED}: not resolved, too few inferences for that percentile")
+    return [*lines, *_sources(devices)]
+
+
+def _figures(trial: Trial) -> tuple[object, ...]:
+    return (trial.latency, trial.energy, trial.memory, trial.artifact)
+
+
+def _sources(devices: dict[str, tuple[Row, ...]]) -> list[str]:
+    """Say once per device where its energy comes from and what it covers."""
+    lines: list[str] = []
     for device, rows in devices.items():
         known = [row.trial.energy for row in rows if row.trial and row.trial.energy]
         words = dict.fromkeys(
@@ -114,4 +139,4 @@ def _sources(devices: dict[str, tuple[Row, ...]]) -> str:
         meters = [row.trial.meter.energy for row in rows if row.trial and row.trial.meter]
         words |= dict.fromkeys(f"by meter: {fmt.source(stats)}" for stats in meters if stats)
         lines += [fmt.plain(f"{device}: {text}") for text in words]
-    return "\n".join(lines)
+    return lines

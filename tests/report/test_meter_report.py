@@ -98,7 +98,7 @@ def test_a_meter_without_a_place_on_the_boards_clock_is_explained(synthetic) -> 
     run = metered(run, status=verdict, energy=None, alignment=None, calibration=None, rounds_j={})
     assert "inconclusive" in table_text(run)
     page = write_report(run).page.read_text()
-    assert "</b>, energy by the meter:" in page
+    assert "energy by the meter inconclusive (unaligned)" in page
     assert why.replace("'", "&#39;") in page
 
 

@@ -1,0 +1,216 @@
+"""The cases of several runs over time: a chart per device, and a table per case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import matplotlib.dates as mdates
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from bench.analysis.compare import QuantityComparison, compare
+from bench.analysis.conditions import Subject, subject
+from bench.analysis.history import Point, Trend, Value, trends
+from bench.records import Trial
+from bench.report import canvas
+from bench.report import format as fmt
+from bench.report.status_text import status_lines_of
+from bench.status import Status
+from bench.store.reader import Run
+
+MOST_LINES = 12
+"""Cases in one chart at most."""
+
+_MARGIN = 0.01
+_MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run in the table of a case; ``since``: what became of it since the run before."""
+
+    run_id: str
+    started: str
+    p50: str
+    energy: str
+    since: tuple[str, ...]
+    changed: str
+    status: tuple[str, ...]
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class CaseTrend:
+    """A case that was measured in more than one run, oldest first."""
+
+    device: str
+    label: str
+    steps: tuple[Step, ...]
+
+
+def case_trends(runs: Sequence[Run]) -> tuple[tuple[CaseTrend, ...], tuple[Trend, ...]]:
+    """Return the cases that several of these runs measured, for tables and for charts."""
+    pairs = [(trial, run.manifest) for run in runs for trial in run.trials]
+    found = tuple(item for item in trends(pairs) if len(item.points) > 1)
+    known = {
+        (manifest.run_id, trial.trial_id): subject(trial, manifest) for trial, manifest in pairs
+    }
+    return tuple(_case(item, known) for item in found), found
+
+
+def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str) -> Figure | None:
+    """Draw p50 and energy of the cases of a device over time, ``None`` when there are none.
+
+    ``colours``: by the key of a case. A hollow mark is no valid figure; a vertical line says that
+    a condition changed there (engine, power mode, clocks ...).
+    """
+    shown = [item for item in found if item.case.device == device][:MOST_LINES]
+    if not shown:
+        return None
+    panels = [panel for panel in _PANELS if _values(panel, shown)]
+    height_in = 1.5 + 2.3 * max(1, len(panels))
+    with canvas.style():
+        figure = Figure(figsize=(canvas.WIDTH_IN, height_in), facecolor="white")
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)
+        figure.subplots_adjust(
+            left=0.09, right=0.985, bottom=0.55 / height_in, top=1 - 1.05 / height_in, hspace=0.2
+        )
+        for axes, panel in zip(grid[:, 0], panels, strict=False):
+            _draw_panel(axes, panel, shown, colours)
+        locator = mdates.AutoDateLocator(minticks=2, maxticks=8)  # type: ignore[no-untyped-call]
+        grid[-1, 0].xaxis.set_major_locator(locator)
+        dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        grid[-1, 0].xaxis.set_major_formatter(dates)
+        canvas.head(
+            figure,
+            "Over time",
+            f"{device} · 95 % intervals; hollow: not valid; dotted: a condition changed",
+        )
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(
+            handles,
+            labels,
+            loc="upper left",
+            bbox_to_anchor=(0.05, 1 - 0.52 / height_in),
+            ncols=3,
+            frameon=False,
+            fontsize=8.5,
+        )
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    name: str
+    of: Callable[[Point], Value]
+    unit: Callable[[float], tuple[float, str]]
+
+
+_PANELS = (
+    _Panel("p50", lambda point: point.p50_s, fmt.seconds_unit),
+    _Panel("energy per inference", lambda point: point.energy_j, fmt.joules_unit),
+)
+
+
+def _values(panel: _Panel, shown: Sequence[Trend]) -> list[float]:
+    found = (panel.of(point).value for item in shown for point in item.points)
+    return [value for value in found if value is not None]
+
+
+def _draw_panel(
+    axes: Axes, panel: _Panel, shown: Sequence[Trend], colours: Mapping[str, str]
+) -> None:
+    unit, unit_name = panel.unit(max(_values(panel, shown)))
+    for number, item in enumerate(shown):
+        colour = colours.get(item.case.key, canvas.INK)
+        _draw(axes, item, panel.of, unit, colour, _MARKERS[number % len(_MARKERS)])
+    estimated = any(panel.of(point).estimated for item in shown for point in item.points)
+    axes.set_ylabel(f"{panel.name}{', est.' if estimated else ''} [{unit_name}]")
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color=canvas.GRID, linewidth=0.8)
+    for at in _changes(shown):
+        axes.axvline(at, color=canvas.MUTED, linewidth=0.8, linestyle=":")
+
+
+def _draw(
+    axes: Axes, item: Trend, of: Callable[[Point], Value], unit: float, colour: str, marker: str
+) -> None:
+    known = [(_time(point), of(point)) for point in item.points if of(point).value is not None]
+    label = canvas.shortened(item.case.label, 40)
+    values = [(value.value or 0.0) / unit for _, value in known]
+    axes.plot([at for at, _ in known], values, color=colour, linewidth=1.1, alpha=0.6)
+    for number, ((at, value), height) in enumerate(zip(known, values, strict=True)):
+        low = height if value.low is None else value.low / unit
+        high = height if value.high is None else value.high / unit
+        valid = value.status is Status.VALID and not value.estimated
+        axes.errorbar(
+            at,
+            height,
+            yerr=[[max(0.0, height - low)], [max(0.0, high - height)]],
+            fmt=marker,
+            color=colour,
+            markerfacecolor=colour if valid else "white",
+            capsize=3,
+            elinewidth=1.1,
+            markersize=6,
+            label=label if number == 0 else None,
+        )
+
+
+def _time(point: Point) -> float:
+    started = datetime.fromisoformat(point.started_at)
+    return float(mdates.date2num(started))  # type: ignore[no-untyped-call]
+
+
+def _changes(shown: Sequence[Trend]) -> list[float]:
+    return sorted({_time(point) for item in shown for point in item.points if point.changes})
+
+
+def _case(item: Trend, known: Mapping[tuple[str, str], Subject]) -> CaseTrend:
+    steps: list[Step] = []
+    before: Subject | None = None
+    for point in item.points:
+        now = known[point.run_id, point.trial_id]
+        steps.append(_step(point, before, now))
+        before = now
+    return CaseTrend(item.case.device, fmt.plain(item.case.label), tuple(steps))
+
+
+def _step(point: Point, before: Subject | None, now: Subject) -> Step:
+    trial: Trial = now.trial
+    since: tuple[str, ...] = ()
+    if before is not None:
+        compared = compare(before, now, _MARGIN)
+        since = tuple(
+            _since(quantity)
+            for quantity in compared.quantities
+            if quantity.quantity in ("latency", "energy") and quantity.ratio is not None
+        ) or ("nothing to compare",)
+    interval = fmt.median_interval(trial.latency)
+    return Step(
+        run_id=point.run_id,
+        started=point.started_at[:16].replace("T", " "),
+        p50=fmt.median(trial.latency) + (f" ({interval})" if interval else ""),
+        energy=fmt.energy(trial.energy),
+        since=since,
+        changed=", ".join(f"{change.name}: {change.a} → {change.b}" for change in point.changes),
+        status=status_lines_of(trial),
+        mark=fmt.worst_status(trial).value,
+    )
+
+
+def _since(found: QuantityComparison) -> str:
+    assert found.ratio is not None
+    words = f"{found.quantity} {found.word}: {_percent(found.ratio)}"
+    if found.low is None or found.high is None:
+        return words
+    return f"{words} ({_percent(found.low)} … {_percent(found.high)})"
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.1f} %".replace("-", "\N{MINUS SIGN}")
