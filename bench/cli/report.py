@@ -11,7 +11,8 @@ from bench.cli.output import emit_json, people
 from bench.errors import StoreError
 from bench.evaluation import completed
 from bench.report.page import write_report
-from bench.store.reader import list_runs, open_run
+from bench.store.listing import list_runs
+from bench.store.reader import open_run
 
 
 @click.command()

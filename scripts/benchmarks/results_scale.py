@@ -34,7 +34,8 @@ from bench.status import Source, Status, Verdict
 from bench.store import raw
 from bench.store.jobs import job_path
 from bench.store.listing import INDEX_FILE
-from bench.store.writer import FOLDERS, MANIFEST_FILE, TRIALS_FILE
+from bench.store.files import MANIFEST_FILE, TRIALS_FILE
+from bench.store.writer import FOLDERS
 
 LIST_S, PERCENTILES_S, MEMORY_MB = 1.0, 3.0, 500.0
 
@@ -62,7 +63,11 @@ POWER = PowerSource(
     gain_error=0.05,
 )
 ARTIFACT = ArtifactFacts(
-    graph_sha256="5e1f" * 16, weights_sha256="a9c0" * 16, file_bytes=7_700_000, opset=17, ir_version=8
+    graph_sha256="5e1f" * 16,
+    weights_sha256="a9c0" * 16,
+    file_bytes=7_700_000,
+    opset=17,
+    ir_version=8,
 )
 SOLO = {
     "import_s": 0.31,
@@ -114,11 +119,11 @@ def _durations_ns(number: int, count: int, rng: np.random.Generator, shift: floa
     return np.round(MEDIANS_MS[number] * MS * shift * (1 + spread)).astype(np.int64)
 
 
-def _rounds(
-    number: int, count: int, rng: np.random.Generator, shift: float
-) -> tuple[Round, ...]:
+def _rounds(number: int, count: int, rng: np.random.Generator, shift: float) -> tuple[Round, ...]:
     parts = np.array_split(_durations_ns(number, count, rng, shift), LATENCY_ROUNDS)
-    starts_ns = [(20_000 + (index * len(CASES) + number) * 1_000) * MS for index in range(len(parts))]
+    starts_ns = [
+        (20_000 + (index * len(CASES) + number) * 1_000) * MS for index in range(len(parts))
+    ]
     return tuple(
         Round(index, "latency", start_ns, durations_ns, background=0.02)
         for index, (start_ns, durations_ns) in enumerate(zip(starts_ns, parts, strict=True))
@@ -292,9 +297,7 @@ def main() -> int:
             f"{name:34} {cost.wall_s:6.2f} s {cost.wall_s / bar_s:10.0%} "
             f"{cost.peak_mb:5.0f} MB {cost.peak_mb / MEMORY_MB:10.0%}"
         )
-    missed = any(
-        cost.wall_s > bar_s or cost.peak_mb > MEMORY_MB for cost, bar_s in found.values()
-    )
+    missed = any(cost.wall_s > bar_s or cost.peak_mb > MEMORY_MB for cost, bar_s in found.values())
     return int(missed)
 
 
