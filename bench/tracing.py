@@ -154,7 +154,7 @@ def _thinned(thin: Thinning) -> Iterator[str]:
         (thin.every_reading, thin.readings, "power readings"),
     ):
         if every > 1:
-            yield f"all but every {every}th of {count} {what} (--every 1 keeps them)"
+            yield f"all but one in {every} of {count} {what} (--every 1 keeps them)"
 
 
 def _encoded(document: dict[str, Any]) -> bytes:

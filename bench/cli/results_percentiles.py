@@ -48,7 +48,7 @@ def percentiles(
 def _table(found: list[CasePercentiles]) -> Table:
     table = Table()
     table.add_column("case", overflow="fold")
-    for name in ("runs", "inferences", "not valid", "mean", *map(_name, SHARES), "max"):
+    for name in ("runs", "inferences", "trials not valid", "mean", *map(_name, SHARES), "max"):
         table.add_column(name, justify="right")
     for item in found:
         shown = [item.percentiles_s[share] for share in SHARES]
@@ -56,7 +56,7 @@ def _table(found: list[CasePercentiles]) -> Table:
             f"{item.case.device}: {item.case.key}, {item.scenario}",
             str(item.runs),
             f"{item.samples:,}".replace(",", " "),
-            f"{item.not_valid} trials" if item.not_valid else "—",
+            str(item.not_valid),
             *(_time(value_s) for value_s in (item.mean_s, *shown, item.max_s)),
         )
         table.add_row(*map(Text, cells))

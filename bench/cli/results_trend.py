@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from bench.status import Status
 from bench.store.gathering import gather
 from bench.store.listing import Selection
 
-_SPREAD = "─"
+_DIGITS = 4
+"""So that what differs from run to run can be seen."""
 
 
 @click.command()
@@ -59,7 +61,7 @@ def _table(found: Trend) -> Table:
         cells = (
             point.run_id,
             _figure(point.p50_s, fmt.seconds),
-            _figure(point.p99_s, fmt.seconds),
+            "—" if point.p99_s.value is None else _figure(point.p99_s, fmt.seconds),
             _figure(point.energy_j, fmt.joules),
             _changes(point),
         )
@@ -67,16 +69,15 @@ def _table(found: Trend) -> Table:
     return table
 
 
-def _figure(value: Value, write: object) -> str:
-    assert callable(write)
+def _figure(value: Value, write: Callable[[float, int], str]) -> str:
     words = value.status.value
     if value.reasons:
         words += f": {', '.join(value.reasons)}"
     if value.value is None:
         return "—" if value.status is Status.VALID else words
-    text = f"{write(value.value)}{' est.' if value.estimated else ''}"
+    text = f"{write(value.value, _DIGITS)}{' est.' if value.estimated else ''}"
     if value.low is not None and value.high is not None:
-        text += f" [{write(value.low)} to {write(value.high)}]"
+        text += f" [{write(value.low, _DIGITS)} to {write(value.high, _DIGITS)}]"
     return text if value.status is Status.VALID else f"{text} ({words})"
 
 

@@ -109,10 +109,15 @@ def _of_case(
         min_s=min_ns * 1e-9,
         max_s=max_ns * 1e-9,
         percentiles_s={
-            share: value_ns * 1e-9 if samples * (1 - share) >= FEWEST_BEYOND else None
+            share: value_ns * 1e-9 if _beyond(samples, share) >= FEWEST_BEYOND else None
             for share, value_ns in zip(SHARES, quantiles_ns, strict=True)
         },
     )
+
+
+def _beyond(samples: int, share: float) -> int:
+    """Return how many samples lie beyond a percentile."""
+    return int(round(samples * (1 - share), 6))
 
 
 def _figures(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[Any, ...] | None:
