@@ -71,7 +71,7 @@ class Recipe:
     manifest: dict[str, Any] = field(default_factory=dict)
 
 
-def store(results: Path, recipe: Recipe = Recipe(), *, old: bool = True) -> Run:  # noqa: B008
+def store(results: Path, recipe: Recipe = Recipe(), *, old: bool = True) -> Run:
     """Store a run with one job; ``old``: its files look as if written an hour ago."""
     writer = RunWriter.create(results, _manifest(recipe))
     job_id = f"{recipe.run_id}-job"

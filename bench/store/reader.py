@@ -115,10 +115,11 @@ def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
     found, problems = _read_trials(path / TRIALS_FILE)
     newest: dict[Case, Trial] = {}
     for trial in found:
-        if trial.case not in newest or trial.attempt >= newest[trial.case].attempt:
+        if trial.attempt >= newest.setdefault(trial.case, trial).attempt:
             newest[trial.case] = trial
-    counting = tuple(trial for trial in found if newest[trial.case] is trial)
-    superseded = tuple(trial for trial in found if newest[trial.case] is not trial)
+    those = {id(trial) for trial in newest.values()}
+    counting = tuple(trial for trial in found if id(trial) in those)
+    superseded = tuple(trial for trial in found if id(trial) not in those)
     jobs, unreadable = read_jobs(path)
     return Run(path, manifest, counting, (*problems, *unreadable), superseded, tuple(jobs))
 

@@ -163,7 +163,7 @@ def test_a_run_without_power_has_inferences_and_health(tmp_path: Path) -> None:
 
 def test_a_run_with_nothing_to_draw_is_one_line(tmp_path: Path) -> None:
     run = store(tmp_path / "results", Recipe(collected=False))
-    with pytest.raises(StoreError, match="nothing of .* can be drawn; it has no journal"):
+    with pytest.raises(StoreError, match=r"nothing of .* can be drawn; it has no journal"):
         traced(run, tmp_path)
     assert not (tmp_path / "t.json").exists()
 
