@@ -68,6 +68,7 @@ class Recipe:
     engine_version: str = "1.23.0"
     power_mode: str = "MAXN"
     collected: bool = True
+    evaluated: bool = True
     manifest: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,7 +88,8 @@ def store(results: Path, recipe: Recipe = Recipe(), *, old: bool = True) -> Run:
     if recipe.collected:
         records = journal(recipe)
         writer.save_journal(job_id, b"".join(map(wire.encode_record, records)))
-        evaluate_job(writer, Job(facts, journal_path(writer.path, job_id)))
+        if recipe.evaluated:
+            evaluate_job(writer, Job(facts, journal_path(writer.path, job_id)))
     writer.close()
     if old:
         age(writer.path)

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from bench.cli import options
+from bench.cli.many_runs import Problems, measured
 from bench.cli.output import emit_json, people
-from bench.cli.selecting import Problems, selecting
+from bench.cli.selecting import selecting
 from bench.errors import ConfigError
 from bench.store.exporting import FORMATS, check_target, export_samples, export_trials
-from bench.store.gathering import gather
 from bench.store.listing import Selection
 
 
@@ -58,11 +58,11 @@ def export(
         raise ConfigError("--samples has too many rows for json; take parquet or csv")
     check_target(output)
     problems = Problems()
-    measured = gather(results_dir, selection, problems, runs)
+    trials = measured(results_dir, selection, problems, runs)
     if samples:
-        rows = export_samples(measured, style, output, problems)
+        rows = export_samples(trials, style, output, problems)
     else:
-        rows = export_trials(measured, style, output)
+        rows = export_trials(trials, style, output)
     if as_json:
         emit_json({"file": str(output), "format": style, "rows": rows})
     else:

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli import options
+from bench.cli.many_runs import Problems, measured
 from bench.cli.output import emit_json, people, tables
-from bench.cli.selecting import Problems, nothing, selecting
+from bench.cli.selecting import nothing, selecting
 from bench.report import format as fmt
-from bench.store.gathering import gather
 from bench.store.listing import Selection
 from bench.store.percentiles import SHARES, CasePercentiles, case_percentiles
 
@@ -34,7 +34,7 @@ def percentiles(
     Exit code: 1 when a run or a file of samples could not be read (the rest is shown).
     """
     problems = Problems()
-    found = case_percentiles(gather(results_dir, selection, problems, runs), problems)
+    found = case_percentiles(measured(results_dir, selection, problems, runs), problems)
     if as_json:
         emit_json([_facts(item) for item in found])
     elif not found:

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from bench.analysis.history import Point, Trend, Value, trends
 from bench.cli import options
+from bench.cli.many_runs import Problems, measured
 from bench.cli.output import emit_json, people, tables
-from bench.cli.selecting import Problems, nothing, selecting
+from bench.cli.selecting import nothing, selecting
 from bench.report import format as fmt
 from bench.status import Status
-from bench.store.gathering import gather
 from bench.store.listing import Selection
 
 _DIGITS = 4
@@ -39,8 +39,8 @@ def trend(runs: tuple[str, ...], selection: Selection, results_dir: Path, as_jso
     Exit code: 1 when a run could not be read (the rest is shown).
     """
     problems = Problems()
-    measured = gather(results_dir, selection, problems, runs)
-    found = trends((trial, manifest) for trial, manifest, _ in measured)
+    trials = measured(results_dir, selection, problems, runs)
+    found = trends((trial, manifest) for trial, manifest, _ in trials)
     if as_json:
         emit_json([_facts(item) for item in found])
     elif not found:

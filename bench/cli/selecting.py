@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from bench.cli.options import names
-from bench.cli.output import people
 from bench.store.listing import Selection
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -65,15 +64,3 @@ def nothing(selection: Selection, results_dir: Path) -> str:
     if selection.is_open:
         return f"no runs in {results_dir}; `bench run` makes one"
     return f"no run in {results_dir} fits; `bench results list` without options shows all"
-
-
-class Problems:
-    """Says what could not be read as soon as that is known, and remembers that there was any."""
-
-    def __init__(self) -> None:
-        self.exit_code = 0
-
-    def __call__(self, text: str) -> None:
-        """Tell one."""
-        self.exit_code = 1
-        people().print(text, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from bench.errors import StoreError
 from bench.records import Manifest, Trial
 from bench.store.listing import Selection, list_runs
-from bench.store.reader import find_run, open_run
+from bench.store.reader import Run, find_run, open_run
 
 
 class Measured(NamedTuple):
@@ -24,11 +24,13 @@ def gather(
     results_dir: Path,
     selection: Selection,
     problem: Callable[[str], None],
+    completed: Callable[[Run], Run],
     names: Sequence[str] = (),
 ) -> Iterator[Measured]:
     """Yield the trials that are meant, oldest run first (or those of the runs called ``names``).
 
-    What cannot be read is told to ``problem`` in one line each, and left out.
+    What cannot be read is told to ``problem`` in one line each, and left out. ``completed`` adds to
+    a run what its journals hold and nobody evaluated yet (:func:`bench.evaluation.completed`).
 
     Raises:
         StoreError: there is no run of a name, or the folder cannot be read.
@@ -40,7 +42,7 @@ def gather(
         folders = [item.path for item in list_runs(results_dir) if selection.has_run(item)]
     for folder in folders:
         try:
-            run = open_run(folder, folder.parent)
+            run = completed(open_run(folder, folder.parent))
         except StoreError as error:
             problem(str(error))
             continue

@@ -20,7 +20,7 @@ from bench.store.raw import decode_latency
 
 def found(results: Path, *names: str) -> tuple[list[CasePercentiles], list[str]]:
     said: list[str] = []
-    measured = gather(results, Selection(), said.append, names)
+    measured = gather(results, Selection(), said.append, lambda run: run, names)
     return case_percentiles(measured, said.append), said
 
 
