@@ -26,6 +26,7 @@ MOST_INFERENCES = 200_000
 MOST_READINGS = 200_000
 
 _METER_NAME = "power by the meter"
+_MOST_TRACKS = 1_000_000
 _JOB, _WINDOWS, _READ, _METERED, _HEALTH, _FIRST_CASE = range(1, 7)
 
 
@@ -161,17 +162,18 @@ class _Process:
         if starts_ns.size and item.health:
             at_ns = load_end_ns(item)
             yield from self._counters(at_ns, item.health)
-            yield self._instant(_HEALTH, f"after {item.kind} round {item.index}", at_ns, case=label)
-            throttled = {name: n for name, n in (item.throttled or {}).items() if n}
+            name = f"after {item.kind} round {item.index}"
+            yield self._instant(_HEALTH, name, at_ns, {"case": label})
+            throttled = {counter: n for counter, n in (item.throttled or {}).items() if n}
             if throttled:
-                yield self._instant(_HEALTH, "throttled", at_ns, **throttled)
+                yield self._instant(_HEALTH, "throttled", at_ns, throttled)
 
     def _moment(self, moment: Mapping[str, Any]) -> Iterator[Event]:
         yield from self._counters(moment["t_ns"], moment)
         told = ("power_mode", "clocks", "governor", "throttle", "load1", "problem")
         facts = {name: moment[name] for name in told if moment.get(name)}
         name = f"{moment['kind']} {moment.get('where', '')}".strip()
-        yield self._instant(_HEALTH, name, moment["t_ns"], **facts)
+        yield self._instant(_HEALTH, name, moment["t_ns"], facts)
 
     def _counters(self, at_ns: int, health: Mapping[str, Any]) -> Iterator[Event]:
         for zone, temperature_c in (health.get("temperature_c") or {}).items():
@@ -200,7 +202,7 @@ class _Process:
 
     def _event(self, phase: str, tid: int, name: str) -> Event:
         # Perfetto takes the number of a thread to be that of one thread of all processes.
-        return {"ph": phase, "pid": self.pid, "tid": 1000 * self.pid + tid, "name": name}
+        return {"ph": phase, "pid": self.pid, "tid": _MOST_TRACKS * self.pid + tid, "name": name}
 
     def _meta(self, name: str, tid: int, args: Event) -> Event:
         return {**self._event("M", tid, name), "args": args}
@@ -210,7 +212,7 @@ class _Process:
         found |= {"ts": self._us(start_ns), "dur": (end_ns - start_ns) / 1000}
         return {**found, "args": args} if args else found
 
-    def _instant(self, tid: int, name: str, at_ns: int, **args: Any) -> Event:
+    def _instant(self, tid: int, name: str, at_ns: int, args: Event) -> Event:
         return {**self._event("i", tid, name), "s": "t", "ts": self._us(at_ns), "args": args}
 
     def _counter(self, name: str, unit: str, at_ns: int, value: float) -> Event:

@@ -114,7 +114,7 @@ def test_times_and_values_are_those_of_the_recording(tmp_path: Path) -> None:
     begin_ns = min(samples.t_ns) - 1000 * min(
         event["ts"] for event in found if event["name"] == "inference"
     )
-    own = [e for e in found if e["name"] == "inference" and e["tid"] % 1000 == 6]
+    own = [e for e in found if e["name"] == "inference" and e["tid"] % 1_000_000 == 6]
     starts_ns = np.sort(np.array([event["ts"] for event in own])) * 1000 + begin_ns
     np.testing.assert_allclose(starts_ns, np.sort(samples.t_ns), rtol=0, atol=1)
     assert sum(e["dur"] for e in own) * 1000 == pytest.approx(samples.duration_ns.sum())
@@ -230,13 +230,18 @@ def test_markers_load_steps_and_throttling_are_drawn() -> None:
     marker = Marker("before", np.array([0, 2, 4, 6]) * MS, (0, 8 * MS))
     health = {"temperature_c": {"gpu": 50.0}, "throttle": {"oc1": 3}}
     item = Round(
-        0, "latency", 50 * MS, np.array([MS]), health=health, throttled={"oc1": 2, "oc2": 0}
+        0,
+        "latency",
+        50 * MS,
+        np.array([MS]),
+        health=health,
+        throttled={"oc1": 2, "oc2": 0, "name": 1},
     )
     found = drawn(strand(steps=(step,), markers=(marker,), rounds=(item,)))
     names = count(found)
     assert (names["load step"], names["marker before"]) == (1, 2)
     (throttled,) = [event for event in found if event["name"] == "throttled"]
-    assert throttled["args"] == {"oc1": 2} and throttled["ts"] == 51_000.0
+    assert throttled["args"] == {"oc1": 2, "name": 1} and throttled["ts"] == 51_000.0
 
 
 def test_boards_lie_beside_each_other_by_their_wall_clocks(tmp_path: Path) -> None:
