@@ -15,7 +15,8 @@ from bench.outcome import Outcome, closing, conclude
 from bench.parallel import on_devices
 from bench.records import JobFacts
 from bench.store.jobs import Job
-from bench.store.reader import Run, list_runs
+from bench.store.listing import list_runs
+from bench.store.reader import Run
 from bench.store.reopen import reopen
 from bench.store.writer import RunWriter
 

@@ -11,10 +11,10 @@ from bench.collect import Collector, finish
 from bench.contact import Contact
 from bench.errors import StoreError
 from bench.observer import Observer
-from bench.store.files import is_safe_name
+from bench.store.files import MANIFEST_FILE, is_safe_name
 from bench.store.reader import open_run
 from bench.store.reopen import reopen
-from bench.store.writer import MANIFEST_FILE, RunWriter
+from bench.store.writer import RunWriter
 
 _STATES = {
     "running": "still runs: waiting for its end",

@@ -6,7 +6,6 @@ Commands live in modules of their own that are imported when they are called, so
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import signal
@@ -16,8 +15,9 @@ from collections.abc import Sequence
 
 import click
 
+from bench.cli.lazy import LazyGroup
 from bench.cli.printable import printable
-from bench.errors import BenchError, ConfigError, DeviceError, StoreError, suggest
+from bench.errors import BenchError, ConfigError, DeviceError, StoreError
 
 COMMANDS = {
     "run": ("bench.cli.run:run", "Measure models on one or more devices."),
@@ -30,7 +30,7 @@ COMMANDS = {
     ),
     "selftest": ("bench.cli.selftest:selftest", "Prove the measuring code on known truths."),
     "report": ("bench.cli.report:report", "Draw the charts and the page of a run again."),
-    "results": ("bench.cli.results:results", "List runs and show what they measured."),
+    "results": ("bench.cli.results:results", "List, show, follow, export and remove runs."),
     "devices": ("bench.cli.devices:devices", "Add devices, list them, ask them what they are."),
     "doctor": ("bench.cli.doctor:doctor", "Check a device or this machine, and say what helps."),
     "models": ("bench.cli.models:models", "List, describe and export models."),
@@ -44,37 +44,9 @@ EXIT_DEVICE = 4
 EXIT_INTERRUPTED = 130
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command's module only when that command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, or ``None`` when there is none of that name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and offer near matches for a misspelt one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}; {suggest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands with the table's one-line texts (nothing is imported)."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="bench-on-device", prog_name="bench")
 def cli() -> None:
     """Measure latency and energy per inference of neural networks on the devices themselves."""

@@ -11,7 +11,8 @@ from bench.cli.output import emit_json, people
 from bench.errors import ConfigError, StoreError
 from bench.evaluation import completed
 from bench.report.page import ReportPaths, write_joint_report, write_report
-from bench.store.reader import Run, list_runs, open_run
+from bench.store.listing import list_runs
+from bench.store.reader import Run, open_run
 
 
 @click.command()

@@ -2,135 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
-from rich.table import Table
-from rich.text import Text
 
-from bench.cli import options
-from bench.cli.output import emit_json, people, tables
-from bench.evaluation import completed
-from bench.report.table import summary_table
-from bench.store.hold import is_held
-from bench.store.jobs import Job
-from bench.store.reader import Run, RunListing, list_runs, open_run
+from bench.cli.lazy import LazyGroup
+
+RESULTS_COMMANDS = {
+    "list": ("bench.cli.results_list:list_results", "List runs, oldest first."),
+    "show": ("bench.cli.results_show:show", "Show the trials of a run."),
+    "trend": ("bench.cli.results_trend:trend", "Show what became of a case from run to run."),
+    "percentiles": (
+        "bench.cli.results_percentiles:percentiles",
+        "Show percentiles per case over every inference of all runs.",
+    ),
+    "export": ("bench.cli.results_export:export", "Write trials or inferences as one table."),
+    "trace": ("bench.cli.results_trace:trace", "Write a run as a timeline for Perfetto."),
+    "rm": ("bench.cli.results_rm:remove", "Remove runs."),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, table=RESULTS_COMMANDS)
 def results() -> None:
-    """List runs and show what they measured."""
-
-
-@results.command("list")
-@options.results_dir
-@options.as_json
-def list_results(results_dir: Path, as_json: bool) -> None:
-    """List all runs, oldest first."""
-    listings = list_runs(results_dir)
-    if as_json:
-        emit_json([_facts(listing) for listing in listings])
-        return
-    if not listings:
-        people().print(f"no runs in {results_dir}; `bench run` makes one", markup=False)
-        return
-    table = Table()
-    table.add_column("run", no_wrap=True)  # to be typed by whoever reads it
-    for name in ("started", "devices", "procedure", "trials", "state"):
-        table.add_column(name, overflow="fold")
-    for listing in listings:
-        cells = (
-            listing.run_id,
-            listing.started_at or "—",
-            ", ".join(listing.devices),
-            listing.procedure or "—",
-            f"{listing.trials} of {listing.cases}",
-            listing.problem or _state(listing),
-        )
-        table.add_row(*map(Text, cells))
-    tables().print(table)
-
-
-@results.command()
-@click.argument("run_id", metavar="RUN")
-@options.results_dir
-@options.as_json
-def show(run_id: str, results_dir: Path, as_json: bool) -> None:
-    """Show the trials of a run."""
-    run = completed(open_run(run_id, results_dir))
-    if as_json:
-        emit_json(
-            {
-                "manifest": run.manifest.model_dump(mode="json"),
-                "trials": [trial.model_dump(mode="json") for trial in run.trials],
-                "superseded": [trial.model_dump(mode="json") for trial in run.superseded],
-                "missing": [case.model_dump(mode="json") for case in run.missing],
-                "to_collect": [job.facts.job_id for job in run.to_collect],
-                "problems": list(run.problems),
-            }
-        )
-        return
-    tables().print(summary_table(run))
-    console = people()
-    for problem in run.problems:
-        console.print(problem, markup=False, soft_wrap=True)
-    for device, error in run.manifest.device_errors.items():
-        console.print(f"{device}: {error}", markup=False, soft_wrap=True)
-    jobs = run.jobs
-    for case in run.missing:
-        # The newest attempt at a case says best why it has no trial.
-        job = next((job for job in reversed(jobs) if job.covers(case)), None)
-        text = f"{case.device}: {case.label}: {_why_missing(job)}"
-        console.print(text, markup=False, soft_wrap=True)
-    if run.superseded:
-        names = ", ".join(trial.trial_id for trial in run.superseded)
-        console.print(f"measured again since, and kept: {names}", markup=False, soft_wrap=True)
-    if is_held(run.path):
-        console.print("a bench process is at work on this run", markup=False)
-    elif run.unfinished:
-        for text in _ways_on(run):
-            console.print(text, markup=False, soft_wrap=True)
-
-
-def _why_missing(job: Job | None) -> str:
-    if job is None:
-        return "no trial was stored"
-    if job.facts.end is not None:
-        return f"no trial was stored: {job.facts.end.text}"
-    return f"job {job.facts.job_id} is not collected from the board"
-
-
-def _ways_on(run: Run) -> list[str]:
-    """Return the commands that get what a run lacks."""
-    run_id = run.manifest.run_id
-    found = [f"bench run --resume {run_id}: measures what is missing, failed or interrupted"]
-    if run.to_collect:
-        found.insert(0, f"bench attach {run_id}: collects what is still on the boards")
-    return found
-
-
-def _state(listing: RunListing) -> str:
-    if listing.running:
-        return "being measured"
-    if listing.to_collect:
-        return f"to collect: bench attach {listing.run_id}"
-    if listing.failed:
-        return f"{listing.failed} failed"
-    return "complete" if listing.complete else "cut short"
-
-
-def _facts(listing: RunListing) -> dict[str, object]:
-    return {
-        "run_id": listing.run_id,
-        "path": str(listing.path),
-        "started_at": listing.started_at,
-        "devices": list(listing.devices),
-        "procedure": listing.procedure,
-        "cases": listing.cases,
-        "trials": listing.trials,
-        "failed": listing.failed,
-        "complete": listing.complete,
-        "running": listing.running,
-        "to_collect": listing.to_collect,
-        "problem": listing.problem,
-    }
+    """List, show, follow, export and remove runs."""

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from bench.errors import StoreError
 
+MANIFEST_FILE = "manifest.json"
+TRIALS_FILE = "trials.jsonl"
+
 
 @contextlib.contextmanager
 def explained(action: str, path: Path) -> Iterator[None]:

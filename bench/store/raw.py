@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field
@@ -196,8 +197,8 @@ def encode_power(parts: Sequence[PowerSegment]) -> bytes:
     return _encode(pa.table(columns), facts)
 
 
-def decode_latency(path: Path) -> LatencySamples | None:
-    """Return the inferences in a file, ``None`` when there is no such file.
+def read_latency(path: Path) -> Any:
+    """Return the inferences in a file as a table, ``None`` when there is no such file.
 
     Raises:
         StoreError: the file cannot be read, or holds something else.
@@ -206,22 +207,36 @@ def decode_latency(path: Path) -> LatencySamples | None:
     if table is None:
         return None
     with _told(path):
-        parts = {
-            name: table[name].cast(pa.float64()).to_numpy()
-            for name in _PART_COLUMNS
-            if name in table.column_names
-        }
-        table = _columns(table, _LATENCY_COLUMNS)
-        samples = LatencySamples(
-            round=table["round"].to_numpy(),
-            kind=np.asarray(table["kind"].to_pylist(), dtype=np.str_),
-            t_ns=table["t_ns"].to_numpy(),
-            duration_ns=table["duration_ns"].to_numpy(),
-            **parts,
-        )
-        if (samples.duration_ns <= 0).any():
+        parts = {name: pa.int64() for name in _PART_COLUMNS if name in table.column_names}
+        found = _columns(table, _LATENCY_COLUMNS)
+        if found.num_rows and pc.min(found["duration_ns"]).as_py() <= 0:
             raise ValueError("an inference took no time")
-        return samples
+        for name, kind in parts.items():
+            found = found.append_column(name, table[name].cast(kind))
+        return found
+
+
+def decode_latency(path: Path) -> LatencySamples | None:
+    """Return the inferences in a file, ``None`` when there is no such file.
+
+    Raises:
+        StoreError: the file cannot be read, or holds something else.
+    """
+    table = read_latency(path)
+    if table is None:
+        return None
+    parts = {
+        name: table[name].cast(pa.float64()).to_numpy()
+        for name in _PART_COLUMNS
+        if name in table.column_names
+    }
+    return LatencySamples(
+        round=table["round"].to_numpy(),
+        kind=np.asarray(table["kind"].to_pylist(), dtype=np.str_),
+        t_ns=table["t_ns"].to_numpy(),
+        duration_ns=table["duration_ns"].to_numpy(),
+        **parts,
+    )
 
 
 def decode_power(path: Path) -> tuple[PowerSegment, ...]:

@@ -1,18 +1,23 @@
-"""Reading runs, also those that were cut short."""
+"""Reading runs, also those that were cut short.
+
+Whoever only lists runs has no use for numpy and pyarrow: they are imported with the raw samples.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import StoreError, suggest
 from bench.records import Case, Manifest, Trial
-from bench.store import raw
 from bench.store.documents import first_line, parse_document, require_safe_name
-from bench.store.files import explained, require_confined
-from bench.store.hold import is_held
+from bench.store.files import MANIFEST_FILE, TRIALS_FILE, explained, require_confined
 from bench.store.jobs import Job, read_jobs
-from bench.store.writer import MANIFEST_FILE, TRIALS_FILE
+from bench.store.listing import is_run
+
+if TYPE_CHECKING:
+    from bench.store import raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Run:
         Raises:
             StoreError: the file cannot be read.
         """
+        from bench.store import raw
+
         return raw.decode_latency(raw.latency_path(self.path, trial_id))
 
     def power(self, trial_id: str) -> tuple[raw.PowerSegment, ...]:
@@ -66,6 +73,8 @@ class Run:
         Raises:
             StoreError: the file cannot be read.
         """
+        from bench.store import raw
+
         return raw.decode_power(raw.power_path(self.path, trial_id))
 
     def meter(self, trial_id: str) -> tuple[raw.PowerSegment, ...]:
@@ -74,28 +83,9 @@ class Run:
         Raises:
             StoreError: the file cannot be read.
         """
+        from bench.store import raw
+
         return raw.decode_power(raw.meter_path(self.path, trial_id))
-
-
-@dataclass(frozen=True, slots=True)
-class RunListing:
-    """One line of a list of runs; ``problem`` says why it cannot be opened (else empty).
-
-    ``running``: a process is at work on it. ``to_collect``: jobs that boards may still have.
-    """
-
-    run_id: str
-    path: Path
-    started_at: str | None
-    devices: tuple[str, ...]
-    procedure: str | None
-    cases: int
-    trials: int
-    failed: int
-    complete: bool
-    problem: str
-    running: bool = False
-    to_collect: int = 0
 
 
 def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
@@ -109,7 +99,7 @@ def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
         StoreError: there is no such run, its manifest cannot be read, it was written by a newer
             version of this program, or a link in its folder leads out of it.
     """
-    path = _find(path_or_id, results_dir)
+    path = find_run(path_or_id, results_dir)
     require_confined(path)
     manifest_file = path / MANIFEST_FILE
     with explained("read", manifest_file):
@@ -125,65 +115,27 @@ def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
     found, problems = _read_trials(path / TRIALS_FILE)
     newest: dict[Case, Trial] = {}
     for trial in found:
-        if trial.case not in newest or trial.attempt >= newest[trial.case].attempt:
+        if trial.attempt >= newest.setdefault(trial.case, trial).attempt:
             newest[trial.case] = trial
-    counting = tuple(trial for trial in found if newest[trial.case] is trial)
-    superseded = tuple(trial for trial in found if newest[trial.case] is not trial)
+    those = {id(trial) for trial in newest.values()}
+    counting = tuple(trial for trial in found if id(trial) in those)
+    superseded = tuple(trial for trial in found if id(trial) not in those)
     jobs, unreadable = read_jobs(path)
     return Run(path, manifest, counting, (*problems, *unreadable), superseded, tuple(jobs))
 
 
-def list_runs(results_dir: Path) -> list[RunListing]:
-    """Return the runs below ``results_dir``, oldest first; also those that cannot be opened."""
-    if not results_dir.is_dir():
-        return []
-    with explained("read", results_dir):
-        folders = sorted(path for path in results_dir.iterdir() if _is_run(path))
-    listings = [_listing(path, results_dir) for path in folders]
-    return sorted(listings, key=lambda listing: (listing.started_at or "", listing.run_id))
+def find_run(path_or_id: str | Path, results_dir: Path) -> Path:
+    """Return the folder of a run by the names that :func:`open_run` takes.
 
-
-def _listing(path: Path, results_dir: Path) -> RunListing:
-    try:
-        run = open_run(path, results_dir)
-        to_collect = len(run.to_collect)
-    except StoreError as error:
-        return RunListing(path.name, path, None, (), None, 0, 0, 0, False, str(error))
-    manifest = run.manifest
-    return RunListing(
-        run_id=manifest.run_id,
-        path=path,
-        started_at=manifest.started_at,
-        devices=tuple(manifest.devices),
-        procedure=manifest.procedure.name,
-        cases=len(manifest.cases),
-        trials=len(run.trials),
-        failed=sum(trial.failed for trial in run.trials),
-        complete=manifest.finished_at is not None
-        and not (manifest.interrupted or manifest.device_errors or run.missing),
-        problem="; ".join(run.problems),
-        running=is_held(path),
-        to_collect=to_collect,
-    )
-
-
-def _is_run(path: Path) -> bool:
-    try:
-        return (path / MANIFEST_FILE).is_file()
-    except PermissionError:
-        # It is said why it cannot be opened when it is opened.
-        return True
-    except OSError:
-        return False
-
-
-def _find(path_or_id: str | Path, results_dir: Path) -> Path:
+    Raises:
+        StoreError: there is no such run.
+    """
     for path in (results_dir / path_or_id, Path(path_or_id)):
-        if _is_run(path):
+        if is_run(path):
             return path
     if not results_dir.is_dir():
         raise StoreError(f"no run {path_or_id}: there is no results folder {results_dir}")
-    names = sorted(path.name for path in results_dir.iterdir() if _is_run(path))
+    names = sorted(path.name for path in results_dir.iterdir() if is_run(path))
     begun = [name for name in names if name.startswith(str(path_or_id))]
     if len(begun) == 1:
         return results_dir / begun[0]

@@ -14,6 +14,8 @@ from bench.recordings import Recording
 from bench.records import JobFacts, Manifest, Trial
 from bench.store import raw
 from bench.store.files import (
+    MANIFEST_FILE,
+    TRIALS_FILE,
     append_line,
     explained,
     is_safe_name,
@@ -24,8 +26,6 @@ from bench.store.files import (
 from bench.store.hold import hold
 from bench.store.jobs import job_path, journal_path
 
-MANIFEST_FILE = "manifest.json"
-TRIALS_FILE = "trials.jsonl"
 FOLDERS = ("jobs", "journals", "raw")
 
 

@@ -15,7 +15,8 @@ from compared_networks import REPEATED, Network, seed_folder
 from ruamel.yaml import YAML
 from training_queue import BENCH, MODEL, RESULT, Trainings
 
-from bench.store.reader import Run, list_runs, open_run
+from bench.store.listing import list_runs
+from bench.store.reader import Run, open_run
 
 SEED = 0
 """Seed of the trainings that are measured: all have the same graphs, so that one is enough."""

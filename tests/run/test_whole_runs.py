@@ -24,7 +24,8 @@ from bench.evaluation import completed
 from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.status import Reason, Source, Status
-from bench.store.reader import list_runs, open_run
+from bench.store.listing import list_runs
+from bench.store.reader import open_run
 
 from .conftest import ESTIMATE, PLAN, TINY, Witness
 

@@ -30,7 +30,8 @@ from bench.report.page import flattened, write_report
 from bench.report.rows import rows_by_device
 from bench.report.table import summary_table
 from bench.status import Status, Verdict
-from bench.store.reader import Run, list_runs, open_run
+from bench.store.listing import list_runs
+from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter
 
 RECORDED = Path(__file__).with_name("recorded-journal.jsonl").read_bytes()

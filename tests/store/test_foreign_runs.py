@@ -21,7 +21,8 @@ from bench.status import Status, Verdict
 from bench.store import raw
 from bench.store.documents import first_line
 from bench.store.files import is_safe_name, safe_name
-from bench.store.reader import list_runs, open_run
+from bench.store.listing import list_runs
+from bench.store.reader import open_run
 from bench.store.reopen import reopen
 from bench.store.writer import RunWriter
 

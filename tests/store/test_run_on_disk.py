@@ -21,7 +21,8 @@ from bench.recordings import IdleLine, PowerTrace, Recording, Round
 from bench.records import SCHEMA_VERSION, Case, JobEnd, JobFacts, Manifest, Procedure, Trial
 from bench.status import Reason, Status, Verdict
 from bench.store.hold import is_held
-from bench.store.reader import list_runs, open_run
+from bench.store.listing import list_runs
+from bench.store.reader import open_run
 from bench.store.reopen import reopen
 from bench.store.writer import RunWriter, new_run_id
 

@@ -1,0 +1,199 @@
+"""What columns of the table of trials are made with: see :mod:`bench.analysis.columns`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from bench.figures import EnergyStats, Interval
+from bench.records import Manifest, Trial
+from bench.status import Verdict
+
+Kind = Literal["text", "integer", "real", "flag", "time"]
+Value = str | int | float | bool | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table. ``of`` makes its value from the parts of a trial (:func:`row`)."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    of: Callable[[Parts], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the values of a row are taken from."""
+
+    trial: Trial
+    manifest: Manifest
+    conditions: Mapping[str, str]
+
+
+def of_trial(path: str) -> Callable[[Parts], Value]:
+    """Return what follows attributes, ending in ``None`` at the first that is ``None``."""
+    steps = path.split(".")
+
+    def value(parts: Parts) -> Value:
+        found: Any = parts.trial
+        for step in steps:
+            if found is None:
+                return None
+            found = found.get(step) if isinstance(found, Mapping) else getattr(found, step)
+        return found if found is None else _plain(found)
+
+    return value
+
+
+def _plain(value: Any) -> Value:
+    """Return a text for members of enumerations, which are texts of another type."""
+    return str(value) if isinstance(value, str) else value
+
+
+def condition(name: str) -> Callable[[Parts], Value]:
+    """Return what :func:`bench.analysis.conditions.subject` has under a name."""
+    return lambda parts: parts.conditions.get(name)
+
+
+def of_manifest(value: Callable[[Manifest], Value]) -> Callable[[Parts], Value]:
+    """Return something of the run."""
+    return lambda parts: value(parts.manifest)
+
+
+def started(manifest: Manifest) -> datetime | None:
+    """Return when a run was started, ``None`` where that cannot be told."""
+    try:
+        found = datetime.fromisoformat(manifest.started_at)
+    except ValueError:
+        return None
+    try:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except OverflowError:
+        return None
+
+
+def extreme(
+    name: str, prefix: str, choose: Callable[[Iterable[Any]], Any], end: int
+) -> Callable[[Parts], Value]:
+    """Return the lowest or highest of what was read after the rounds of the case."""
+
+    def value(parts: Parts) -> Value:
+        ranges: Mapping[str, Any] = parts.trial.facts.get(name) or {}  # type: ignore[assignment]
+        ends = [float(ends[end]) for key, ends in ranges.items() if key.startswith(prefix)]
+        return choose(ends) if ends else None
+
+    return value
+
+
+def verdict_columns(quantity: str, of: Callable[[Trial], Verdict | None]) -> tuple[Column, ...]:
+    """Return the columns of a quantity's status."""
+
+    def told(value: Callable[[Verdict], str]) -> Callable[[Parts], Value]:
+        def tell(parts: Parts) -> Value:
+            verdict = of(parts.trial)
+            return None if verdict is None else value(verdict)
+
+        return tell
+
+    def reasons(verdict: Verdict) -> str:
+        return ",".join(reason.value for reason in verdict.reasons)
+
+    words = "valid, inconclusive, failed, skipped or unmeasured"
+    why = "why it is not simply valid, comma-separated"
+    return (
+        Column(f"{quantity}_status", "text", words, told(lambda verdict: verdict.status.value)),
+        Column(f"{quantity}_reasons", "text", why, told(reasons)),
+        Column(f"{quantity}_detail", "text", "the same in words", told(lambda it: it.detail)),
+    )
+
+
+def percentile_columns(name: str) -> tuple[Column, ...]:
+    """Return the columns of a percentile (``p99``) of latency."""
+
+    def end(which: Literal["low", "high"]) -> Callable[[Parts], Value]:
+        def value(parts: Parts) -> Value:
+            latency = parts.trial.latency
+            found: Interval | None = None if latency is None else getattr(latency, f"{name}_ci")
+            return None if found is None else getattr(found, which)
+
+        return value
+
+    return (
+        at(f"latency_{name}_s", "real", f"latency.{name}_s", f"{name[1:]}th percentile"),
+        Column(f"latency_{name}_low_s", "real", "lower end of its 95 % interval", end("low")),
+        Column(f"latency_{name}_high_s", "real", "upper end of its 95 % interval", end("high")),
+    )
+
+
+def energy_columns(prefix: str, what: str, path: str) -> tuple[Column, ...]:
+    """Return the columns of an energy figure. ``path``: where in a trial it is."""
+
+    def calibrated(parts: Parts) -> Value:
+        stats: Any = parts.trial
+        for step in path.split("."):
+            stats = None if stats is None else getattr(stats, step)
+        found: EnergyStats | None = stats
+        return None if found is None or found.calibration is None else found.calibration.run
+
+    def column(name: str, kind: Kind, meaning: str, attribute: str) -> Column:
+        return Column(f"{prefix}_{name}", kind, meaning, of_trial(f"{path}.{attribute}"))
+
+    per = f"joules per inference of one input, by {what}"
+    return (
+        column("source", "text", "where it comes from: measured, counter or estimated", "source"),
+        column("sensor", "text", "what was read", "sensor"),
+        column("scope", "text", "what the energy covers (module, board input, ...)", "scope"),
+        column("gross_j", "real", f"{per}: all of the scope", "gross_j"),
+        column(
+            "gross_uncertainty_j",
+            "real",
+            "its 95 % half-width without the gain error",
+            "uncertainty_j",
+        ),
+        column("net_j", "real", f"{per}: above idle", "net_j"),
+        column(
+            "net_uncertainty_j",
+            "real",
+            "its 95 % half-width without the gain error",
+            "net_uncertainty_j",
+        ),
+        column(
+            "gain_error",
+            "real",
+            "relative error of the sensor, the same for all cases",
+            "gain_error",
+        ),
+        column(
+            "uncorrected_j",
+            "real",
+            "gross without the correction for the sensor's lag",
+            "uncorrected_j",
+        ),
+        column("power_w", "real", "mean power in the windows", "power_w"),
+        column("idle_w", "real", "mean power at idle", "idle_w"),
+        column("lag_s", "real", "time constant of the sensor", "lag_s"),
+        column("lag_from", "text", "where that is known from: step, settings or none", "lag_from"),
+        column("rounds", "integer", "energy rounds", "rounds"),
+        column("window_s", "real", "length of a window", "window_s"),
+        Column(
+            f"{prefix}_calibration_run",
+            "text",
+            "run of the calibration that corrected it",
+            calibrated,
+        ),
+        column("note", "text", "what else there is to say of it", "note"),
+    )
+
+
+def at(name: str, kind: Kind, path: str, meaning: str) -> Column:
+    """Return a column of what is at a path in a trial."""
+    return Column(name, kind, meaning, of_trial(path))
+
+
+def of_case(name: str, kind: Kind, meaning: str) -> Column:
+    """Return a column of a field of the case that has the same name."""
+    return Column(name, kind, meaning, of_trial(f"case.{name}"))
