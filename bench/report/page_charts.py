@@ -9,14 +9,14 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bench.report.device_material import DeviceMaterial
 from bench.report.energy_charts import energy_chart, power_chart
 from bench.report.latency_charts import distribution_chart, latency_chart
-from bench.report.material import Material
 from bench.report.sustain_chart import sustain_chart
 
 MOST_ROWS = 60
@@ -35,11 +35,11 @@ class PageChart:
     name: str
     heading: str
     text: str
-    draw: Callable[[Material], Figure | None]
+    draw: Callable[[DeviceMaterial], Figure | None]
     across: bool = False
 
 
-def _distribution(found: Material) -> Figure | None:
+def _distribution(found: DeviceMaterial) -> Figure | None:
     if not found.samples_s:
         return None
     return distribution_chart(found.rows, found.samples_s, found.where)
@@ -83,16 +83,12 @@ PAGE_CHARTS: tuple[PageChart, ...] = (
 """All charts in the order of the page. A new one is a line here."""
 
 
-def drawn(found: Material, *, across: bool = False) -> Iterator[tuple[PageChart, Figure]]:
-    """Yield the charts of a device's cases, of so many as a chart can show.
-
-    ``across``: only those that need no raw samples.
-    """
-    shown = replace(found, rows=found.rows[:MOST_ROWS])
+def drawn(found: DeviceMaterial, *, across: bool = False) -> Iterator[tuple[PageChart, Figure]]:
+    """Yield the charts of a device's cases; ``across``: only those that need no raw samples."""
     for chart in PAGE_CHARTS:
         if across and not chart.across:
             continue
-        figure = chart.draw(shown)
+        figure = chart.draw(found)
         if figure is not None:
             yield chart, figure
 

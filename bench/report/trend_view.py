@@ -24,6 +24,7 @@ from bench.store.reader import Run
 MOST_LINES = 12
 """Cases in one chart at most."""
 
+_WIDTH_IN = 9.0
 _MARGIN = 0.01
 _MARKERS = "osD^vP*X"
 
@@ -73,7 +74,7 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
     panels = [panel for panel in _PANELS if _values(panel, shown)]
     height_in = 1.5 + 2.3 * max(1, len(panels))
     with canvas.style():
-        figure = Figure(figsize=(canvas.WIDTH_IN, height_in), facecolor="white")
+        figure = Figure(figsize=(_WIDTH_IN, height_in), facecolor="white")
         FigureCanvasAgg(figure)
         grid = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)
         figure.subplots_adjust(
@@ -85,11 +86,12 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
         grid[-1, 0].xaxis.set_major_locator(locator)
         dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         grid[-1, 0].xaxis.set_major_formatter(dates)
-        canvas.head(
-            figure,
-            "Over time",
-            f"{device} · 95 % intervals; hollow: not valid; dotted: a condition changed",
-        )
+        meaning = "95 % intervals; hollow: not valid; dotted: a condition changed"
+        for below_in, text, looks in (
+            (0.1, "Over time", {"fontsize": 12.5, "fontweight": "bold"}),
+            (0.36, fmt.plain(f"{device} · {meaning}"), {"fontsize": 9, "color": canvas.MUTED}),
+        ):
+            figure.text(0.012, 1 - below_in / height_in, text, va="top", **looks)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(
             handles,

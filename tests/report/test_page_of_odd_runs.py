@@ -56,7 +56,7 @@ def test_fifty_cases_stay_below_three_megabytes(synthetic) -> None:
 
 def test_a_thousand_trials(synthetic, monkeypatch) -> None:
     # Drawing sixty is what takes long, and fifty are drawn above.
-    for module in ("page_charts", "sections"):
+    for module in ("page", "sections"):
         monkeypatch.setattr(f"bench.report.{module}.MOST_ROWS", 6)
     run = synthetic.write(synthetic.cases("nano"), power=synthetic.ina3221, load_w=3.0)
     page, _ = page_of(multiplied(run, 1000, raw=False))
