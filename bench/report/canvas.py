@@ -194,13 +194,13 @@ def panels_figure(
 def message(text: str, head: Head, form: Form = SCREEN) -> Figure:
     """Return a chart that only says why there is nothing to draw."""
     lines = wrapped(text, form.chars(form.width_in - 0.3, 9.5), 4)
-    height_in = head.height_in(form) + 0.22 * form.text * (1 + lines.count("\n")) + 0.15
+    height_in = head.height_in(form) + (0.22 * (1 + lines.count("\n")) + 0.6) * form.text
     figure = Figure(figsize=(form.width_in, height_in), facecolor="white")
     FigureCanvasAgg(figure)
     head.draw(figure, form)
     figure.text(
         0.11 * form.text / form.width_in,
-        0.1 / height_in,
+        0.4 * form.text / height_in,
         lines,
         va="bottom",
         fontsize=form.pt(9.5),
