@@ -44,9 +44,7 @@ def latency(rows: Sequence[Row]) -> list[Line]:
     """Median with its interval and percentiles."""
     names = ("p50_s", "p50_low_s", "p50_high_s", "p90_s", "p95_s", "p99_s", "samples", "rounds")
     return [
-        _case(row)
-        | _fields(row.trial and row.trial.latency, names)
-        | _status(row, row.trial and row.trial.latency_status)
+        _case(row) | _fields(row.trial and row.trial.latency, names) | _status(row, "latency")
         for row in rows
     ]
 
@@ -55,7 +53,7 @@ def distribution(rows: Sequence[Row], samples_s: Mapping[str, NDArray[np.float64
     """Every inference of the latency rounds; a case without any has one line."""
     found = []
     for row in rows:
-        status = _status(row, row.trial and row.trial.latency_status)
+        status = _status(row, "latency")
         known = samples_s.get(row.trial.trial_id) if row.trial else None
         for value_s in [None] if known is None else known.tolist():
             found.append(_case(row) | {"latency_s": value_s} | status)
@@ -67,7 +65,7 @@ def over_time(rows: Sequence[Row], samples: Mapping[str, LatencySamples]) -> lis
     found = []
     for position, rounds in round_spreads(rows, samples).items():
         row = rows[position]
-        status = _status(row, row.trial and row.trial.latency_status)
+        status = _status(row, "latency")
         names = ("kind", "index", "at_s", "p5_s", "p50_s", "p95_s")
         found += [_case(row) | _fields(item, names) | status for item in rounds]
     return found
@@ -80,9 +78,7 @@ def energy(rows: Sequence[Row]) -> list[Line]:
         *("gain_error", "source", "scope", "sensor", "rounds", "window_s"),
     )
     return [
-        _case(row)
-        | _fields(row.trial and row.trial.energy, names)
-        | _status(row, row.trial and row.trial.energy_status)
+        _case(row) | _fields(row.trial and row.trial.energy, names) | _status(row, "energy")
         for row in rows
     ]
 
@@ -92,7 +88,7 @@ def energy_parts(rows: Sequence[Row]) -> list[Line]:
     found = []
     for row in rows:
         stats = row.trial.energy if row.trial else None
-        status = _status(row, row.trial and row.trial.energy_status)
+        status = _status(row, "energy")
         parts: Mapping[str, float | None] = stats.uncertainty_parts_j if stats else {}
         for name, half_width_j in (parts or {"": None}).items():
             line = {"part": name, "half_width_j": half_width_j}
@@ -126,7 +122,7 @@ def memory(rows: Sequence[Row]) -> list[Line]:
         _case(row)
         | _fields(row.trial and row.trial.memory, names)
         | _fields(row.trial and row.trial.load, ("load_s", "first_s"))
-        | _status(row, row.trial and row.trial.memory_status)
+        | _status(row, "memory")
         for row in rows
     ]
 
@@ -155,7 +151,7 @@ def sustain(rows: Sequence[Row]) -> list[Line]:
     """One line per stretch of the sustained load of each case."""
     names = ("at_s", "duration_s", "p50_s", "power_w", "temperature_c", "frequency_khz")
     return [
-        _case(row) | _fields(point, names) | _status(row, row.trial.latency_status)
+        _case(row) | _fields(point, names) | _status(row, "latency")
         for row in rows
         if row.trial and row.trial.sustain
         for point in row.trial.sustain.points
@@ -197,12 +193,12 @@ def _fields(record: object, names: Sequence[str]) -> Line:
     return {name: getattr(record, name) if record is not None else None for name in names}
 
 
-def _status(row: Row, verdict: Verdict | None, prefix: str = "") -> Line:
-    reasons = () if verdict is None else verdict.reasons
-    return {
-        f"{prefix}status": "unmeasured" if verdict is None else verdict.status.value,
-        f"{prefix}reasons": row.missing if verdict is None else " ".join(reasons),
-    }
+def _status(row: Row, quantity: str) -> Line:
+    """Return the status of a quantity, and why it is not simply valid."""
+    if row.trial is None:
+        return {"status": "unmeasured", "reasons": row.missing}
+    verdict: Verdict = getattr(row.trial, f"{quantity}_status")
+    return {"status": verdict.status.value, "reasons": " ".join(verdict.reasons)}
 
 
 def _worth(trial: Trial | None) -> Line:
