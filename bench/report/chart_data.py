@@ -66,7 +66,7 @@ def over_time(rows: Sequence[Row], samples: Mapping[str, LatencySamples]) -> lis
     for position, rounds in round_spreads(rows, samples).items():
         row = rows[position]
         status = _status(row, "latency")
-        names = ("kind", "index", "at_s", "p5_s", "p50_s", "p95_s")
+        names = ("kind", "index", "at_s", "p25_s", "p50_s", "p75_s")
         found += [_case(row) | _fields(item, names) | status for item in rounds]
     return found
 

@@ -47,6 +47,12 @@ class _Bar:
     value_j: float
     half_width_j: float | None
 
+    @property
+    def ends_j(self) -> tuple[float, float]:
+        """The ends of its interval."""
+        half_j = self.half_width_j or 0.0
+        return self.value_j - half_j, self.value_j + half_j
+
 
 def energy_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure:
     """Draw the gross and net energy per inference of each case with its uncertainty.
@@ -57,7 +63,7 @@ def energy_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
     title = _title("Energy per inference", known)
     if not known:
         with style(form):
-            return message(f"No energy: {why_no_energy(rows)}.", Head(title, where), form)
+            return message(f"No energy ({why_no_energy(rows)})", Head(title, where), form)
     verdicts = [row.trial.energy_status for row in rows if row.trial and row.trial.energy]
     head = Head(title, f"{where} · {source_words(known)}", _meanings(known, verdicts))
     unit, name = fmt.joules_unit(max(stats.gross_j for stats in known))
@@ -155,15 +161,15 @@ def _words(row: Row, edges: tuple[float, float]) -> Words:
     if row.trial is None or row.trial.energy is None:
         return Words(blank=row.status if row.trial is None else why_no_energy([row]))
     stats = row.trial.energy
-    beyond = [
-        f"interval of {bar.name} ends at {fmt.joules(end)}, beyond the chart"
+    beyond = ", ".join(
+        f"{bar.name} {fmt.joules(low)} to {fmt.joules(high)}"
         for bar in _bars(stats)
-        if bar.half_width_j is not None
-        for end in (bar.value_j - bar.half_width_j, bar.value_j + bar.half_width_j)
-        if not edges[0] <= end <= edges[1]
-    ]
+        for low, high in [bar.ends_j]
+        if low < edges[0] or high > edges[1]
+    )
     net = () if stats.net_j is None else (f"net {fmt.net_energy(stats)}",)
-    return Words(fmt.energy(stats), (*net, fmt.judgement(row.trial.energy_status), *beyond))
+    arrows = f"arrows: {beyond}" if beyond else ""
+    return Words(fmt.energy(stats), (*net, fmt.judgement(row.trial.energy_status), arrows))
 
 
 def _draw_energy(
@@ -188,7 +194,7 @@ def _draw_energy(
             **marks.face(row.colour, strength=bar.strength, **how),
         )
         if bar.half_width_j is not None:
-            low, high = bar.value_j - bar.half_width_j, bar.value_j + bar.half_width_j
+            low, high = bar.ends_j
             ends = edges[0] / unit, edges[1] / unit
             marks.interval(made, y, bar.value_j / unit, low / unit, high / unit, ends)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from bench.figures import EnergyStats
 from bench.report import format as fmt
-from bench.report.canvas import INK, SCREEN, Form, Head, label_x, style
+from bench.report.canvas import GRID, INK, SCREEN, Form, Head, style
 from bench.report.energy_charts import source_words, why_no_energy
 from bench.report.row_figure import RowFigure, Words, row_figure
 from bench.report.rows import Row
@@ -27,14 +27,17 @@ _PARTS = {
     "idle_quantisation": ("steps at idle (net)", "s", "#D55E00"),
 }
 """Words, marker and colour of each part; those of the net energy alone are drawn hollow."""
+_LEAST = 0.01
+"""Per cent of the gross energy from which on a part is drawn."""
 _NET_ALONE = ("statistical_net", "idle_drift", "idle_quantisation")
 
 
 def energy_parts_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure | None:
     """Draw the parts of the uncertainty of each case relative to its gross energy.
 
-    Parts add in quadrature; the gain error of the sensor, which all cases of a board share, is not
-    among them and stands in words. ``None`` when no case has parts.
+    Parts add in quadrature; those below 0.01 % are left out. The gain error of the sensor, which
+    all cases of a board share, is not among them and stands in words. ``None`` when no case has
+    parts.
     """
     known = [row.trial.energy for row in rows if row.trial and row.trial.energy]
     parts = [name for name in _PARTS if any(name in x.uncertainty_parts_j for x in known)]
@@ -47,21 +50,17 @@ def energy_parts_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> 
         Line2D([], [], color=INK, linewidth=0, marker="|", ms=9, mew=1.6, label="together (gross)")
     )
     head = Head(title, f"{where} · {source_words(known)}", tuple(meanings))
-    largest = max(_relative(stats, stats.uncertainty_parts_j, parts) for stats in known)
-    totals = [(stats.uncertainty_j or 0.0) / stats.gross_j for stats in known]
     with style(form):
         made = row_figure(rows, [_words(row) for row in rows], head, form)
-        made.axes.set_xlim(0, 106 * max(largest, *totals, 1e-4))
+        made.axes.set_xscale("log")
         for position, row in enumerate(rows):
             if row.trial is not None and row.trial.energy is not None:
                 _draw(made, position, row.trial.energy, parts)
+        made.axes.set_xlim(_LEAST, max(10.0, 1.3 * made.axes.get_xlim()[1]))
+        made.axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         mark = " (est.)" if estimated else ""
-        label_x(made.axes, f"95 % half-width relative to the gross energy{mark} [%]")
+        made.axes.set_xlabel(f"95 % half-width relative to the gross energy{mark} [%]")
     return made.figure
-
-
-def _relative(stats: EnergyStats, parts_j: Mapping[str, float], names: Sequence[str]) -> float:
-    return max((parts_j[name] for name in names if name in parts_j), default=0.0) / stats.gross_j
 
 
 def _meaning(name: str, form: Form) -> Artist:
@@ -78,7 +77,7 @@ def _words(row: Row) -> Words:
     stats = row.trial.energy
     gain = "gain error unknown"
     if stats.gain_error is not None:
-        gain = f"and ±{100 * stats.gain_error:.2g} % gain error, the same for all cases"
+        gain = f"gain error ±{100 * stats.gain_error:.2g} %, apart"
     unknown = "uncertainty unknown" if stats.uncertainty_j is None else ""
     remarks = (
         "" if stats.source is Source.ESTIMATED else gain,
@@ -90,20 +89,21 @@ def _words(row: Row) -> Words:
 
 def _draw(made: RowFigure, position: int, stats: EnergyStats, parts: Sequence[str]) -> None:
     y = made.y(position)
-    made.axes.axhline(y, color="#dcdcdc", linewidth=0.8, zorder=0)
+    made.axes.axhline(y, color=GRID, linewidth=0.8, zorder=0)
     for name in parts:
-        if name in stats.uncertainty_parts_j:
-            _, marker, colour = _PARTS[name]
-            made.axes.plot(
-                100 * stats.uncertainty_parts_j[name] / stats.gross_j,
-                y,
-                marker=marker,
-                color=colour,
-                mfc="white" if name in _NET_ALONE else colour,
-                ms=6.5 * made.form.text,
-                alpha=0.9,
-                clip_on=False,
-            )
-    if stats.uncertainty_j is not None:
+        share = 100 * stats.uncertainty_parts_j.get(name, 0.0) / stats.gross_j
+        if share < _LEAST:
+            continue
+        _, marker, colour = _PARTS[name]
+        made.axes.plot(
+            share,
+            y,
+            marker=marker,
+            color=colour,
+            mfc="white" if name in _NET_ALONE else colour,
+            ms=6.5 * made.form.text,
+            alpha=0.9,
+        )
+    if stats.uncertainty_j:
         at = 100 * stats.uncertainty_j / stats.gross_j
         made.axes.plot([at, at], [made.y(position, -0.3), made.y(position, 0.3)], color=INK, lw=1.6)

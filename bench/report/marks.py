@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -43,16 +42,23 @@ def is_valid(verdict: Verdict) -> bool:
     return verdict.status is Status.VALID
 
 
-def meanings(verdicts: Iterable[Verdict], *, estimated: bool = False) -> list[Artist]:
+def meanings(
+    verdicts: Iterable[Verdict], *, estimated: bool = False, points: bool = False
+) -> list[Artist]:
     """Return what explains the marks that are not simply filled.
 
-    ``verdicts``: those of all figures that are drawn; ``estimated``: whether any is an estimate.
+    ``verdicts``: those of all figures that are drawn; ``estimated``: whether any is an estimate;
+    ``points``: whether they are drawn as points instead of bars.
     """
     found: list[Artist] = []
     if estimated:
         found.append(Patch(**face(_GREY, valid=True, estimated=True), label="estimated"))
     doubts = sorted({each.status.value for each in verdicts if not is_valid(each)}, reverse=True)
-    if doubts:
+    if doubts and points:
+        hollow = Line2D([], [], linewidth=0, marker="o", color=_GREY, mfc="white", ms=6)
+        hollow.set_label(" or ".join(doubts))
+        found.append(hollow)
+    elif doubts:
         found.append(Patch(**face(_GREY, valid=False), label=" or ".join(doubts)))
     return found
 
@@ -88,8 +94,3 @@ def interval(
     for edge, arrow in beyond:
         made.axes.plot(edge, y, marker=arrow, color=INK, ms=5, clip_on=False)
     return bool(beyond)
-
-
-def point(axes: Axes, x: float, y: float, marker: str, size: float, **how: Any) -> None:
-    """Draw a marker filled as :func:`face` says."""
-    axes.scatter([x], [y], s=size**2, marker=marker, zorder=3, clip_on=False, **how)

@@ -58,7 +58,7 @@ def modes_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure 
     head = Head(
         "Power modes",
         f"{where} · bars: 95 % intervals",
-        tuple(marks.meanings(verdicts, estimated=estimated)),
+        tuple(marks.meanings(verdicts, estimated=estimated, points=True)),
     )
     label = f"{ENERGY.label} (est.)" if estimated else ENERGY.label
     panel = Panel("", LATENCY.label, label, tuple(points), paths=tuple(map(tuple, paths)))

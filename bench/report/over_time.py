@@ -17,7 +17,7 @@ from bench.report.canvas import GRID, INK, SCREEN, Form, Head, panels_figure, st
 from bench.report.rows import Row
 from bench.store.raw import LatencySamples
 
-_SPREAD = (5.0, 95.0)
+_SPREAD = (25.0, 75.0)
 """Percentiles of a round between which its line is drawn."""
 
 
@@ -29,9 +29,9 @@ class RoundSpread:
     kind: str
     index: int
     at_s: float
-    p5_s: float
+    p25_s: float
     p50_s: float
-    p95_s: float
+    p75_s: float
 
 
 def round_spreads(
@@ -62,7 +62,7 @@ def latency_over_time_chart(
     where: str,
     form: Form = SCREEN,
 ) -> Figure | None:
-    """Draw a panel per case: the median of each round, with a line from p5 to p95.
+    """Draw a panel per case: the median of each round, with a line from p25 to p75.
 
     Rounds in which power was sampled are hollow. ``None`` when there are no inferences.
     """
@@ -71,7 +71,7 @@ def latency_over_time_chart(
         return None
     slowest_s = max(item.p50_s for rounds in found.values() for item in rounds)
     unit, name = fmt.seconds_unit(slowest_s)
-    filled = Line2D([], [], color=INK, marker="o", ms=3.5, linewidth=0.8, label="round, p5 to p95")
+    filled = Line2D([], [], color=INK, marker="o", ms=3.5, linewidth=0.8, label="round, p25 to p75")
     hollow = Line2D([], [], color=INK, marker="o", ms=3.5, mfc="white", linewidth=0.8)
     hollow.set_label("round with power sampled")
     sampled = any(item.kind == "energy" for rounds in found.values() for item in rounds)
@@ -118,7 +118,7 @@ def _draw(axes: Axes, row: Row, rounds: Sequence[RoundSpread], unit: float, form
     for item in rounds:
         axes.plot(
             [item.at_s, item.at_s],
-            [item.p5_s / unit, item.p95_s / unit],
+            [item.p25_s / unit, item.p75_s / unit],
             color=row.colour,
             linewidth=0.8,
             alpha=0.6,

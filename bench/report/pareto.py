@@ -92,12 +92,18 @@ def pareto_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
         "Trade-offs",
         f"{where} · a front joins what no other case beats; bars: 95 % intervals",
         (
-            Line2D([], [], color=MUTED, linestyle="--", linewidth=1.0, label="front"),
-            *marks.meanings(_verdicts(rows), estimated=estimated),
+            *_front_meaning(panels),
+            *marks.meanings(_verdicts(rows), estimated=estimated, points=True),
         ),
     )
     with style(form):
         return draw_panels(panels, rows, head, form, panel_in=2.5)
+
+
+def _front_meaning(panels: Sequence[Panel]) -> list[Line2D]:
+    if not any(panel.steps for panel in panels):
+        return []
+    return [Line2D([], [], color=MUTED, linestyle="--", linewidth=1.0, label="front (bold)")]
 
 
 def _panel(tradeoff: Tradeoff, points: Sequence[Point], steps: Sequence[list[Point]]) -> Panel:
@@ -172,8 +178,8 @@ _ACCURACY = _Axis("top-1 [%]", _accuracy, lambda trial: None, _data_set)
 _SIZE = _Axis("size of the files [MiB]", _size, lambda trial: None, lambda trial: ())
 
 TRADEOFFS = (
-    Tradeoff("accuracy-latency", "accuracy for latency", LATENCY, _ACCURACY, True),
-    Tradeoff("accuracy-energy", "accuracy for energy", ENERGY, _ACCURACY, True),
+    Tradeoff("accuracy-latency", "accuracy against latency", LATENCY, _ACCURACY, True),
+    Tradeoff("accuracy-energy", "accuracy against energy", ENERGY, _ACCURACY, True),
     Tradeoff("size-energy", "size against energy", ENERGY, _SIZE, False),
 )
 """What a case costs against what it is worth."""

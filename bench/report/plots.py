@@ -156,7 +156,7 @@ PLOTS: dict[str, Plot] = {
         _NO_MEMORY,
     ),
     "pareto": Plot(
-        "Accuracy for latency and for energy, size against energy, and their fronts.",
+        "Accuracy against latency and energy, size against energy, with fronts.",
         lambda material, form: pareto_chart(material.rows, material.where, form),
         lambda material: chart_data.pareto(material.rows),
         _no_tradeoff,

@@ -21,7 +21,7 @@ from bench.report.rows import Row
 _LEFT_IN, _RIGHT_IN, _EDGE_IN = 2.25, 2.55, 0.16
 _FOOT_IN = 0.58
 _LINE_IN = 0.165
-_MOST_REMARK_LINES = 3
+_MOST_REMARK_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +118,9 @@ def _line(row: Row, words: Words, form: Form) -> _Line:
         width_in = form.width_in - 2 * _EDGE_IN
         chars = form.chars(width_in, 9)
         remarks = _broken([" · ".join(filter(None, words.remarks))], form.chars(width_in, 7.5))
-        own_line = len(row.short) + len(words.figures) + 3 > chars
-        above = 1 + own_line + len(remarks)
-        label = shortened(row.short, chars)
+        label = wrapped(row.short, chars)
+        own_line = len(row.short) + len(words.figures) + 3 > chars and bool(words.figures)
+        above = 1 + label.count("\n") + own_line + len(remarks)
         return _Line(label, words.figures, remarks, shortened(words.blank, chars), above)
     remarks = _broken(words.remarks, form.chars((_RIGHT_IN - 0.15) * form.text, 7.5))
     return _Line(wrapped(row.short), words.figures, remarks, shortened(words.blank, 60), 0)
@@ -157,9 +157,11 @@ def _write_above(made: RowFigure, lines: Sequence[_Line], edges_in: Sequence[flo
     made.axes.set_yticks([])
     step_in = _LINE_IN * made.form.text
     for position, (line, edge_in) in enumerate(zip(lines, edges_in, strict=False)):
-        at_in = edge_in + 0.6 * step_in
-        _write(made, 0, at_in, line.label)
-        if line.above > 1 + len(line.remarks):
+        at_in = edge_in - 0.4 * step_in
+        for text in line.label.split("\n"):
+            at_in += step_in
+            _write(made, 0, at_in, text)
+        if line.above > 1 + line.label.count("\n") + len(line.remarks):
             at_in += step_in
         _write(made, 1, at_in, line.figures, align="right")
         for text in line.remarks:
@@ -194,4 +196,5 @@ def _write_blank(made: RowFigure, position: int, line: _Line) -> None:
         fontsize=made.form.pt(9),
         style="italic",
         color=MUTED,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6} if line.blank else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bench.report import marks, palette
-from bench.report.canvas import GRID, INK, MUTED, Form, Head, panels_figure, shortened
+from bench.report.canvas import GRID, INK, MUTED, Form, Head, panels_figure, wrapped
 from bench.report.rows import Row
 
 _MARKER_PT = 6.5
-_KEY_LINE_IN = 0.2
+_KEY_LINE_IN = 0.185
+_APART_PT = 9.0
+"""Distance from which on two points have a number each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What is drawn in one panel: ``points``, ``steps`` that join fronts from the cheapest on, and
-    straight ``paths`` that join the points of one case."""
+    """What is drawn in one panel: ``points``, ``steps`` that join fronts from the cheapest on, with
+    bold numbers, and straight ``paths`` that join the points of one case."""
 
     title: str
     x_label: str
@@ -68,8 +71,10 @@ def draw_panels(
     """Draw panels side by side where there is room, and the key below them."""
     columns = max(1, min(len(panels), int(form.width_in / (3.2 * form.text))))
     lines = -(-len(panels) // columns)
-    key_columns = max(1, min(3, int(form.width_in / (2.7 * form.text))))
-    key_in = (_KEY_LINE_IN * -(-len(key) // key_columns) + 0.1) * form.text
+    labels = _key_labels(key, form)
+    key_columns = _key_columns(labels, form)
+    key_lines = sum(label.count("\n") + 1 for label in labels)
+    key_in = (_KEY_LINE_IN * -(-key_lines // key_columns) + 0.1) * form.text
     figure, grid = panels_figure(
         head,
         form,
@@ -86,7 +91,7 @@ def draw_panels(
         _draw(axes, panel, form)
     for axes in places[len(panels) :]:
         axes.remove()
-    _draw_key(figure, key, form, key_columns)
+    _draw_key(figure, key, labels, form, key_columns)
     return figure
 
 
@@ -118,6 +123,7 @@ def _draw(axes: Axes, panel: Panel, form: Form) -> None:
     for point in panel.points:
         _draw_point(axes, point, form)
     axes.margins(0.14, 0.16)
+    _write_numbers(axes, panel, form)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
@@ -135,27 +141,55 @@ def _draw_point(axes: Axes, point: Point, form: Form) -> None:
         zorder=2,
     )
     figures = (point.x, point.y)
+    how = marks.face(
+        point.row.colour,
+        valid=all(each.valid for each in figures),
+        estimated=any(each.estimated for each in figures),
+    )
+    # Dashes would leave nothing of so short an edge.
+    how["linestyle"] = "solid"
     axes.scatter(
         [point.x.value],
         [point.y.value],
         s=(_MARKER_PT * form.text * 1.15) ** 2,
         marker=palette.marker(point.row.case),
         zorder=3,
-        **marks.face(
-            point.row.colour,
-            valid=all(each.valid for each in figures),
-            estimated=any(each.estimated for each in figures),
-        ),
+        **how,
     )
-    axes.annotate(
-        f"{point.number} {point.note}".rstrip(),
-        (point.x.value, point.y.value),
-        xytext=(4.5, 3.5),
-        textcoords="offset points",
-        fontsize=form.pt(8),
-        color=INK,
-        zorder=4,
-    )
+
+
+def _write_numbers(axes: Axes, panel: Panel, form: Form) -> None:
+    """Write the number beside each point; points that lie on each other share a place."""
+    ahead = {point.number for step in panel.steps for point in step}
+    apart = _APART_PT * axes.figure.dpi / 72
+    places: list[tuple[float, float, list[Point]]] = []
+    for point in panel.points:
+        x, y = axes.transData.transform((point.x.value, point.y.value))
+        near = next(
+            (found for at_x, at_y, found in places if math.hypot(at_x - x, at_y - y) < apart), None
+        )
+        if near is None:
+            places.append((x, y, [point]))
+        else:
+            near.append(point)
+    for x, _, points in places:
+        below = bool(points[0].note) and points[0].number % 2 == 1
+        left = axes.transAxes.inverted().transform((x, 0))[0] > 0.6
+        words = ", ".join(f"{point.number} {point.note}".rstrip() for point in points)
+        axes.annotate(
+            wrapped(words, 16, 9),
+            (points[0].x.value, points[0].y.value),
+            # Paths often run close to each other: every other one has its words below.
+            xytext=(-4.5 if left else 4.5, -4.0 if below else 3.5),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top" if below else "bottom",
+            fontsize=form.pt(8),
+            fontweight="bold" if any(point.number in ahead for point in points) else "normal",
+            color=INK,
+            zorder=2.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.85},
+        )
 
 
 def _reach(figure: Figure2D) -> list[list[float]] | None:
@@ -165,13 +199,28 @@ def _reach(figure: Figure2D) -> list[list[float]] | None:
     return [[max(0.0, figure.value - figure.low)], [max(0.0, figure.high - figure.value)]]
 
 
-def _draw_key(figure: Figure, key: Sequence[Row], form: Form, columns: int) -> None:
-    chars = form.chars(form.width_in / columns - 0.5 * form.text, 8)
+def _key_labels(key: Sequence[Row], form: Form) -> list[str]:
+    chars = form.chars(form.width_in - 0.5 * form.text, 8)
+    return [
+        f"{number}  " + wrapped(row.short, chars - 4).replace("\n", "\n      ")
+        for number, row in enumerate(key, 1)
+    ]
+
+
+def _key_columns(labels: Sequence[str], form: Form) -> int:
+    """Return how many columns of names fit without shortening one."""
+    longest = max((len(line) for label in labels for line in label.split("\n")), default=1)
+    return max(1, min(4, form.chars(form.width_in, 8) // (longest + 5)))
+
+
+def _draw_key(
+    figure: Figure, key: Sequence[Row], labels: Sequence[str], form: Form, columns: int
+) -> None:
     handles = []
-    for number, row in enumerate(key, 1):
+    for row, label in zip(key, labels, strict=True):
         handle = Line2D([], [], linewidth=0, color=row.colour, marker=palette.marker(row.case))
         handle.set_markersize(5.5 * form.text)
-        handle.set_label(f"{number}  {shortened(row.short, chars - 4)}")
+        handle.set_label(label)
         handles.append(handle)
     figure.legend(
         handles=handles,
