@@ -122,8 +122,9 @@ def _opened(run_ids: tuple[str, ...], results_dir: Path) -> tuple[Run, ...]:
         for problem in run.problems:
             people().print(f"{run.manifest.run_id}: {problem}", markup=False, soft_wrap=True)
         if not run.trials:
+            why = "; ".join(run.manifest.device_errors.values()) or "it was cut short"
             raise ConfigError(
-                f"{run.manifest.run_id} has no trial: it was cut short; `bench run --resume "
+                f"{run.manifest.run_id} has no trial ({why}); `bench run --resume "
                 f"{run.manifest.run_id}` measures what is missing"
             )
         runs.append(run)

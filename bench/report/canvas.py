@@ -26,7 +26,7 @@ GRID = "#dcdcdc"
 SMALLEST_PT = 7.0
 """Text below this cannot be read in print."""
 
-_LETTER = 0.0081
+_LETTER = 0.0077
 """Mean width of a letter in inches per point of its size."""
 
 

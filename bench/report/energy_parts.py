@@ -40,8 +40,8 @@ def energy_parts_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> 
     parts.
     """
     known = [row.trial.energy for row in rows if row.trial and row.trial.energy]
-    parts = [name for name in _PARTS if any(name in x.uncertainty_parts_j for x in known)]
-    if not parts:
+    parts = [name for name in _PARTS if any(_share(stats, name) >= _LEAST for stats in known)]
+    if not any(stats.uncertainty_parts_j for stats in known):
         return None
     estimated = all(stats.source is Source.ESTIMATED for stats in known)
     title = "Uncertainty of the energy" + (" — estimated, not measured" if estimated else "")
@@ -61,6 +61,11 @@ def energy_parts_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> 
         mark = " (est.)" if estimated else ""
         made.axes.set_xlabel(f"95 % half-width relative to the gross energy{mark} [%]")
     return made.figure
+
+
+def _share(stats: EnergyStats, name: str) -> float:
+    """Return a part in per cent of the gross energy."""
+    return 100 * stats.uncertainty_parts_j.get(name, 0.0) / stats.gross_j
 
 
 def _meaning(name: str, form: Form) -> Artist:
@@ -91,7 +96,7 @@ def _draw(made: RowFigure, position: int, stats: EnergyStats, parts: Sequence[st
     y = made.y(position)
     made.axes.axhline(y, color=GRID, linewidth=0.8, zorder=0)
     for name in parts:
-        share = 100 * stats.uncertainty_parts_j.get(name, 0.0) / stats.gross_j
+        share = _share(stats, name)
         if share < _LEAST:
             continue
         _, marker, colour = _PARTS[name]

@@ -88,7 +88,7 @@ def latency_over_time_chart(
             1,
             0.72 * form.text,
             sharex=True,
-            between_in=0.36 * form.text,
+            between_in=(0.52 if form.narrow else 0.36) * form.text,
         )
         for (axes,), (position, rounds) in zip(grid, found.items(), strict=True):
             _draw(axes, rows[position], rounds, unit, form)
@@ -134,7 +134,7 @@ def _draw(axes: Axes, row: Row, rounds: Sequence[RoundSpread], unit: float, form
     remark = fmt.judgement(row.trial.latency_status) if row.trial else ""
     title = " · ".join(part for part in (row.short, remark) if part)
     chars = form.chars(form.width_in - 0.9 * form.text, 8.5)
-    axes.set_title(wrapped(title, chars, 1), fontsize=form.pt(8.5), loc="left", pad=3)
+    axes.set_title(wrapped(title, chars, 1 + form.narrow), fontsize=form.pt(8.5), loc="left", pad=3)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     axes.margins(y=0.15)

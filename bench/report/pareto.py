@@ -112,7 +112,7 @@ def _panel(tradeoff: Tradeoff, points: Sequence[Point], steps: Sequence[list[Poi
         f"{axis.label} (est.)" if any(each.estimated for each in figures) else axis.label
         for axis, figures in axes
     )
-    without = "" if steps else ": no front, as nothing was measured and valid"
+    without = "" if steps else " (no front: nothing valid was measured)"
     return Panel(
         f"{tradeoff.title}{without}", x_label, y_label, tuple(points), tuple(map(tuple, steps))
     )

@@ -89,6 +89,8 @@ def draw_panels(
     places = [axes for line in grid for axes in line]
     for axes, panel in zip(places, panels, strict=False):
         _draw(axes, panel, form)
+        chars = form.chars(form.width_in / columns - 0.9 * form.text, 9)
+        axes.set_title(wrapped(panel.title, chars, 2), fontsize=form.pt(9), loc="left")
     for axes in places[len(panels) :]:
         axes.remove()
     _draw_key(figure, key, labels, form, key_columns)
@@ -96,7 +98,6 @@ def draw_panels(
 
 
 def _draw(axes: Axes, panel: Panel, form: Form) -> None:
-    axes.set_title(panel.title, fontsize=form.pt(9), loc="left")
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     axes.grid(color=GRID, linewidth=0.8)
