@@ -23,14 +23,14 @@ COLOURS = (
     "#6B5B95",  # violet, not one of theirs
 )
 
-_FAMILIES = {
-    "dense": 0,
-    "basis": 1,
-    "blocks": 2,
-    "soft": 3,
-    "reuse": 4,
-    "prune": 5,
-    "recursive": 6,
+FAMILIES = {
+    "dense": COLOURS[0],
+    "basis": COLOURS[1],
+    "blocks": COLOURS[2],
+    "soft": COLOURS[3],
+    "reuse": COLOURS[4],
+    "prune": COLOURS[5],
+    "recursive": COLOURS[6],
 }
 """The colour that a family of schemes takes first."""
 
@@ -73,23 +73,19 @@ def colours(networks: Iterable[str]) -> dict[str, str]:
     Of more networks than colours some share one.
     """
     found: dict[str, str] = {}
-    left: list[int] = []
+    left: list[str] = []
     for name in sorted(set(networks)):
-        left = left or list(range(len(COLOURS)))
-        chosen = next(place for place in _preferred(name) if place in left)
-        left.remove(chosen)
-        found[name] = COLOURS[chosen]
+        left = left or list(COLOURS)
+        found[name] = next(colour for colour in _preferred(name) if colour in left)
+        left.remove(found[name])
     return found
 
 
-def _preferred(name: str) -> list[int]:
-    first = _FAMILIES.get(family(name.rpartition(" ")[2]))
-    places = sorted(
-        range(len(COLOURS)), key=lambda place: hashlib.sha256(f"{name}/{place}".encode()).digest()
-    )
+def _preferred(name: str) -> list[str]:
+    """Return all colours in the order in which a network wants them."""
     # Black is for what is compared with; nothing else takes it unless nothing is left.
-    places.remove(0)
-    places.append(0)
-    if first is None:
-        return places
-    return [first, *(place for place in places if place != first)]
+    others = sorted(
+        COLOURS[1:], key=lambda colour: hashlib.sha256(f"{name}/{colour}".encode()).digest()
+    )
+    first = FAMILIES.get(family(name.rpartition(" ")[2]))
+    return [first, *others, COLOURS[0]] if first else [*others, COLOURS[0]]
