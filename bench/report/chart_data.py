@@ -37,7 +37,7 @@ def as_csv(lines: Iterable[Line]) -> bytes:
     writer = csv.DictWriter(text, list(lines[0]) if lines else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="replace")
 
 
 def latency(rows: Sequence[Row]) -> list[Line]:
