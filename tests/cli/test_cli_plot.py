@@ -12,8 +12,11 @@ from PIL import Image
 from report.conftest import Synthetic
 
 from bench.cli import main
-from bench.records import Case
+from bench.records import Case, JobFacts
+from bench.status import Status, Verdict
+from bench.store.reopen import reopen
 
+RECORDED = Path(__file__).parents[1] / "security" / "recorded-journal.jsonl"
 PARITY = {"reason": "parity", "text": "outputs differ: cosine 0.31"}
 
 
@@ -150,6 +153,33 @@ def test_only_failed_trials_and_none_at_all(synthetic, tmp_path, capsys):
     assert "cut has no trial" in said
     assert "bench run --resume cut" in said
     assert not path.exists()
+
+
+def test_health_comes_from_what_the_board_recorded(synthetic, tmp_path):
+    """The journal of a real job: the board is read before, after, and after each round."""
+    case = Case(device="nano", model="net")
+    run = synthetic.write([case], power=None, run_id="recorded")
+    assert run.trials[0].artifact is not None
+    writer = reopen(run.path)
+    writer.save_job(
+        JobFacts(
+            device="nano",
+            job_id="job",
+            power=None,
+            without_power=Verdict(status=Status.UNMEASURED),
+            artifacts={case.key: run.trials[0].artifact},
+        )
+    )
+    writer.save_journal("job", RECORDED.read_bytes())
+    writer.close()
+    assert call(synthetic.folder, "health", "recorded", "-o", str(tmp_path / "x.svg")) == 0
+    rows = table(tmp_path / "x.csv")
+    assert {row["quantity"] for row in rows} == {"temperature_c"}
+    assert {row["part"] for row in rows} == {"CPU-therm"}
+    assert {row["value"] for row in rows} == {"41.5"}
+    times_s = [float(row["at_s"]) for row in rows]
+    assert times_s == sorted(times_s)
+    assert (times_s[0], len(times_s)) == (0.0, 8)
 
 
 def test_lost_samples_are_told(results, tmp_path, capsys):
