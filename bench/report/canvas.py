@@ -26,6 +26,8 @@ GRID = "#dcdcdc"
 SMALLEST_PT = 7.0
 """Text below this cannot be read in print."""
 
+_MOST_DOTS = 65_000
+"""Of a PNG in one direction; matplotlib draws fewer than 2**16."""
 _LETTER = 0.0077
 """Mean width of a letter in inches per point of its size."""
 
@@ -248,8 +250,10 @@ KINDS: dict[str, dict[str, Any]] = {
 def saved(figure: Figure, kind: str, form: Form = SCREEN) -> bytes:
     """Return a figure as a file of a kind (see :data:`KINDS`)."""
     buffer = io.BytesIO()
+    # What has a thousand lines is drawn more coarsely rather than not at all.
+    dots_per_in = min(form.dots_per_in, _MOST_DOTS / max(figure.get_size_inches()))
     with warnings.catch_warnings(), style(form):
         # A name may hold letters that the font lacks: they show as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format=kind, dpi=form.dots_per_in, **KINDS[kind])
+        figure.savefig(buffer, format=kind, dpi=dots_per_in, **KINDS[kind])
     return buffer.getvalue()

@@ -59,6 +59,7 @@ def _words(row: Row) -> Words:
         f"peak {fmt.size(stats.peak_bytes)}",
         (
             f"rise {fmt.size(stats.steady_rise_bytes)}",
+            "" if stats.gpu_rise_bytes is None else f"GPU {fmt.size(stats.gpu_rise_bytes)}",
             "" if load is None else f"load {fmt.seconds(load.load_s)}, {first}",
             fmt.judgement(row.trial.memory_status),
         ),

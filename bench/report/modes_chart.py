@@ -11,7 +11,7 @@ from bench.records import Case
 from bench.report import format as fmt
 from bench.report import marks
 from bench.report.canvas import SCREEN, Form, Head, style
-from bench.report.pareto import ENERGY, LATENCY
+from bench.report.pareto import ENERGY, LATENCY, axis_label
 from bench.report.rows import Row
 from bench.report.scatter import Panel, Point, draw_panels
 
@@ -60,7 +60,7 @@ def modes_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure 
         f"{where} · bars: 95 % intervals",
         tuple(marks.meanings(verdicts, estimated=estimated, points=True)),
     )
-    label = f"{ENERGY.label} (est.)" if estimated else ENERGY.label
+    label = axis_label(ENERGY.label, [point.y for point in points])
     panel = Panel("", LATENCY.label, label, tuple(points), paths=tuple(map(tuple, paths)))
     with style(form):
         return draw_panels([panel], [_named(path[0].row) for path in paths], head, form, 3.2)

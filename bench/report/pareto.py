@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from bench.records import Trial
 from bench.report import marks
-from bench.report.canvas import MUTED, SCREEN, Form, Head, style
+from bench.report.canvas import MUTED, SCREEN, Form, Head, shortened, style
 from bench.report.rows import Row
 from bench.report.scatter import Figure2D, Panel, Point, draw_panels
 from bench.status import Source, Verdict
@@ -107,15 +107,27 @@ def _front_meaning(panels: Sequence[Panel]) -> list[Line2D]:
 
 
 def _panel(tradeoff: Tradeoff, points: Sequence[Point], steps: Sequence[list[Point]]) -> Panel:
-    axes = (tradeoff.x, [point.x for point in points]), (tradeoff.y, [point.y for point in points])
-    x_label, y_label = (
-        f"{axis.label} (est.)" if any(each.estimated for each in figures) else axis.label
-        for axis, figures in axes
-    )
+    y_label = tradeoff.y.label
+    if tradeoff.y is _ACCURACY:
+        trials = [point.row.trial for point in points]
+        sets = dict.fromkeys(x.accuracy.dataset.name for x in trials if x and x.accuracy)
+        y_label = f"top-1 on {shortened(', '.join(sets), 24)} [%]"
     without = "" if steps else " (no front: nothing valid was measured)"
     return Panel(
-        f"{tradeoff.title}{without}", x_label, y_label, tuple(points), tuple(map(tuple, steps))
+        f"{tradeoff.title}{without}",
+        axis_label(tradeoff.x.label, [point.x for point in points]),
+        axis_label(y_label, [point.y for point in points]),
+        tuple(points),
+        tuple(map(tuple, steps)),
     )
+
+
+def axis_label(label: str, figures: Sequence[Figure2D]) -> str:
+    """Return an axis' label that says whether all or some of its figures are estimates."""
+    found = {figure.estimated for figure in figures}
+    if found == {True}:
+        return f"{label}, est."
+    return f"{label}, hatched: est." if True in found else label
 
 
 def _verdicts(rows: Sequence[Row]) -> list[Verdict]:

@@ -12,6 +12,7 @@ from bench.analysis.trace import power_readings
 from bench.figures import PowerCalibration
 from bench.records import Trial
 from bench.report.rows import Row
+from bench.status import Source
 from bench.store.raw import PowerSegment
 
 IDLE_COLOUR = "#555555"
@@ -64,14 +65,20 @@ def power_traces(
     for row, trial, parts in measured:
         place = _place(trial)
         traces = [_trace(row, trial, part, calibrations.get(place)) for part in parts]
-        found.setdefault(row.short, []).extend(trace for trace in traces if trace.is_round)
+        mark = " (est.)" if _is_estimated(trial) else ""
+        title = f"{row.short}{mark}"
+        found.setdefault(title, []).extend(trace for trace in traces if trace.is_round)
         title = _IDLE if len(places) == 1 else f"{trial.case.device} ({trial.run_id}): {_IDLE}"
-        idle.setdefault(title, [trace for trace in traces if not trace.is_round])
+        idle.setdefault(f"{title}{mark}", [trace for trace in traces if not trace.is_round])
     return idle | found
 
 
 def _place(trial: Trial) -> tuple[str, str]:
     return trial.run_id, trial.case.device
+
+
+def _is_estimated(trial: Trial) -> bool:
+    return trial.facts["power_source"].get("source") == Source.ESTIMATED.value
 
 
 def _is_round(where: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from bench.figures import AccuracyStats, EnergyStats, LabelledFacts
 from bench.records import Case, Trial
@@ -193,6 +195,7 @@ def test_only_what_is_measured_and_valid_stands_on_a_front(measured):
     figure = pareto_chart(rows_of_runs([run]), "orin", COLUMN)
     assert figure is not None
     assert "accuracy against latency" in words(figure)
+    assert "top-1 on imagenet [%]" in words(figure)
 
 
 def test_estimates_make_no_front(synthetic):
@@ -205,7 +208,25 @@ def test_estimates_make_no_front(synthetic):
     figure = pareto_chart(rows, "pi", COLUMN)
     assert figure is not None
     assert "no front: nothing valid was" in words(figure)
-    assert "[mJ] (est.)" in words(figure)
+    assert "[mJ], est." in words(figure)
+
+
+def test_estimates_are_told_from_measurements_in_one_chart(synthetic, measured):
+    guessed = synthetic.write(synthetic.cases("pi"), run_id="guessed")
+    material = Material((measured, guessed))
+    pareto, power = (PLOTS[name].draw(material, COLUMN) for name in ("pareto", "power"))
+    assert pareto is not None
+    assert "[mJ], hatched: est." in words(pareto)
+    assert power is not None
+    said = words(power)
+    assert said.count("(est.)") == 5
+    assert "pi: dense (est.)" in said
+
+
+def test_a_thousand_lines_are_still_drawn():
+    figure = Figure(figsize=(3.5, 500))
+    with Image.open(io.BytesIO(saved(figure, "png", COLUMN))) as image:
+        assert 60_000 < image.height < 2**16
 
 
 def test_devices_and_scopes_have_fronts_of_their_own(synthetic):
