@@ -49,7 +49,9 @@ def pareto_points(rows: Sequence[Row], tradeoff: Tradeoff) -> list[Point]:
         x, y = tradeoff.x.figure(row.trial), tradeoff.y.figure(row.trial)
         if x is not None and y is not None:
             rivals = (row.case.device, *tradeoff.x.kind(row.trial), *tradeoff.y.kind(row.trial))
-            points.append(Point(row, number, x, y, rivals))
+            # The hatch of so small a mark is easily overlooked.
+            note = "est." if x.estimated or y.estimated else ""
+            points.append(Point(row, number, x, y, rivals, note))
     return points
 
 

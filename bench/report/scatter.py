@@ -174,7 +174,7 @@ def _write_numbers(axes: Axes, panel: Panel, form: Form) -> None:
         else:
             near.append(point)
     for x, _, points in places:
-        below = bool(points[0].note) and points[0].number % 2 == 1
+        below = bool(panel.paths) and points[0].number % 2 == 1
         left = axes.transAxes.inverted().transform((x, 0))[0] > 0.6
         words = ", ".join(f"{point.number} {point.note}".rstrip() for point in points)
         axes.annotate(

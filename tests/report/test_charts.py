@@ -217,6 +217,7 @@ def test_estimates_are_told_from_measurements_in_one_chart(synthetic, measured):
     pareto, power = (PLOTS[name].draw(material, COLUMN) for name in ("pareto", "power"))
     assert pareto is not None
     assert "[mJ], hatched: est." in words(pareto)
+    assert "5 est." in words(pareto)
     assert power is not None
     said = words(power)
     assert said.count("(est.)") == 5
