@@ -69,10 +69,11 @@ class LagFacts(TypedDict, total=False):
 
 @with_config(_OPEN)
 class SourceFacts(TypedDict):
-    """The power source; ``total``: names of the channels whose sum is the figure; ``why``: it is
-    this one."""
+    """The power source; ``total``: names of the channels whose sum is the figure; ``source``: as in
+    :class:`bench.status.Source`; ``why``: it is this one."""
 
     total: list[str]
+    source: NotRequired[str]
     why: NotRequired[str]
 
 

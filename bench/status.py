@@ -60,6 +60,19 @@ class Reason(StrEnum):
     NO_SENSOR = "no-sensor"
     DECLINED = "declined"
 
+    @property
+    def words(self) -> str:
+        """The reason for people: ``window short``."""
+        return _REASON_WORDS.get(self, self.value.replace("-", " "))
+
+
+_REASON_WORDS = {
+    Reason.CI_WIDE: "wide interval",
+    Reason.NO_SENSOR: "no sensor",
+    Reason.DECLINED: "estimate declined",
+}
+"""Reasons whose code is not already plain words."""
+
 
 class Source(StrEnum):
     """Where an energy figure comes from. Estimates are never compared with the others."""

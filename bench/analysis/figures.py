@@ -68,7 +68,7 @@ def _problem(verdict: Verdict) -> str:
     only_wide = verdict.status is Status.INCONCLUSIVE and verdict.reasons == (Reason.CI_WIDE,)
     if only_wide:
         return ""
-    reasons = ", ".join(reason.value for reason in verdict.reasons)
+    reasons = ", ".join(reason.words for reason in verdict.reasons)
     return f"{verdict.status.value}: {reasons}" if reasons else verdict.status.value
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     ),
     "selftest": ("bench.cli.selftest:selftest", "Prove the measuring code on known truths."),
     "report": ("bench.cli.report:report", "Draw the charts and the page of a run again."),
+    "plot": ("bench.cli.plot:plot", "Draw a chart of runs for a paper, with its data as CSV."),
     "results": ("bench.cli.results:results", "List, show, follow, export and remove runs."),
     "devices": ("bench.cli.devices:devices", "Add devices, list them, ask them what they are."),
     "doctor": ("bench.cli.doctor:doctor", "Check a device or this machine, and say what helps."),

@@ -11,7 +11,7 @@ from bench.analysis.compare import BETWEEN_RUNS, Outcome, compare, overall
 from bench.analysis.conditions import Subject, match, subject
 from bench.analysis.figures import QUANTITIES
 from bench.cli import options
-from bench.cli.output import emit_json, people, tables
+from bench.cli.output import json_document, people, tables
 from bench.errors import ConfigError
 from bench.evaluation import completed
 from bench.report.compare_text import (
@@ -22,6 +22,7 @@ from bench.report.compare_text import (
     as_table,
     explanation,
 )
+from bench.store.files import explained, write_atomic
 from bench.store.reader import open_run
 
 EXIT_CODES = {
@@ -85,7 +86,13 @@ class Percent(click.ParamType[float]):
     type=click.Choice(["table", "json", "markdown", "junit"]),
     default="table",
     show_default=True,
-    help="How to print it on stdout.",
+    help="How to write it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write json, markdown or junit into this file instead of stdout.",
 )
 @click.option("--explain", is_flag=True, help="Say in words why each verdict is what it is.")
 @options.results_dir
@@ -97,6 +104,7 @@ def compare_command(
     between_runs: float,
     fail_on: tuple[str, ...],
     style: str,
+    output: Path | None,
     explain: bool,
     results_dir: Path,
     as_json: bool,
@@ -110,15 +118,26 @@ def compare_command(
     (temperature, other users, where a process lies in memory), which neither of them shows:
     --between-runs allows for it.
 
+    In JUnit a regression is a failure, a figure that one side lacks an error, and what is
+    inconclusive or has no partner is skipped.
+
     Exit code: 0 same or better, 1 worse, 2 wrong usage, 3 inconclusive.
     """
+    style = "json" if as_json else style
+    if output is not None:
+        _require_writable(output, style)
     unknown = [name for name in fail_on if name not in _NAMES]
     if unknown:
         raise ConfigError(f"--fail-on: no quantity {unknown[0]!r}; there is {', '.join(_NAMES)}")
     if b.startswith("#"):
         b = a.rpartition("#")[0] + b if "#" in a else a + b
     found = _compared(a, b, margin, between_runs, fail_on, results_dir)
-    _print(found, "json" if as_json else style)
+    if output is None:
+        _print(found, style)
+    else:
+        with explained("write", output):
+            write_atomic(output, _document(found, style).encode())
+        _say_outcome(found)
     if explain:
         for line in explanation(found):
             people().print(line, markup=False)
@@ -203,15 +222,27 @@ def _full_name(item: Subject) -> str:
     return f"{item.trial.case.device}:{item.trial.case.key}"
 
 
-def _print(found: Comparison, style: str) -> None:
+def _require_writable(output: Path, style: str) -> None:
+    if style == "table":
+        raise ConfigError(f"-o {output}: say as what: --format json, markdown or junit")
+    if not output.parent.is_dir():
+        raise ConfigError(f"-o {output}: there is no folder {output.parent}; make it first")
+
+
+def _document(found: Comparison, style: str) -> str:
     if style == "json":
-        emit_json(as_document(found))
-    elif style == "markdown":
-        click.echo(as_markdown(found), nl=False)
-    elif style == "junit":
-        click.echo(as_junit(found), nl=False)
-    else:
+        return json_document(as_document(found)) + "\n"
+    return as_markdown(found) if style == "markdown" else as_junit(found)
+
+
+def _print(found: Comparison, style: str) -> None:
+    if style == "table":
         tables().print(as_table(found))
-        console = people()
-        words = f"{found.outcome.value}: margin {100 * found.margin:.3g} %, decided by "
-        console.print(words + ", ".join(found.decisive), markup=False)
+        _say_outcome(found)
+    else:
+        click.echo(_document(found, style), nl=False)
+
+
+def _say_outcome(found: Comparison) -> None:
+    words = f"{found.outcome.value}: margin {100 * found.margin:.3g} %, decided by "
+    people().print(words + ", ".join(found.decisive), markup=False)

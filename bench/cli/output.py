@@ -16,9 +16,13 @@ from bench.cli.printable import escaped_json, printable
 
 
 def emit_json(document: Any) -> None:
-    """Print one JSON document; not-a-number never gets here, since it is not JSON."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    click.echo(escaped_json(text))
+    """Print one JSON document."""
+    click.echo(json_document(document))
+
+
+def json_document(document: Any) -> str:
+    """Return a JSON document; not-a-number never gets here, since it is not JSON."""
+    return escaped_json(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 class _Patient(Console):

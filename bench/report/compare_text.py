@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -87,31 +88,48 @@ def as_markdown(comparison: Comparison) -> str:
 
 
 def as_junit(comparison: Comparison) -> str:
-    """Return a JUnit report: one test per case and quantity.
+    """Return a JUnit report: a test per case and quantity, and one per case without a partner.
 
-    A decisive quantity that got worse is a failure, one that is inconclusive an error, so that a
-    CI server and the exit code agree; quantities that do not decide are never more than skipped.
+    A decisive quantity that got worse is a failure; one that a side lacks, although it was to be
+    measured (a case that failed, a sensor that is gone), is an error. What is inconclusive, was
+    measured on neither side or has no partner is skipped, with words. Quantities that do not decide
+    are never more than skipped.
     """
     suite = ET.Element("testsuite", name="bench compare")
-    counts = {"failure": 0, "error": 0, "skipped": 0}
-    tests = 0
-    for case in comparison.cases:
+    kinds: Counter[str] = Counter()
+    names = [fmt.plain(case.label) for case in comparison.cases]
+    for case, name in zip(comparison.cases, names, strict=True):
+        # The same case on two devices has one label.
+        classname = name if names.count(name) == 1 else f"{name} ({fmt.plain(case.b)})"
         for item in case.quantities:
-            tests += 1
-            test = ET.SubElement(
-                suite, "testcase", classname=fmt.plain(case.label), name=item.quantity
-            )
             kind = _junit_kind(item, comparison.decisive)
-            if kind:
-                counts[kind] += 1
-                ET.SubElement(test, kind, message=fmt.plain(f"{item.word}: {item.why}"))
-            ET.SubElement(test, "system-out").text = " · ".join(_cells(item)[1:])
-    suite.set("tests", str(tests))
-    suite.set("failures", str(counts["failure"]))
-    suite.set("errors", str(counts["error"]))
-    suite.set("skipped", str(counts["skipped"]))
+            why = f"{item.word}: {item.why}" if item.why else item.word
+            kinds[kind] += 1
+            _add_test(suite, classname, item.quantity, kind, why, " · ".join(_cells(item)[1:]))
+    for side, labels in (("A", comparison.only_a), ("B", comparison.only_b)):
+        for label in labels:
+            kinds["skipped"] += 1
+            why = f"only in {side}: nothing to compare it with"
+            _add_test(suite, fmt.plain(label), "case", "skipped", why, "")
+    suite.set("tests", str(kinds.total()))
+    suite.set("failures", str(kinds["failure"]))
+    suite.set("errors", str(kinds["error"]))
+    suite.set("skipped", str(kinds["skipped"]))
+    suite.set("time", "0")
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_test(
+    suite: ET.Element, classname: str, name: str, kind: str, why: str, figures: str
+) -> None:
+    test = ET.SubElement(suite, "testcase", classname=classname, name=name, time="0")
+    if kind:
+        verdict = ET.SubElement(test, kind, message=fmt.plain(why))
+        if kind != "skipped":
+            verdict.set("type", kind)
+    if figures:
+        ET.SubElement(test, "system-out").text = figures
 
 
 def explanation(comparison: Comparison) -> list[str]:
@@ -201,10 +219,15 @@ def _junit_kind(item: QuantityComparison, decisive: Sequence[str]) -> str:
         return ""
     if item.quantity not in decisive or item.outcome is Outcome.UNMEASURED:
         return "skipped"
-    return "failure" if item.outcome is Outcome.WORSE else "error"
+    if item.outcome is Outcome.WORSE:
+        return "failure"
+    return "error" if item.a is None or item.b is None else "skipped"
 
 
 def _escaped(text: str) -> str:
-    """Return text that cannot break a Markdown table or become markup."""
-    plain = fmt.plain(text).replace("\\", "\\\\").replace("|", "\\|")
-    return plain.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+    """Return text that cannot break a Markdown table, become markup or call somebody's name."""
+    plain = fmt.plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for letter in "\\`*_~|[]":
+        plain = plain.replace(letter, f"\\{letter}")
+    # A power mode is written @MAXN, which code hosts take for a person.
+    return plain.replace("@", "@&#8203;")

@@ -3,53 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bench.analysis.trace import power_readings
-from bench.figures import EnergyStats, PowerCalibration
+from bench.figures import EnergyStats
 from bench.records import Trial
-from bench.report import canvas
 from bench.report import format as fmt
+from bench.report import marks
+from bench.report.canvas import (
+    GRID,
+    MUTED,
+    SCREEN,
+    Form,
+    Head,
+    label_x,
+    message,
+    panels_figure,
+    style,
+    wrapped,
+)
+from bench.report.power_traces import IDLE_COLOUR, Trace, power_traces
+from bench.report.row_figure import RowFigure, Words, row_figure
 from bench.report.rows import Row
-from bench.status import Source
+from bench.status import Source, Verdict
 from bench.store.raw import PowerSegment
 
-_HATCH = "////"
 _COLUMNS = 3
-_MOST_POINTS = 1500
-"""Readings drawn per trace at most; longer traces are thinned."""
 
 
-def energy_chart(rows: Sequence[Row], where: str) -> Figure:
-    """Draw the gross and net energy per inference of each case with its uncertainty."""
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """Joules drawn as a bar; ``shift`` and ``height`` relative to the line of its case."""
+
+    name: str
+    shift: float
+    height: float
+    strength: float
+    value_j: float
+    half_width_j: float | None
+
+    @property
+    def ends_j(self) -> tuple[float, float]:
+        """The ends of its interval."""
+        half_j = self.half_width_j or 0.0
+        return self.value_j - half_j, self.value_j + half_j
+
+
+def energy_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure:
+    """Draw the gross and net energy per inference of each case with its uncertainty.
+
+    Without any energy the chart is one line that says why.
+    """
     known = [row.trial.energy for row in rows if row.trial and row.trial.energy]
-    with canvas.style():
-        figure, axes = canvas.row_figure(
-            rows, _title("Energy per inference", known), f"{where} · {_source_words(known)}"
-        )
-        unit, name = fmt.joules_unit(max((stats.gross_j for stats in known), default=1e-3))
+    title = _title("Energy per inference", known)
+    if not known:
+        with style(form):
+            return message(f"No energy ({why_no_energy(rows)})", Head(title, where), form)
+    verdicts = [row.trial.energy_status for row in rows if row.trial and row.trial.energy]
+    head = Head(title, f"{where} · {source_words(known)}", _meanings(known, verdicts))
+    unit, name = fmt.joules_unit(max(stats.gross_j for stats in known))
+    edges = _edges_j(known)
+    with style(form):
+        made = row_figure(rows, [_words(row, edges) for row in rows], head, form)
+        made.axes.set_xlim(edges[0] / unit, edges[1] / unit)
         for position, row in enumerate(rows):
-            if row.trial is None or row.trial.energy is None:
-                canvas.blank(axes, position, _why_no_energy(row))
-                continue
-            _draw_energy(axes, position, row, row.trial, row.trial.energy, unit)
-        gross = max((stats.gross_j for stats in known), default=1.0) / unit
-        edges = [(stats.gross_j + (stats.uncertainty_j or 0.0)) / unit for stats in known]
-        # A very uncertain figure must not squeeze the others: its bar leaves the chart.
-        axes.set_xlim(0, min(1.06 * max(edges, default=1.0), 1.8 * gross))
-        canvas.label_x(axes, f"energy per inference of one input [{name}]", empty=not known)
-        _energy_legend(figure, known)
-    return figure
+            if row.trial is not None and row.trial.energy is not None:
+                _draw_energy(made, position, row, row.trial, row.trial.energy, unit, edges)
+        if edges[0] < 0:
+            made.axes.axvline(0, color=MUTED, linewidth=0.8)
+        label_x(made.axes, f"energy{_estimated(known)} per inference of one input [{name}]")
+    return made.figure
 
 
 def power_chart(
-    rows: Sequence[Row], segments: Mapping[str, Sequence[PowerSegment]], where: str
+    rows: Sequence[Row],
+    segments: Mapping[str, Sequence[PowerSegment]],
+    where: str,
+    form: Form = SCREEN,
 ) -> Figure | None:
     """Draw power over time: one panel per case with all its rounds, and one for idle.
 
@@ -57,140 +92,132 @@ def power_chart(
     shaded. Readings of a calibrated sensor are drawn corrected, as the figures are. ``None`` when
     no power was sampled at all.
     """
-    shown = [
-        (row, row.trial, segments[row.trial.trial_id])
-        for row in rows
-        if row.trial
-        and "power_source" in row.trial.facts
-        and any(map(_is_round, segments.get(row.trial.trial_id, ())))
-    ]
+    shown = power_traces(rows, segments)
     if not shown:
         return None
-    energies = [trial.energy for _, trial, _ in shown if trial.energy]
-    # One for all cases of a device in a run.
-    calibration = next((stats.calibration for stats in energies), None)
-    lines = -(-(len(shown) + 1) // _COLUMNS)
-    height_in = 1.2 + 1.85 * lines
-    with canvas.style():
-        figure = Figure(figsize=(canvas.WIDTH_IN, height_in), facecolor="white")
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(lines, _COLUMNS, sharey=True, squeeze=False)
-        figure.subplots_adjust(
-            left=0.075,
-            right=0.985,
-            bottom=0.5 / height_in,
-            top=1 - 0.88 / height_in,
-            hspace=0.55,
-            wspace=0.08,
+    energies = [row.trial.energy for row in rows if row.trial and row.trial.energy]
+    columns = max(1, min(_COLUMNS, int(form.width_in / (2.6 * form.text)), len(shown)))
+    lines = -(-len(shown) // columns)
+    head = Head(
+        _title("Power over time", energies),
+        f"{where} · {source_words(energies)}",
+        _power_meanings(),
+    )
+    with style(form):
+        figure, grid = panels_figure(
+            head,
+            form,
+            lines,
+            columns,
+            1.25 * form.text,
+            sharey=True,
+            between_in=0.6 * form.text,
         )
-        panels = list(grid.flat)
-        _draw_idle(panels[0], shown[0][1], shown[0][2], calibration)
-        for axes, (row, trial, parts) in zip(panels[1:], shown, strict=False):
-            _draw_case(axes, row, trial, parts, calibration)
-        for axes in panels[len(shown) + 1 :]:
+        panels = [axes for line in grid for axes in line]
+        for axes, (title, traces) in zip(panels, shown.items(), strict=False):
+            _draw_panel(axes, title, traces, form, figure_columns=columns)
+        for axes in panels[len(shown) :]:
             axes.remove()
         for line in grid:
-            line[0].set_ylabel("power [W]")
+            line[0].set_ylabel(f"power{_estimated(energies)} [W]")
         panels[0].set_ylim(bottom=0)
-        canvas.head(
-            figure, _title("Power over time", energies), f"{where} · {_source_words(energies)}"
-        )
-        figure.text(
-            0.53, 0.1 / height_in, "time since the window opened [s]", ha="center", fontsize=9.5
-        )
-        _power_legend(figure)
+        figure.supxlabel("time since the window opened [s]", fontsize=form.pt(9.5), y=0.01)
     return figure
 
 
-def _is_round(part: PowerSegment) -> bool:
-    return part.where.startswith("round-")
-
-
-def _draw_energy(
-    axes: Axes, position: int, row: Row, trial: Trial, stats: EnergyStats, unit: float
-) -> None:
-    estimated = stats.source is Source.ESTIMATED
-    bars = [(-0.17, stats.gross_j, stats.uncertainty_j, 0.9)]
-    if stats.net_j is not None:
-        bars.append((0.19, stats.net_j, stats.net_uncertainty_j, 0.4))
-    for shift, value_j, half_width_j, alpha in bars:
-        axes.barh(
-            position + shift,
-            value_j / unit,
-            height=0.32,
-            facecolor="white" if estimated else row.colour,
-            edgecolor=row.colour,
-            hatch=_HATCH if estimated else None,
-            alpha=alpha,
-            linewidth=1.0,
+def why_no_energy(rows: Sequence[Row]) -> str:
+    """Return why none of the cases has an energy, in words."""
+    return "; ".join(
+        dict.fromkeys(
+            row.status if row.trial is None else fmt.judgement(row.trial.energy_status) or "none"
+            for row in rows
         )
-        if half_width_j is not None:
-            axes.errorbar(
-                value_j / unit,
-                position + shift,
-                xerr=half_width_j / unit,
-                fmt="none",
-                ecolor=canvas.INK,
-                elinewidth=1.2,
-                capsize=3,
-            )
-    canvas.annotate(
-        axes,
-        position,
-        fmt.energy(stats),
-        f"net {fmt.net_energy(stats)}",
-        fmt.verdict(trial.energy_status),
     )
 
 
-def _draw_idle(
-    axes: Axes, trial: Trial, parts: Sequence[PowerSegment], calibration: PowerCalibration | None
-) -> None:
-    for part in parts:
-        if not _is_round(part):
-            line = "-" if part.where.startswith("idle-before") else ":"
-            _draw_trace(axes, trial, part, calibration, "#555555", line)
-    _panel(axes, "idle before (solid) and after (dotted)")
+def source_words(known: Sequence[EnergyStats]) -> str:
+    """Return where energies come from."""
+    return ", ".join(dict.fromkeys(fmt.source(stats) for stats in known)) or "no energy"
 
 
-def _draw_case(
-    axes: Axes,
+def _edges_j(known: Sequence[EnergyStats]) -> tuple[float, float]:
+    """Return the ends of the axis. A very uncertain figure must not squeeze the others: its
+    interval leaves the chart."""
+    gross = max(stats.gross_j for stats in known)
+    highs = [stats.gross_j + (stats.uncertainty_j or 0.0) for stats in known]
+    nets = [(stats.net_j, stats.net_uncertainty_j or 0.0) for stats in known if stats.net_j]
+    lows = [net - half for net, half in nets]
+    return max(1.06 * min([*lows, 0.0]), -0.3 * gross), min(1.06 * max(highs), 1.8 * gross)
+
+
+def _bars(stats: EnergyStats) -> list[_Bar]:
+    bars = [_Bar("gross", -0.12, 0.44, 0.85, stats.gross_j, stats.uncertainty_j)]
+    if stats.net_j is not None:
+        bars.append(_Bar("net", 0.27, 0.26, 0.4, stats.net_j, stats.net_uncertainty_j))
+    return bars
+
+
+def _words(row: Row, edges: tuple[float, float]) -> Words:
+    if row.trial is None or row.trial.energy is None:
+        return Words(blank=row.status if row.trial is None else why_no_energy([row]))
+    stats = row.trial.energy
+    beyond = ", ".join(
+        f"{bar.name} {fmt.joules(low)} to {fmt.joules(high)}"
+        for bar in _bars(stats)
+        for low, high in [bar.ends_j]
+        if low < edges[0] or high > edges[1]
+    )
+    net = () if stats.net_j is None else (f"net {fmt.net_energy(stats)}",)
+    arrows = f"arrows: {beyond}" if beyond else ""
+    return Words(fmt.energy(stats), (*net, fmt.judgement(row.trial.energy_status), arrows))
+
+
+def _draw_energy(
+    made: RowFigure,
+    position: int,
     row: Row,
     trial: Trial,
-    parts: Sequence[PowerSegment],
-    calibration: PowerCalibration | None,
+    stats: EnergyStats,
+    unit: float,
+    edges: tuple[float, float],
 ) -> None:
-    for part in parts:
-        if _is_round(part):
-            _draw_trace(axes, trial, part, calibration, row.colour, "-")
-    if trial.energy is not None and trial.energy.idle_w is not None:
-        axes.axhline(trial.energy.idle_w, color="#555555", linewidth=1.0, linestyle="--")
-    _panel(axes, row.short)
+    how = {
+        "valid": marks.is_valid(trial.energy_status),
+        "estimated": stats.source is Source.ESTIMATED,
+    }
+    for bar in _bars(stats):
+        y = made.y(position, bar.shift)
+        made.axes.barh(
+            y,
+            bar.value_j / unit,
+            height=made.h(bar.height),
+            **marks.face(row.colour, strength=bar.strength, **how),
+        )
+        if bar.half_width_j is not None:
+            low, high = bar.ends_j
+            ends = edges[0] / unit, edges[1] / unit
+            marks.interval(made, y, bar.value_j / unit, low / unit, high / unit, ends)
 
 
-def _draw_trace(
-    axes: Axes,
-    trial: Trial,
-    part: PowerSegment,
-    calibration: PowerCalibration | None,
-    colour: str,
-    line: str,
+def _draw_panel(
+    axes: Axes, title: str, traces: Sequence[Trace], form: Form, figure_columns: int
 ) -> None:
-    t_ns, power_w = power_readings(part.trace, trial.facts["power_source"]["total"])
-    if calibration is not None:
-        power_w = calibration.power_w(power_w)
-    start_ns, end_ns = part.window_ns
-    stride = -(-t_ns.size // _MOST_POINTS) or 1
-    seconds = (t_ns[::stride] - start_ns) * 1e-9
-    axes.plot(seconds, power_w[::stride], color=colour, linestyle=line, linewidth=0.9, alpha=0.85)
-    axes.axvspan(0, (end_ns - start_ns) * 1e-9, color=colour, alpha=0.07, linewidth=0)
-
-
-def _panel(axes: Axes, title: str) -> None:
-    axes.set_title(canvas.wrapped(title, 40), fontsize=8.5, loc="left", pad=4)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=canvas.GRID, linewidth=0.8)
-    axes.tick_params(labelsize=8)
+    for trace in traces:
+        axes.plot(
+            trace.at_s,
+            trace.power_w,
+            color=trace.colour,
+            linestyle=trace.line,
+            linewidth=0.9 * form.text,
+            alpha=0.85,
+        )
+        axes.axvspan(0, trace.window_s, color=trace.colour, alpha=0.07, linewidth=0)
+    for trial in (trace.row.trial for trace in traces if trace.is_round):
+        if trial is not None and trial.energy is not None and trial.energy.idle_w is not None:
+            axes.axhline(trial.energy.idle_w, color=IDLE_COLOUR, linewidth=1.0, linestyle="--")
+    chars = form.chars(form.width_in / figure_columns - 0.3 * form.text, 8.5)
+    axes.set_title(wrapped(title, chars, 2), fontsize=form.pt(8.5), loc="left", pad=3)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
 
 
@@ -200,43 +227,24 @@ def _title(text: str, known: Sequence[EnergyStats]) -> str:
     return text
 
 
-def _source_words(known: Sequence[EnergyStats]) -> str:
-    return ", ".join(dict.fromkeys(fmt.source(stats) for stats in known)) or "no energy"
+def _estimated(known: Sequence[EnergyStats]) -> str:
+    """Return what marks an axis where nothing on it was measured."""
+    return " (est.)" if known and all(x.source is Source.ESTIMATED for x in known) else ""
 
 
-def _why_no_energy(row: Row) -> str:
-    if row.trial is None:
-        return row.status
-    return fmt.verdict(row.trial.energy_status)
-
-
-def _energy_legend(figure: Figure, known: Sequence[EnergyStats]) -> None:
-    grey = "#777777"
-    handles = [
-        Patch(facecolor=grey, alpha=0.9, label="gross"),
-        Patch(facecolor=grey, alpha=0.4, label="net of idle"),
-    ]
-    if any(stats.source is Source.ESTIMATED for stats in known):
-        handles.append(Patch(facecolor="white", edgecolor=grey, hatch=_HATCH, label="estimated"))
-    _legend(figure, handles)
-
-
-def _power_legend(figure: Figure) -> None:
-    _legend(
-        figure,
-        [
-            Patch(facecolor="#777777", alpha=0.2, label="energy window"),
-            Line2D([], [], color="#555555", linestyle="--", linewidth=1.0, label="idle line"),
-        ],
+def _meanings(known: Sequence[EnergyStats], verdicts: Sequence[Verdict]) -> tuple[Artist, ...]:
+    return (
+        marks.grey_patch("gross", 0.85),
+        marks.grey_patch("net of idle (thinner)", 0.4),
+        marks.interval_meaning(),
+        *marks.meanings(
+            verdicts, estimated=any(stats.source is Source.ESTIMATED for stats in known)
+        ),
     )
 
 
-def _legend(figure: Figure, handles: Sequence[Patch | Line2D]) -> None:
-    figure.legend(
-        handles=handles,
-        loc="upper right",
-        bbox_to_anchor=(0.995, 1 - 0.05 / figure.get_figheight()),
-        ncols=len(handles),
-        frameon=False,
-        fontsize=9,
+def _power_meanings() -> tuple[Artist, ...]:
+    return (
+        marks.grey_patch("energy window", 0.2),
+        Line2D([], [], color=IDLE_COLOUR, linestyle="--", linewidth=1.0, label="idle line"),
     )

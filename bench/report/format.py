@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.figures import AccuracyStats, EnergyStats, Interval, LatencyStats
 from bench.records import Trial
-from bench.status import Reason, Source, Status, Verdict
+from bench.status import Source, Status, Verdict
 
 NONE = "—"
 
@@ -15,13 +15,6 @@ _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"))
 _WATTS = ((1.0, "W"), (1e-3, "mW"), (1e-6, "µW"))
 _BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
-
-REASON_WORDS = {
-    Reason.CI_WIDE: "wide interval",
-    Reason.NO_SENSOR: "no sensor",
-    Reason.DECLINED: "estimate declined",
-}
-"""Reasons whose code is not already plain words."""
 
 
 def unit_for(value: float, units: Sequence[tuple[float, str]]) -> tuple[float, str]:
@@ -165,10 +158,16 @@ def verdict(judged: Verdict) -> str:
     return words if judged.status is Status.INCONCLUSIVE else f"{judged.status.value}: {words}"
 
 
+def judgement(judged: Verdict) -> str:
+    """Return a verdict in words for a chart: ``inconclusive: window short``; nothing for valid."""
+    if judged.status is Status.VALID:
+        return ""
+    return f"{judged.status.value}: {reason_words(judged)}" if judged.reasons else judged.status
+
+
 def reason_words(judged: Verdict) -> str:
     """Return the reasons of a verdict in words, or its status when there are none."""
-    words = [REASON_WORDS.get(reason, reason.value.replace("-", " ")) for reason in judged.reasons]
-    return ", ".join(words) or judged.status.value
+    return ", ".join(reason.words for reason in judged.reasons) or judged.status.value
 
 
 def worst_status(trial: Trial) -> Status:
@@ -194,7 +193,10 @@ def _quantity(value: float | None, units: Sequence[tuple[float, str]], digits: i
 
 def _with_half_width(value_j: float, half_width_j: float | None) -> str:
     unit, name = joules_unit(max(abs(value_j), half_width_j or 0.0))
-    text = number(value_j / unit)
-    if half_width_j is None:
-        return f"{text} {name}"
-    return f"{text} ± {number(half_width_j / unit, 2)} {name}"
+    if not half_width_j:
+        text = number(value_j / unit)
+        return f"{text} {name}" if half_width_j is None else f"{text} ± 0 {name}"
+    half = number(half_width_j / unit, 2)
+    decimals = len(half.partition(".")[2])
+    text = f"{value_j / unit:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{text} ± {half} {name}"

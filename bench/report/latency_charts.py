@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from bench.figures import LatencyStats
-from bench.report import canvas
 from bench.report import format as fmt
+from bench.report import marks
+from bench.report.canvas import INK, SCREEN, Form, Head, label_x, style
+from bench.report.row_figure import RowFigure, Words, row_figure
 from bench.report.rows import Row
 
 _BINS = 140
@@ -20,29 +22,32 @@ _RELATIVE_FROM = 3.0
 """Ratio of the slowest to the fastest median from which each case is drawn relative to its own."""
 
 
-def latency_chart(rows: Sequence[Row], where: str) -> Figure:
+def latency_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure:
     """Draw the median latency of each case with its 95 % interval and its p90."""
-    with canvas.style():
-        figure, axes = canvas.row_figure(
-            rows, "Latency", f"{where} · median of one run of the network with 95 % interval"
-        )
-        known = [row.trial.latency for row in rows if row.trial and row.trial.latency]
-        unit, name = fmt.seconds_unit(max((stats.p50_s for stats in known), default=1.0))
+    known = [row.trial.latency for row in rows if row.trial and row.trial.latency]
+    unit, name = fmt.seconds_unit(max((stats.p50_s for stats in known), default=1.0))
+    head = Head(
+        "Latency",
+        f"{where} · median of one run of the network",
+        (marks.interval_meaning(), _p90_meaning(), *_doubt(rows)) if known else (),
+    )
+    with style(form):
+        made = row_figure(rows, [_median_words(row) for row in rows], head, form)
         for position, row in enumerate(rows):
-            stats = row.trial.latency if row.trial else None
-            if stats is None:
-                canvas.blank(axes, position, row.status)
-                continue
-            _draw_median(axes, position, row, stats, unit)
+            stats = _latency(row)
+            if stats is not None:
+                _draw_median(made, position, row, stats, unit)
         edges = [max(s.p50_high_s or 0.0, s.p90_s or 0.0, s.p50_s) / unit for s in known]
-        axes.set_xlim(0, 1.06 * max(edges, default=1.0))
-        canvas.label_x(axes, f"latency [{name}]", empty=not known)
-        _legend(figure, interval=True)
-    return figure
+        made.axes.set_xlim(0, 1.06 * max(edges, default=1.0))
+        label_x(made.axes, f"latency [{name}]", empty=not known)
+    return made.figure
 
 
 def distribution_chart(
-    rows: Sequence[Row], samples_s: Mapping[str, NDArray[np.float64]], where: str
+    rows: Sequence[Row],
+    samples_s: Mapping[str, NDArray[np.float64]],
+    where: str,
+    form: Form = SCREEN,
 ) -> Figure:
     """Draw how the latencies of each case are spread.
 
@@ -66,105 +71,113 @@ def distribution_chart(
     high = max(low, high)
     span = (high - low) or high * 0.1
     bins = np.linspace(max(0.0, low - 0.04 * span), high + 0.04 * span, _BINS + 1)
-    with canvas.style():
-        figure, axes = canvas.row_figure(
-            rows, "Latency distribution", f"{where} · every inference of the latency rounds"
-        )
-        axes.set_xlim(bins[0], bins[-1])
-        for position, row in enumerate(rows):
-            if position not in shown:
-                canvas.blank(axes, position, row.status)
-                continue
-            stats, samples = shown[position]
-            _draw_spread(axes, position, row, samples / units[position], bins)
-            _draw_marks(axes, position, stats, units[position])
-            beyond = int(np.count_nonzero(samples / units[position] > bins[-1]))
-            canvas.annotate(
-                axes,
-                position,
-                f"{samples.size} inferences",
-                f"{beyond} beyond, up to {fmt.seconds(samples.max())}" if beyond else "",
-            )
+    words = [
+        _spread_words(row, samples_s, units.get(at, 1.0), float(bins[-1]))
+        for at, row in enumerate(rows)
+    ]
+    head = Head(
+        "Latency distribution",
+        f"{where} · every inference of the latency rounds",
+        (_p50_meaning(), _p90_meaning(), *_doubt(rows)) if shown else (),
+    )
+    with style(form):
+        made = row_figure(rows, words, head, form)
+        made.axes.set_xlim(bins[0], bins[-1])
+        for position, (stats, samples) in shown.items():
+            _draw_spread(made, position, rows[position], samples / units[position], bins)
+            _draw_marks(made, position, stats, units[position])
         label = "latency relative to the median of the case" if relative else f"latency [{name}]"
-        canvas.label_x(axes, label, empty=not shown)
-        _legend(figure, interval=False)
-    return figure
+        label_x(made.axes, label, empty=not shown)
+    return made.figure
 
 
-def _draw_median(axes: Axes, position: int, row: Row, stats: LatencyStats, unit: float) -> None:
-    p50 = stats.p50_s / unit
-    axes.barh(position, p50, height=0.5, color=row.colour, alpha=0.85)
-    words = fmt.median(stats)
+def _latency(row: Row) -> LatencyStats | None:
+    return row.trial.latency if row.trial else None
+
+
+def _is_valid(row: Row) -> bool:
+    return row.trial is not None and marks.is_valid(row.trial.latency_status)
+
+
+def _doubt(rows: Sequence[Row]) -> list[Artist]:
+    return marks.meanings(row.trial.latency_status for row in rows if row.trial and _latency(row))
+
+
+def _median_words(row: Row) -> Words:
+    stats = _latency(row)
+    if row.trial is None or stats is None:
+        return Words(blank=row.status)
+    interval = fmt.median_interval(stats)
+    return Words(
+        fmt.median(stats) + (f"  ({interval})" if interval else ""),
+        (fmt.judgement(row.trial.latency_status),),
+    )
+
+
+def _spread_words(
+    row: Row, samples_s: Mapping[str, NDArray[np.float64]], unit: float, end: float
+) -> Words:
+    if row.trial is None or row.trial.latency is None or row.trial.trial_id not in samples_s:
+        return Words(blank=row.status)
+    samples = samples_s[row.trial.trial_id]
+    beyond = int(np.count_nonzero(samples / unit > end))
+    return Words(
+        f"{samples.size} inferences",
+        (
+            f"{beyond} beyond, up to {fmt.seconds(samples.max())}" if beyond else "",
+            fmt.judgement(row.trial.latency_status),
+        ),
+    )
+
+
+def _draw_median(
+    made: RowFigure, position: int, row: Row, stats: LatencyStats, unit: float
+) -> None:
+    p50, y = stats.p50_s / unit, made.y(position)
+    made.axes.barh(y, p50, height=made.h(0.5), **marks.face(row.colour, valid=_is_valid(row)))
     if stats.p50_low_s is not None and stats.p50_high_s is not None:
-        low, high = p50 - stats.p50_low_s / unit, stats.p50_high_s / unit - p50
-        axes.errorbar(
-            p50,
-            position,
-            xerr=[[low], [high]],
-            fmt="none",
-            ecolor=canvas.INK,
-            elinewidth=1.6,
-            capsize=4,
-            capthick=1.4,
-        )
-        words += f"  ({fmt.median_interval(stats)})"
+        low, high = stats.p50_low_s / unit, stats.p50_high_s / unit
+        marks.interval(made, y, p50, low, high, (0.0, np.inf))
     if stats.p90_s is not None:
-        axes.plot(
-            stats.p90_s / unit, position, "D", color="white", mec=canvas.INK, ms=5.5, clip_on=False
-        )
-    remark = fmt.verdict(row.trial.latency_status) if row.trial else ""
-    canvas.annotate(axes, position, words, remark)
+        _draw_p90(made, y, stats.p90_s / unit)
+
+
+def _draw_p90(made: RowFigure, y: float, p90: float) -> None:
+    size = 5.5 * made.form.text
+    made.axes.plot(p90, y, "D", color="white", mec=INK, ms=size, clip_on=False)
 
 
 def _draw_spread(
-    axes: Axes,
+    made: RowFigure,
     position: int,
     row: Row,
     samples: NDArray[np.float64],
     bins: NDArray[np.float64],
 ) -> None:
     counts, _ = np.histogram(samples, bins)
-    heights = 0.72 * counts / max(1, counts.max())
-    base = position + 0.36
-    axes.stairs(base - heights, bins, baseline=base, fill=True, color=row.colour, alpha=0.85)
-    axes.plot(bins[[0, -1]], [base, base], color=row.colour, linewidth=0.8)
+    heights = made.h(0.72) * counts / max(1, counts.max())
+    base = made.y(position, 0.36)
+    how = marks.face(row.colour, valid=_is_valid(row))
+    made.axes.stairs(base - heights, bins, baseline=base, fill=True, **how)
+    made.axes.plot(bins[[0, -1]], [base, base], color=row.colour, linewidth=0.8)
 
 
-def _draw_marks(axes: Axes, position: int, stats: LatencyStats, unit: float) -> None:
-    p50 = stats.p50_s / unit
-    axes.plot([p50, p50], [position - 0.4, position + 0.36], color=canvas.INK, linewidth=1.6)
+def _draw_marks(made: RowFigure, position: int, stats: LatencyStats, unit: float) -> None:
+    p50, base = stats.p50_s / unit, made.y(position, 0.36)
+    made.axes.plot([p50, p50], [made.y(position, -0.4), base], color=INK, linewidth=1.6)
     if stats.p90_s is not None:
-        axes.plot(
-            stats.p90_s / unit,
-            position + 0.36,
-            "D",
-            color="white",
-            mec=canvas.INK,
-            ms=5.5,
-            clip_on=False,
-        )
+        _draw_p90(made, base, stats.p90_s / unit)
 
 
 def _far_edge_s(stats: LatencyStats, samples_s: NDArray[np.float64]) -> float:
-    """Return where the axis may end: beyond p90 by twice its distance from the median."""
     if stats.p90_s is None:
         return float(samples_s.max())
     return stats.p90_s + 2 * (stats.p90_s - stats.p50_s)
 
 
-def _legend(figure: Figure, *, interval: bool) -> None:
-    bar = (
-        Line2D([], [], color=canvas.INK, linewidth=1.6, marker="|", ms=8, label="95 % interval")
-        if interval
-        else Line2D([], [], color=canvas.INK, linewidth=0, marker="|", ms=10, mew=1.6, label="p50")
-    )
-    diamond = Line2D([], [], linewidth=0, marker="D", color="white", mec=canvas.INK, ms=5.5)
-    diamond.set_label("p90")
-    figure.legend(
-        handles=[bar, diamond],
-        loc="upper right",
-        bbox_to_anchor=(0.995, 1 - 0.05 / figure.get_figheight()),
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-    )
+def _p50_meaning() -> Artist:
+    return Line2D([], [], color=INK, linewidth=0, marker="|", ms=9, mew=1.6, label="p50")
+
+
+def _p90_meaning() -> Artist:
+    return Line2D([], [], linewidth=0, marker="D", color="white", mec=INK, ms=5, label="p90")

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 from bench.records import Case, Trial
 from bench.report import format as fmt
+from bench.report import palette
 from bench.status import Status
 from bench.store.reader import Run
-
-# Okabe and Ito's colours, told apart by colour-blind people, without yellow (unreadable on white).
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6B5B95")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +18,8 @@ class Row:
     """One case on one device. ``trial`` is ``None`` when there is none; ``missing`` says why.
 
     ``label`` names the case in tables; ``short`` leaves out the model where all cases of the
-    device have the same one. ``colour`` is the same for a case in all charts and on all devices.
+    device have the same one. ``colour`` stands for the model with its scheme, in all charts and on
+    all devices (:mod:`bench.report.palette`).
     """
 
     case: Case
@@ -48,17 +47,53 @@ def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
     planned = set(cases)
     cases += [case for case in trials if case not in planned]
     labels = _labels(cases)
-    keys = list(dict.fromkeys(case.key for case in cases))
-    colours = {key: _COLOURS[i % len(_COLOURS)] for i, key in enumerate(keys)}
+    colours = palette.colours(map(palette.network, cases))
     broken, waiting = run.manifest.device_errors, run.to_collect
     grouped: dict[str, list[Row]] = {}
     for case in cases:
         missing = "device could not be used" if case.device in broken else "interrupted"
         if any(job.covers(case) for job in waiting):
             missing = "not collected from the board"
-        row = Row(case, trials.get(case), labels[case], labels[case], colours[case.key], missing)
+        colour = colours[palette.network(case)]
+        row = Row(case, trials.get(case), labels[case], labels[case], colour, missing)
         grouped.setdefault(case.device, []).append(row)
     return {device: _shortened(rows) for device, rows in grouped.items()}
+
+
+def rows_of_runs(runs: Sequence[Run]) -> tuple[Row, ...]:
+    """Return the rows of several runs for one chart, in the order of the runs.
+
+    What tells them apart is in ``short``: the device where there are several, and the run where two
+    have the same case. A trial has the id ``RUN/TRIAL`` where there are several runs, since ids are
+    only unique in one.
+    """
+    found = [(run, row) for run in runs for rows in rows_by_device(run).values() for row in rows]
+    rows = [row for _, row in found]
+    model = common_model(rows)
+    colours = palette.colours(palette.network(row.case) for row in rows)
+    several = len({row.case.device for row in rows}) > 1
+    labels = [row.label.removeprefix(model).lstrip(" /") or row.label for row in rows]
+    if several:
+        labels = [
+            f"{fmt.plain(row.case.device)}: {label}"
+            for row, label in zip(rows, labels, strict=True)
+        ]
+    seen = Counter(labels)
+    return tuple(
+        replace(
+            row,
+            short=label if seen[label] == 1 else f"{label} ({run.manifest.run_id})",
+            colour=colours[palette.network(row.case)],
+            trial=_own_id(row.trial, run) if len(runs) > 1 else row.trial,
+        )
+        for (run, row), label in zip(found, labels, strict=True)
+    )
+
+
+def _own_id(trial: Trial | None, run: Run) -> Trial | None:
+    if trial is None:
+        return None
+    return trial.model_copy(update={"trial_id": f"{run.manifest.run_id}/{trial.trial_id}"})
 
 
 def common_model(rows: Sequence[Row]) -> str:

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from bench.figures import SustainPoint, SustainStats
-from bench.report import canvas
 from bench.report import format as fmt
+from bench.report import palette
+from bench.report.canvas import GRID, SCREEN, Form, Head, panels_figure, shortened, style
 from bench.report.rows import Row
 from bench.status import Source
-
-_PANEL_IN = 1.7
 
 Reading = Callable[[SustainPoint], float | None]
 
 
-def sustain_chart(rows: Sequence[Row], where: str) -> Figure | None:
+def sustain_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure | None:
     """Draw a panel per quantity that was recorded, a line per case; ``None`` without any.
 
-    A dotted line is the value that the latency of a case ends in, from where it is steady.
+    A wide line is the value that the latency of a case ends in, from where it is steady.
     """
     shown = [(row, row.trial.sustain) for row in rows if row.trial and row.trial.sustain]
     if not shown:
@@ -36,31 +35,29 @@ def sustain_chart(rows: Sequence[Row], where: str) -> Figure | None:
         ("clock [MHz]", lambda point: point.frequency_khz and point.frequency_khz / 1e3),
     ]
     panels = [panel for panel in panels if _has(shown, panel[1])]
-    height_in = 1.6 + _PANEL_IN * len(panels)
-    with canvas.style():
-        figure = Figure(figsize=(canvas.WIDTH_IN, height_in), facecolor="white")
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)
-        figure.subplots_adjust(
-            left=0.09, right=0.985, bottom=0.5 / height_in, top=1 - 1.0 / height_in, hspace=0.18
+    lines = tuple(_meaning(row, form) for row, _ in shown)
+    with style(form):
+        figure, grid = panels_figure(
+            Head("Sustained load", where, lines),
+            form,
+            len(panels),
+            1,
+            1.45 * form.text,
+            sharex=True,
+            between_in=0.2 * form.text,
         )
-        for axes, (label, reading) in zip(grid[:, 0], panels, strict=True):
+        for axes, (label, reading) in zip((line[0] for line in grid), panels, strict=True):
             _draw(axes, shown, label, reading)
         for row, stats in shown:
-            _draw_steady(grid[0, 0], row, stats, unit)
-        grid[-1, 0].set_xlabel("time under load [s]")
-        canvas.head(figure, "Sustained load", where)
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="upper left",
-            bbox_to_anchor=(0.05, 1 - 0.55 / height_in),
-            ncols=3,
-            frameon=False,
-            fontsize=8.5,
-        )
+            _draw_steady(grid[0][0], row, stats, unit)
+        grid[-1][0].set_xlabel("time under load [s]")
     return figure
+
+
+def _meaning(row: Row, form: Form) -> Line2D:
+    label = shortened(row.short, form.chars(form.width_in - 0.8, 8.5))
+    line = palette.dashes(row.case)
+    return Line2D([], [], color=row.colour, linestyle=line, linewidth=1.3, label=label)
 
 
 def _estimated(rows: Sequence[Row]) -> str:
@@ -83,12 +80,11 @@ def _draw(
             [at_s for at_s, _ in known],
             [value for _, value in known],
             color=row.colour,
+            linestyle=palette.dashes(row.case),
             linewidth=1.3,
-            label=canvas.shortened(row.short, 40),
         )
     axes.set_ylabel(label)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=canvas.GRID, linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
 
 
 def _draw_steady(axes: Axes, row: Row, stats: SustainStats, unit: float) -> None:
@@ -96,4 +92,4 @@ def _draw_steady(axes: Axes, row: Row, stats: SustainStats, unit: float) -> None
         return
     end_s = stats.points[-1].at_s + stats.points[-1].duration_s
     level = stats.steady_p50_s / unit
-    axes.plot([stats.steady_from_s, end_s], [level, level], ":", color=row.colour, linewidth=1.6)
+    axes.plot([stats.steady_from_s, end_s], [level, level], color=row.colour, lw=3.5, alpha=0.35)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import matplotlib.dates as mdates
 from matplotlib.axes import Axes
@@ -87,6 +88,7 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
         dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         grid[-1, 0].xaxis.set_major_formatter(dates)
         meaning = "95 % intervals; hollow: not valid; dotted: a condition changed"
+        looks: dict[str, Any]
         for below_in, text, looks in (
             (0.1, "Over time", {"fontsize": 12.5, "fontweight": "bold"}),
             (0.36, fmt.plain(f"{device} · {meaning}"), {"fontsize": 9, "color": canvas.MUTED}),

@@ -13,20 +13,9 @@ from matplotlib.lines import Line2D
 from result_table import Trained
 
 from bench.records import Trial
-from bench.report import canvas
+from bench.report import canvas, palette
 from bench.status import Source
 
-# Okabe and Ito's colours, one per family of schemes; the first word of a scheme tells it.
-COLOURS = {
-    "dense": "#222222",
-    "basis": "#0072B2",
-    "blocks": "#56B4E9",
-    "soft": "#009E73",
-    "reuse": "#CC79A7",
-    "prune": "#D55E00",
-    "recursive": "#E69F00",
-}
-MARKERS = {None: "o", "load": "s", "runtime": "^", "factored": "D"}
 ROW_IN, WIDTH_IN, HEAD_IN = 4.2, 11.0, 0.9
 
 
@@ -75,8 +64,8 @@ def _points(rows: Sequence[Trained], *, energy: bool) -> list[Point]:
             points.append(
                 Point(
                     label=" ".join(filter(None, (each.network.title, trial.case.weights))),
-                    colour=COLOURS[each.network.method.split("-")[0]],
-                    marker=MARKERS[trial.case.weights],
+                    colour=palette.FAMILIES[each.network.method.split("-")[0]],
+                    marker=palette.marker(trial.case),
                     cost=cost,
                     top1=float(values.mean()),
                     deviation=float(values.std(ddof=1)) if values.size > 1 else None,
@@ -143,13 +132,13 @@ def _panel(axes: Axes, model: str, points: Sequence[Point], label: str) -> None:
 def _legend(figure: Figure) -> None:
     handles = [
         Line2D([], [], color=colour, marker="o", linestyle="", label=name)
-        for name, colour in COLOURS.items()
+        for name, colour in palette.FAMILIES.items()
     ]
     handles += [
         Line2D(
             [], [], color=canvas.MUTED, marker=marker, linestyle="", label=f"weights: {mode or '–'}"
         )
-        for mode, marker in MARKERS.items()
+        for mode, marker in palette.MARKERS.items()
     ]
     handles.append(Line2D([], [], color=canvas.MUTED, linestyle="--", label="not dominated"))
     figure.legend(handles=handles, loc="upper center", ncols=6, fontsize=8, frameon=False)

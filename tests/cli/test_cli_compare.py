@@ -161,6 +161,29 @@ def test_wrong_usage_is_one_line_that_says_what_to_do(results, args, words):
     assert done.stdout == ""
 
 
+def test_a_file_instead_of_stdout(results, tmp_path):
+    for style, begin in (("junit", b"<?xml"), ("markdown", b"**worse**"), ("json", b"{")):
+        path = tmp_path / f"out.{style}"
+        done = call(results, "old", "new-slower", "--format", style, "-o", str(path))
+        assert done.return_value == 1
+        assert done.stdout == ""
+        assert "worse: margin 1 %" in done.stderr
+        assert path.read_bytes().startswith(begin)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["-o", "there"], "--format json, markdown or junit"),
+        (["--format", "junit", "-o", "no-such-folder/x.xml"], "no folder no-such-folder"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_said_first(results, args, words):
+    done = call(results, "old", "new-slower", *args)
+    assert isinstance(done.exception, ConfigError)
+    assert words in str(done.exception)
+
+
 def test_a_run_that_is_not_there(results):
     done = call(results, "old", "nowhere")
     assert isinstance(done.exception, StoreError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -23,6 +24,7 @@ from bench.report.compare_text import (
 )
 
 DECISIVE = ("latency", "energy")
+EVIL = "a|b`c`\n<script>*x* [l](u) @MAXN &lt; ~~"
 
 
 @pytest.fixture
@@ -53,28 +55,91 @@ def test_json_holds_everything_as_plain_data(comparison):
 
 
 def test_markdown_is_a_table_that_names_cannot_break(comparison):
-    evil = dataclasses.replace(comparison.cases[0], label="a|b\n<script>*x*")
+    evil = dataclasses.replace(
+        comparison.cases[0], label="a|b`c`\n<script>*x* [l](u) @MAXN &lt; ~~"
+    )
     text = as_markdown(dataclasses.replace(comparison, cases=(evil,)))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + len(evil.quantities)
     assert all(line.replace("\\|", "").count("|") == 8 for line in rows)
     assert "<script>" not in text
+    assert not re.search(r"(?<!\\)[`\[\]~]|@M|&lt; ", text)
     assert text.startswith("**worse**")
 
 
-def test_junit_agrees_with_the_exit_code(comparison):
+def junit(comparison: Comparison) -> ET.Element:
+    """A report that has the structure which readers of JUnit's XML agree on."""
     suite = ET.fromstring(as_junit(comparison))
-    assert int(suite.get("tests")) == len(suite.findall("testcase")) == 10
-    assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) >= 1
-    by_name = {
-        (case.get("classname"), case.get("name")): case for case in suite.findall("testcase")
-    }
-    slow = by_name[comparison.cases[0].label, "latency"]
+    assert suite.tag == "testsuite"
+    assert set(suite.keys()) == {"name", "tests", "failures", "errors", "skipped", "time"}
+    tests = list(suite)
+    assert {test.tag for test in tests} == {"testcase"}
+    assert int(suite.get("tests")) == len(tests)
+    for kinds, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(suite.get(kinds)) == len(suite.findall(f"testcase/{kind}"))
+    for test in tests:
+        assert set(test.keys()) == {"classname", "name", "time"}
+        order = [child.tag for child in test]
+        assert order in (
+            [*verdict, *output]
+            for verdict in ([], ["skipped"], ["error"], ["failure"])
+            for output in ([], ["system-out"])
+        )
+        for child in test:
+            allowed = {"skipped": {"message"}, "system-out": set()}
+            assert set(child.keys()) == allowed.get(child.tag, {"message", "type"})
+    names = [(test.get("classname"), test.get("name")) for test in tests]
+    assert len(set(names)) == len(names)
+    return suite
+
+
+def by_name(suite: ET.Element) -> dict[tuple[str, str], ET.Element]:
+    return {(test.get("classname"), test.get("name")): test for test in suite}
+
+
+def changed(comparison: Comparison, **changes) -> Comparison:
+    """The comparison with another latency in its first case."""
+    first, *others = comparison.cases
+    latency = dataclasses.replace(first.quantities[0], **changes)
+    case = dataclasses.replace(first, quantities=(latency, *first.quantities[1:]))
+    return dataclasses.replace(comparison, cases=(case, *others))
+
+
+def test_junit_agrees_with_the_exit_code(comparison):
+    suite = junit(comparison)
+    found = by_name(suite)
+    slow = found[comparison.cases[0].label, "latency"]
     assert "slower" in slow.find("failure").get("message")
-    for (_, name), case in by_name.items():
+    for (_, name), case in found.items():
         if name not in DECISIVE:
             assert case.find("failure") is None
             assert case.find("error") is None
+    assert "only in A" in found["left over", "case"].find("skipped").get("message")
+
+
+def test_in_junit_inconclusive_is_skipped_and_a_lost_figure_an_error(comparison):
+    why = "A: inconclusive: window short"
+    inconclusive = changed(comparison, outcome=Outcome.INCONCLUSIVE, word="inconclusive", why=why)
+    test = by_name(junit(inconclusive))[comparison.cases[0].label, "latency"]
+    assert test.find("skipped").get("message") == f"inconclusive: {why}"
+    lost = changed(
+        comparison,
+        outcome=Outcome.INCONCLUSIVE,
+        word="inconclusive",
+        b=None,
+        why="B has no figure (failed: crash)",
+    )
+    test = by_name(junit(lost))[comparison.cases[0].label, "latency"]
+    assert "failed: crash" in test.find("error").get("message")
+
+
+def test_junit_is_legal_whatever_cases_are_called(comparison):
+    evil = dataclasses.replace(
+        comparison.cases[0], label='a\x00\x1b[2J\ud800\ufffe<>&"', b="run\x07#t001"
+    )
+    twin = dataclasses.replace(evil, b="run#t002")
+    suite = junit(dataclasses.replace(comparison, cases=(evil, twin), only_b=("x\x01y",)))
+    assert len({test.get("classname") for test in suite}) == 4
 
 
 def test_the_explanation_gives_reasons_in_words(comparison):

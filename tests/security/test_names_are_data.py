@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
+import io
 import json
 import re
 import sys
@@ -23,10 +25,13 @@ from bench.cli.output import people, tables
 from bench.config import SshDevice
 from bench.connection import open_transport
 from bench.device.local import LocalTransport
-from bench.errors import AgentError
+from bench.errors import AgentError, ConfigError
 from bench.procedures import PROCEDURES
 from bench.records import Case, Manifest, PowerSource
+from bench.report.canvas import paper
+from bench.report.material import Material
 from bench.report.page import ReportPaths, write_report
+from bench.report.plots import PLOTS, draw_plot
 from bench.status import Source
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter
@@ -123,6 +128,21 @@ def run(tmp_path: Path) -> Run:
 @pytest.fixture
 def report(run: Run) -> ReportPaths:
     return write_report(run)
+
+
+@pytest.mark.parametrize("chart", PLOTS)
+def test_charts_hold_names_as_text(run: Run, chart: str) -> None:
+    form = paper(3.5)
+    try:
+        drawn = draw_plot(chart, Material((run,)), "svg", form)
+    except ConfigError as error:
+        assert "nothing to draw" in str(error)
+        return
+    assert {element.tag.rpartition("}")[2] for element in ET.fromstring(drawn.figure).iter()} <= {
+        *("svg", "metadata", "RDF", "Work", "type", "format", "defs", "style", "clipPath", "rect"),
+        *("g", "path", "use", "text", "tspan", "pattern"),
+    }
+    assert list(csv.DictReader(io.StringIO(drawn.data.decode(), newline="")))
 
 
 class Elements(HTMLParser):

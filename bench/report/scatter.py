@@ -1,0 +1,238 @@
+"""One quantity against another: a numbered marker per case, and a key below that names them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from bench.report import marks, palette
+from bench.report.canvas import GRID, INK, MUTED, Form, Head, panels_figure, wrapped
+from bench.report.rows import Row
+
+_MARKER_PT = 6.5
+_KEY_LINE_IN = 0.185
+_APART_PT = 9.0
+"""Distance from which on two points have a number each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure2D:
+    """A figure for an axis, with the ends of its 95 % interval where they are known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    valid: bool = True
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A case in a panel; ``number`` is that of the key. ``note`` is written beside it.
+
+    ``rivals``: points are only compared with those that have the same.
+    """
+
+    row: Row
+    number: int
+    x: Figure2D
+    y: Figure2D
+    rivals: tuple[object, ...] = ()
+    note: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether both figures were measured and nothing speaks against them."""
+        return all(each.valid and not each.estimated for each in (self.x, self.y))
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What is drawn in one panel: ``points``, ``steps`` that join fronts from the cheapest on, with
+    bold numbers, and straight ``paths`` that join the points of one case."""
+
+    title: str
+    x_label: str
+    y_label: str
+    points: tuple[Point, ...]
+    steps: tuple[tuple[Point, ...], ...] = ()
+    paths: tuple[tuple[Point, ...], ...] = ()
+
+
+def draw_panels(
+    panels: Sequence[Panel], key: Sequence[Row], head: Head, form: Form, panel_in: float
+) -> Figure:
+    """Draw panels side by side where there is room, and the key below them."""
+    columns = max(1, min(len(panels), int(form.width_in / (3.2 * form.text))))
+    lines = -(-len(panels) // columns)
+    labels = _key_labels(key, form)
+    key_columns = _key_columns(labels, form)
+    key_lines = sum(label.count("\n") + 1 for label in labels)
+    key_in = (_KEY_LINE_IN * -(-key_lines // key_columns) + 0.1) * form.text
+    figure, grid = panels_figure(
+        head,
+        form,
+        lines,
+        columns,
+        panel_in * form.text,
+        bottom_in=0.55 * form.text + key_in,
+        between_in=0.85 * form.text,
+        left_in=0.75 * form.text,
+        beside=0.32,
+    )
+    places = [axes for line in grid for axes in line]
+    for axes, panel in zip(places, panels, strict=False):
+        _draw(axes, panel, form)
+        chars = form.chars(form.width_in / columns - 0.9 * form.text, 9)
+        axes.set_title(wrapped(panel.title, chars, 2), fontsize=form.pt(9), loc="left")
+    for axes in places[len(panels) :]:
+        axes.remove()
+    _draw_key(figure, key, labels, form, key_columns)
+    return figure
+
+
+def _draw(axes: Axes, panel: Panel, form: Form) -> None:
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
+    axes.grid(color=GRID, linewidth=0.8)
+    for step in panel.steps:
+        axes.step(
+            [point.x.value for point in step],
+            [point.y.value for point in step],
+            where="post",
+            color=MUTED,
+            linewidth=1.0,
+            linestyle="--",
+            zorder=1,
+        )
+    for path in panel.paths:
+        axes.plot(
+            [point.x.value for point in path],
+            [point.y.value for point in path],
+            color=path[0].row.colour,
+            linestyle=palette.dashes(path[0].row.case),
+            linewidth=1.0,
+            alpha=0.7,
+            zorder=1,
+        )
+    for point in panel.points:
+        _draw_point(axes, point, form)
+    axes.margins(0.14, 0.16)
+    _write_numbers(axes, panel, form)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _draw_point(axes: Axes, point: Point, form: Form) -> None:
+    axes.errorbar(
+        point.x.value,
+        point.y.value,
+        xerr=_reach(point.x),
+        yerr=_reach(point.y),
+        fmt="none",
+        ecolor=point.row.colour,
+        elinewidth=0.8,
+        alpha=0.7,
+        zorder=2,
+    )
+    figures = (point.x, point.y)
+    how = marks.face(
+        point.row.colour,
+        valid=all(each.valid for each in figures),
+        estimated=any(each.estimated for each in figures),
+    )
+    # Dashes would leave nothing of so short an edge.
+    how["linestyle"] = "solid"
+    axes.scatter(
+        [point.x.value],
+        [point.y.value],
+        s=(_MARKER_PT * form.text * 1.15) ** 2,
+        marker=palette.marker(point.row.case),
+        zorder=3,
+        **how,
+    )
+
+
+def _write_numbers(axes: Axes, panel: Panel, form: Form) -> None:
+    """Write the number beside each point; points that lie on each other share a place."""
+    ahead = {point.number for step in panel.steps for point in step}
+    apart = _APART_PT * axes.figure.dpi / 72
+    places: list[tuple[float, float, list[Point]]] = []
+    for point in panel.points:
+        x, y = axes.transData.transform((point.x.value, point.y.value))
+        near = next(
+            (found for at_x, at_y, found in places if math.hypot(at_x - x, at_y - y) < apart), None
+        )
+        if near is None:
+            places.append((x, y, [point]))
+        else:
+            near.append(point)
+    for x, _, points in places:
+        below = bool(panel.paths) and points[0].number % 2 == 1
+        left = axes.transAxes.inverted().transform((x, 0))[0] > 0.6
+        words = ", ".join(f"{point.number} {point.note}".rstrip() for point in points)
+        axes.annotate(
+            wrapped(words, 16, 9),
+            (points[0].x.value, points[0].y.value),
+            # Paths often run close to each other: every other one has its words below.
+            xytext=(-4.5 if left else 4.5, -4.0 if below else 3.5),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="top" if below else "bottom",
+            fontsize=form.pt(8),
+            fontweight="bold" if any(point.number in ahead for point in points) else "normal",
+            color=INK,
+            zorder=2.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.85},
+        )
+
+
+def _reach(figure: Figure2D) -> list[list[float]] | None:
+    """Return how far the interval reaches below and above, as matplotlib takes it."""
+    if figure.low is None or figure.high is None:
+        return None
+    return [[max(0.0, figure.value - figure.low)], [max(0.0, figure.high - figure.value)]]
+
+
+def _key_labels(key: Sequence[Row], form: Form) -> list[str]:
+    chars = form.chars(form.width_in - 0.5 * form.text, 8)
+    return [
+        f"{number}  " + wrapped(row.short, chars - 4).replace("\n", "\n      ")
+        for number, row in enumerate(key, 1)
+    ]
+
+
+def _key_columns(labels: Sequence[str], form: Form) -> int:
+    """Return how many columns of names fit without shortening one."""
+    longest = max((len(line) for label in labels for line in label.split("\n")), default=1)
+    return max(1, min(4, form.chars(form.width_in, 8) // (longest + 5)))
+
+
+def _draw_key(
+    figure: Figure, key: Sequence[Row], labels: Sequence[str], form: Form, columns: int
+) -> None:
+    handles = []
+    for row, label in zip(key, labels, strict=True):
+        handle = Line2D([], [], linewidth=0, color=row.colour, marker=palette.marker(row.case))
+        handle.set_markersize(5.5 * form.text)
+        handle.set_label(label)
+        handles.append(handle)
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0.03 / form.width_in, 0.02 / figure.get_figheight()),
+        ncols=columns,
+        frameon=False,
+        fontsize=form.pt(8),
+        borderaxespad=0,
+        columnspacing=1.0,
+        handletextpad=0.3,
+        handlelength=1.4,
+        labelspacing=0.35,
+    )
