@@ -11,7 +11,7 @@ from bench.cli.output import emit_json, people
 from bench.errors import ConfigError
 from bench.evaluation import completed
 from bench.report.canvas import KINDS, SCREEN, Form, paper
-from bench.report.material import Material
+from bench.report.material import material_of
 from bench.report.plots import PLOTS, draw_plot
 from bench.store.files import explained, write_atomic
 from bench.store.reader import Run, open_run
@@ -97,7 +97,7 @@ def plot(
         raise ConfigError(f"-o {output}: the kind of file is told by its suffix, one of {known}")
     if not output.parent.is_dir():
         raise ConfigError(f"-o {output}: there is no folder {output.parent}; make it first")
-    material = Material(_opened(run_ids, results_dir))
+    material = material_of(_opened(run_ids, results_dir))
     drawn = draw_plot(chart, material, kind, _form(look, width_in))
     for problem in material.problems:
         people().print(problem, markup=False, soft_wrap=True)

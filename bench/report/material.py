@@ -1,8 +1,8 @@
-"""What charts of one or several runs are drawn of."""
+"""What charts and the page are drawn of: cases and, when they are needed, raw samples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.errors import StoreError
+from bench.recordings import Recording
 from bench.report import format as fmt
 from bench.report.health import HealthPoint, health_points
 from bench.report.rows import Row, common_model, rows_of_runs
+from bench.store.jobs import Job
 from bench.store.raw import LatencySamples, PowerSegment
 from bench.store.reader import Run
 
@@ -24,24 +26,16 @@ _Raw = TypeVar("_Raw")
 
 @dataclass(frozen=True)
 class Material:
-    """What charts are drawn of; raw samples are read when they are needed.
+    """The cases of one chart or more; raw samples are read when they are asked for.
 
-    ``problems``: what could not be read, in words.
+    ``where``: what they have in common, in words. ``runs``: where raw samples are read from;
+    without any there are none. What cannot be read is added to ``problems``, in words.
     """
 
-    runs: tuple[Run, ...]
+    where: str
+    rows: tuple[Row, ...]
+    runs: tuple[Run, ...] = ()
     problems: list[str] = field(default_factory=list)
-
-    @cached_property
-    def rows(self) -> tuple[Row, ...]:
-        """All cases of all runs."""
-        return rows_of_runs(self.runs)
-
-    @cached_property
-    def where(self) -> str:
-        """The devices and, when there is only one, the model."""
-        devices = dict.fromkeys(fmt.plain(row.case.device) for row in self.rows)
-        return " · ".join(filter(None, (", ".join(devices), common_model(self.rows))))
 
     @cached_property
     def samples(self) -> dict[str, LatencySamples]:
@@ -50,7 +44,7 @@ class Material:
 
     @cached_property
     def samples_s(self) -> dict[str, NDArray[np.float64]]:
-        """Latencies of the latency rounds by trial id."""
+        """Durations of the inferences outside of energy rounds, by trial id."""
         found = {}
         for trial_id, samples in self.samples.items():
             timed = samples.kind != "energy"
@@ -60,30 +54,51 @@ class Material:
 
     @cached_property
     def segments(self) -> dict[str, tuple[PowerSegment, ...]]:
-        """Power traces by trial id."""
+        """Power traces of the board's sensor by trial id."""
         return self._read(Run.power)
+
+    @cached_property
+    def meter(self) -> dict[str, tuple[PowerSegment, ...]]:
+        """Power traces of an external meter by trial id."""
+        return self._read(Run.meter)
+
+    @cached_property
+    def markers(self) -> tuple[tuple[int, NDArray[np.int64]], ...]:
+        """Load that was played for an external meter: ``(attempt, edges in ns of the board)``."""
+        found = []
+        for _, job in self._jobs():
+            if job.facts.meter is not None:
+                for recording in self._recorded(job)[:1]:
+                    found += [(job.facts.attempt, mark.edges_ns) for mark in recording.markers]
+        return tuple(found)
 
     @cached_property
     def health(self) -> dict[str, tuple[HealthPoint, ...]]:
         """What boards told of themselves, by device, with the run where there are several."""
         found = {}
-        for run in self.runs:
-            for job in run.jobs:
-                try:
-                    records, problems = wire.decode_records(job.journal())
-                    seen = recordings(records, problems, list(job.facts.artifacts))
-                except StoreError as error:
-                    self.problems.append(str(error))
-                    continue
-                name = job.facts.device
-                if len(self.runs) > 1:
-                    name += f" ({run.manifest.run_id})"
-                if job.facts.attempt:
-                    name += f", resumed {job.facts.attempt}"
-                points = health_points(list(seen.values()))
-                if points:
-                    found[name] = points
+        for run, job in self._jobs():
+            name = job.facts.device
+            if len(self.runs) > 1:
+                name += f" ({run.manifest.run_id})"
+            if job.facts.attempt:
+                name += f", resumed {job.facts.attempt}"
+            points = health_points(self._recorded(job))
+            if points:
+                found[name] = points
         return found
+
+    def _jobs(self) -> list[tuple[Run, Job]]:
+        devices = {row.case.device for row in self.rows}
+        return [(run, job) for run in self.runs for job in run.jobs if job.facts.device in devices]
+
+    def _recorded(self, job: Job) -> list[Recording]:
+        """Return what the journal of a job holds, of all its cases."""
+        try:
+            records, unread = wire.decode_records(job.journal())
+            return list(recordings(records, unread, list(job.facts.artifacts)).values())
+        except StoreError as error:
+            self.problems.append(f"{job.journal_path}: {error}")
+            return []
 
     def _read(self, read: Callable[[Run, str], _Raw | None]) -> dict[str, _Raw]:
         by_id = {run.manifest.run_id: run for run in self.runs}
@@ -97,6 +112,18 @@ class Material:
             except StoreError as error:
                 self.problems.append(str(error))
                 continue
-            if raw is not None:
+            if raw:
                 found[row.trial.trial_id] = raw
         return found
+
+
+def material_of(runs: Sequence[Run]) -> Material:
+    """Return all cases of all runs."""
+    rows = rows_of_runs(runs)
+    return Material(title_of((row.case.device for row in rows), rows), rows, tuple(runs))
+
+
+def title_of(devices: Iterable[str], rows: Sequence[Row]) -> str:
+    """Return the devices and, when there is only one, the model."""
+    names = ", ".join(dict.fromkeys(map(fmt.plain, devices)))
+    return " · ".join(filter(None, (names, common_model(rows))))

@@ -21,10 +21,10 @@ from bench.report import format as fmt
 from bench.report.answer_text import Paragraph, paragraph
 from bench.report.canvas import rendered
 from bench.report.cells import TableColumn, TableLine, table_columns, table_lines
-from bench.report.device_material import DeviceMaterial
+from bench.report.material import Material, title_of
 from bench.report.page_charts import MOST_ROWS, PageChart, data_uri, drawn
 from bench.report.rows import Row, rows_by_device
-from bench.report.sections import ChartImage, Section, section, title_of
+from bench.report.sections import ChartImage, Section, section
 from bench.report.timeline import bokeh_script, packed, timeline
 from bench.report.trend_view import CaseTrend, case_trends, trend_chart
 from bench.store.files import explained, safe_name, write_atomic
@@ -101,7 +101,7 @@ def write_report(run: Run, page: Path | None = None) -> ReportPaths:
     sections: list[Section] = []
     paths: list[Path] = []
     for number, (device, rows) in enumerate(devices.items(), 1):
-        found = DeviceMaterial(title_of(device, rows), rows[:MOST_ROWS], run, problems)
+        found = Material(title_of([device], rows), rows[:MOST_ROWS], (run,), problems)
         charts: list[tuple[PageChart, str]] = []
         for chart, figure in drawn(found):
             files = rendered(figure)
@@ -148,7 +148,7 @@ def write_joint_report(runs: Sequence[Run], page: Path) -> ReportPaths:
                 by_device.setdefault(device, []).append(named)
     sections = []
     for number, (device, found) in enumerate(by_device.items(), 1):
-        material = DeviceMaterial(title_of(device, found), tuple(found[:MOST_ROWS]))
+        material = Material(title_of([device], found), tuple(found[:MOST_ROWS]))
         charts = [
             (chart, data_uri(rendered(figure))) for chart, figure in drawn(material, across=True)
         ]

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bench.report.device_material import DeviceMaterial
-from bench.report.energy_charts import energy_chart, power_chart
-from bench.report.latency_charts import distribution_chart, latency_chart
-from bench.report.sustain_chart import sustain_chart
+from bench.report.canvas import SCREEN
+from bench.report.material import Material
+from bench.report.plots import PLOTS
 
 MOST_ROWS = 60
 """Cases in a chart at most: more could neither be read nor drawn."""
@@ -27,68 +26,82 @@ MOST_SVG_BYTES = 90_000
 
 @dataclass(frozen=True, slots=True)
 class PageChart:
-    """A chart of the page. ``name``: of its file; ``heading``: the section it stands in (equal ones
-    in a row make one); ``text``: for those who cannot see it. ``draw`` returns ``None`` where there
-    is nothing to draw. ``across``: it needs no raw samples, so that it can also show several runs.
+    """A chart of the page. ``name``: that of its file and of :data:`bench.report.plots.PLOTS`;
+    ``heading``: the section it stands in (equal ones in a row make one); ``text``: for those who
+    cannot see it. ``across``: it needs no raw samples, so that it can also show several runs.
     """
 
     name: str
     heading: str
     text: str
-    draw: Callable[[DeviceMaterial], Figure | None]
     across: bool = False
-
-
-def _distribution(found: DeviceMaterial) -> Figure | None:
-    if not found.samples_s:
-        return None
-    return distribution_chart(found.rows, found.samples_s, found.where)
 
 
 PAGE_CHARTS: tuple[PageChart, ...] = (
     PageChart(
-        "latency",
-        "Latency",
-        "median latency per case with its interval; figures in the table",
-        lambda found: latency_chart(found.rows, found.where),
+        "pareto",
+        "What is gained and what it costs",
+        "accuracy against latency and energy, size against energy; who is beaten by none",
         across=True,
     ),
     PageChart(
-        "latency-distribution",
+        "latency",
         "Latency",
-        "how the latencies of each case are spread",
-        _distribution,
+        "median latency per case with its interval; figures in the table",
+        across=True,
     ),
+    PageChart("distribution", "Latency", "how the latencies of each case are spread"),
+    PageChart("over-time", "Latency", "latency of each case round by round"),
     PageChart(
         "energy",
         "Energy",
         "gross and net energy per inference with its uncertainty; figures in the table",
-        lambda found: energy_chart(found.rows, found.where),
+        across=True,
+    ),
+    PageChart(
+        "energy-parts",
+        "Energy",
+        "what the uncertainty of the energy of each case is made of",
         across=True,
     ),
     PageChart(
         "power",
         "Power over time",
         "power around the energy windows of each case, and at idle",
-        lambda found: power_chart(found.rows, found.segments, found.where),
+    ),
+    PageChart(
+        "memory",
+        "Memory and load time",
+        "peak memory of each case and what the model adds; figures in the table",
+        across=True,
+    ),
+    PageChart(
+        "modes",
+        "Power modes",
+        "energy against latency of each case under several power modes",
+        across=True,
     ),
     PageChart(
         "sustain",
         "Sustained load",
         "latency, power and temperature of each case under lasting load",
-        lambda found: sustain_chart(found.rows, found.where),
         across=True,
+    ),
+    PageChart(
+        "health",
+        "Health of the board",
+        "temperatures, clocks and throttling over the run",
     ),
 )
 """All charts in the order of the page. A new one is a line here."""
 
 
-def drawn(found: DeviceMaterial, *, across: bool = False) -> Iterator[tuple[PageChart, Figure]]:
-    """Yield the charts of a device's cases; ``across``: only those that need no raw samples."""
+def drawn(found: Material, *, across: bool = False) -> Iterator[tuple[PageChart, Figure]]:
+    """Yield the charts of cases; ``across``: only those that need no raw samples."""
     for chart in PAGE_CHARTS:
         if across and not chart.across:
             continue
-        figure = chart.draw(found)
+        figure = PLOTS[chart.name].draw(found, SCREEN)
         if figure is not None:
             yield chart, figure
 

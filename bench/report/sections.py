@@ -8,10 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from bench.records import Manifest
-from bench.report import format as fmt
 from bench.report.details import Detail, details
 from bench.report.page_charts import MOST_ROWS, PageChart
-from bench.report.rows import Row, common_model
+from bench.report.rows import Row
 from bench.report.status_text import in_words, verdicts_of
 from bench.report.timeline import Timeline
 from bench.status import Status, Verdict
@@ -99,11 +98,6 @@ def section(
         else tuple(flattened(manifest.probes.get(rows[0].case.device, {}))),
         left_out=tuple(left_out),
     )
-
-
-def title_of(device: str, rows: Sequence[Row]) -> str:
-    """Return the device and, when there is only one, the model."""
-    return " · ".join(part for part in (fmt.plain(device), common_model(rows)) if part)
 
 
 def flattened(facts: Mapping[str, Any], prefix: str = "") -> Iterator[Detail]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.trace import power_readings
 from bench.report import format as fmt
-from bench.report.device_material import DeviceMaterial
+from bench.report.material import Material
 from bench.report.rows import Row
 from bench.report.thinning import thinned
 from bench.status import Source
@@ -64,7 +64,7 @@ class _Series:
     """How many there are before thinning."""
 
 
-def timeline(found: DeviceMaterial, name: str) -> Timeline | None:
+def timeline(found: Material, name: str) -> Timeline | None:
     """Return the power of a device over time, ``None`` when none was sampled.
 
     Idle power belongs to several cases and is drawn once.

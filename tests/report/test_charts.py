@@ -18,7 +18,7 @@ from bench.report.energy_charts import energy_chart
 from bench.report.energy_parts import energy_parts_chart
 from bench.report.health import HealthPoint, health_chart
 from bench.report.latency_charts import distribution_chart, latency_chart
-from bench.report.material import Material
+from bench.report.material import material_of
 from bench.report.memory_chart import memory_chart
 from bench.report.modes_chart import modes_chart
 from bench.report.over_time import latency_over_time_chart
@@ -145,7 +145,7 @@ def test_charts_are_readable_in_one_column(synthetic, measured, twenty_four):
         (accurate(many, 0.7, 0.6), ("latency", "pareto")),
     ):
         for name in names:
-            figure = PLOTS[name].draw(Material((run,)), COLUMN)
+            figure = PLOTS[name].draw(material_of((run,)), COLUMN)
             assert figure is not None
             assert min(size for text, size in texts(figure) if text.strip()) >= 7
             assert figure.get_figwidth() == 3.5
@@ -164,7 +164,7 @@ def stay_inside(figure: Figure, form: Form) -> None:
 
 
 def test_power_over_time_and_rounds_fit_too(measured):
-    material = Material((measured,))
+    material = material_of((measured,))
     for name, form in (("power", COLUMN), ("over-time", SCREEN), ("distribution", Form(5.0))):
         figure = PLOTS[name].draw(material, form)
         assert figure is not None
@@ -213,7 +213,7 @@ def test_estimates_make_no_front(synthetic):
 
 def test_estimates_are_told_from_measurements_in_one_chart(synthetic, measured):
     guessed = synthetic.write(synthetic.cases("pi"), run_id="guessed")
-    material = Material((measured, guessed))
+    material = material_of((measured, guessed))
     pareto, power = (PLOTS[name].draw(material, COLUMN) for name in ("pareto", "power"))
     assert pareto is not None
     assert "[mJ], hatched: est." in words(pareto)
@@ -295,7 +295,7 @@ def test_health_shows_zones_clocks_and_throttling():
 
 def test_rounds_over_time_begin_together(measured):
     rows = rows_of_runs([measured])
-    samples = Material((measured,)).samples
+    samples = material_of((measured,)).samples
     figure = latency_over_time_chart(rows, samples, "orin", COLUMN)
     assert figure is not None
     assert len(figure.axes) == 4
@@ -308,6 +308,6 @@ def test_a_long_run_of_two_runs_tells_its_cases_apart(synthetic, measured):
     rows = rows_of_runs([measured, later])
     assert len({row.short for row in rows}) == 8
     assert len({row.trial.trial_id for row in rows if row.trial}) == 8
-    samples_s = Material((measured, later)).samples_s
+    samples_s = material_of((measured, later)).samples_s
     assert len(samples_s) == 8
     assert "(later)" in words(distribution_chart(rows, samples_s, "orin", COLUMN))

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.report.device_material import DeviceMaterial
+from bench.report.material import Material
 from bench.report.rows import rows_by_device
 from bench.report.timeline import MOST_POINTS, Timeline, timeline
 from bench.store.raw import PowerSegment
 
 
 @pytest.fixture
-def found(synthetic) -> DeviceMaterial:
+def found(synthetic) -> Material:
     run = synthetic.write(synthetic.cases()[:2], power=synthetic.ina3221, load_w=3.0)
     (rows,) = rows_by_device(run).values()
-    return DeviceMaterial("nano", rows, run)
+    return Material("nano", rows, (run,))
 
 
 def figure_of(made: Timeline | None) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def renderers(figure: Any, glyph: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_every_reading_at_its_time_and_every_window(found: DeviceMaterial) -> None:
+def test_every_reading_at_its_time_and_every_window(found: Material) -> None:
     made = timeline(found, "power-1")
     figure = figure_of(made)
     lines = renderers(figure, "Line")
@@ -76,7 +76,7 @@ def test_every_reading_at_its_time_and_every_window(found: DeviceMaterial) -> No
     np.testing.assert_allclose(right - left, 2.0)
 
 
-def test_a_long_trace_is_thinned_and_says_so(found: DeviceMaterial) -> None:
+def test_a_long_trace_is_thinned_and_says_so(found: Material) -> None:
     rng = np.random.default_rng(3)
     long = {}
     for trial_id, parts in found.segments.items():
@@ -102,7 +102,7 @@ def _stretched(part: PowerSegment, count: int, rng: np.random.Generator) -> Powe
     return replace(part, trace=trace)
 
 
-def test_a_meter_and_its_load_markers(found: DeviceMaterial) -> None:
+def test_a_meter_and_its_load_markers(found: Material) -> None:
     parts = found.segments["t001"]
     found.__dict__["meter"] = {
         "t001": tuple(
@@ -123,10 +123,10 @@ def test_a_meter_and_its_load_markers(found: DeviceMaterial) -> None:
     assert any(np.allclose(np.diff(column(quad, "left")), 2.0) for quad in plain)
 
 
-def test_attempts_follow_each_other_whatever_the_board_s_clock_says(found: DeviceMaterial) -> None:
+def test_attempts_follow_each_other_whatever_the_board_s_clock_says(found: Material) -> None:
     first, second = found.rows
     later = replace(second, trial=second.trial.model_copy(update={"attempt": 1}))
-    resumed = DeviceMaterial("nano", (first, later), found.run)
+    resumed = Material("nano", (first, later), found.runs)
     made = timeline(resumed, "power-1")
     assert "when the run was resumed" in made.words
     lines = renderers(figure_of(made), "Line")
@@ -137,4 +137,4 @@ def test_attempts_follow_each_other_whatever_the_board_s_clock_says(found: Devic
 def test_without_power_there_is_none(synthetic) -> None:
     run = synthetic.write(synthetic.cases()[:1], power=None)
     (rows,) = rows_by_device(run).values()
-    assert timeline(DeviceMaterial("nano", rows, run), "power-1") is None
+    assert timeline(Material("nano", rows, (run,)), "power-1") is None

@@ -29,7 +29,7 @@ from bench.errors import AgentError, ConfigError
 from bench.procedures import PROCEDURES
 from bench.records import Case, Manifest, PowerSource
 from bench.report.canvas import paper
-from bench.report.material import Material
+from bench.report.material import material_of
 from bench.report.page import ReportPaths, write_report
 from bench.report.plots import PLOTS, draw_plot
 from bench.status import Source
@@ -134,7 +134,7 @@ def report(run: Run) -> ReportPaths:
 def test_charts_hold_names_as_text(run: Run, chart: str) -> None:
     form = paper(3.5)
     try:
-        drawn = draw_plot(chart, Material((run,)), "svg", form)
+        drawn = draw_plot(chart, material_of((run,)), "svg", form)
     except ConfigError as error:
         assert "nothing to draw" in str(error)
         return
