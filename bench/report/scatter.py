@@ -139,7 +139,7 @@ def _draw_point(axes: Axes, point: Point, form: Form) -> None:
         ecolor=point.row.colour,
         elinewidth=0.8,
         alpha=0.7,
-        zorder=2,
+        zorder=2.6,
     )
     figures = (point.x, point.y)
     how = marks.face(
@@ -162,35 +162,61 @@ def _draw_point(axes: Axes, point: Point, form: Form) -> None:
 def _write_numbers(axes: Axes, panel: Panel, form: Form) -> None:
     """Write the number beside each point; points that lie on each other share a place."""
     ahead = {point.number for step in panel.steps for point in step}
-    apart = _APART_PT * axes.figure.dpi / 72
+    to_pt = 72 / axes.figure.dpi
     places: list[tuple[float, float, list[Point]]] = []
     for point in panel.points:
-        x, y = axes.transData.transform((point.x.value, point.y.value))
-        near = next(
-            (found for at_x, at_y, found in places if math.hypot(at_x - x, at_y - y) < apart), None
-        )
+        x, y = axes.transData.transform((point.x.value, point.y.value)) * to_pt
+        near = next((at for at in places if math.hypot(at[0] - x, at[1] - y) < _APART_PT), None)
         if near is None:
             places.append((x, y, [point]))
         else:
-            near.append(point)
-    for x, _, points in places:
-        below = bool(panel.paths) and points[0].number % 2 == 1
-        left = axes.transAxes.inverted().transform((x, 0))[0] > 0.6
+            near[2].append(point)
+    right_pt = axes.bbox.x1 * to_pt
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y, _ in places]
+    for x, y, points in places:
         words = ", ".join(f"{point.number} {point.note}".rstrip() for point in points)
+        text = wrapped(words, 16, 9)
+        boxes = {corner: _box(x, y, text, corner, form) for corner in _CORNERS}
+        free = [
+            corner
+            for corner, box in boxes.items()
+            if box[2] < right_pt and not any(_overlap(box, other) for other in taken)
+        ]
+        across, up = free[0] if free else _CORNERS[0]
+        taken.append(boxes[across, up])
         axes.annotate(
-            wrapped(words, 16, 9),
+            text,
             (points[0].x.value, points[0].y.value),
-            # Paths often run close to each other: every other one has its words below.
-            xytext=(-4.5 if left else 4.5, -4.0 if below else 3.5),
+            xytext=(4.5 * across, 3.5 * up),
             textcoords="offset points",
-            ha="right" if left else "left",
-            va="top" if below else "bottom",
+            ha="left" if across > 0 else "right",
+            va="bottom" if up > 0 else "top",
             fontsize=form.pt(8),
             fontweight="bold" if any(point.number in ahead for point in points) else "normal",
             color=INK,
             zorder=2.5,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.85},
         )
+
+
+_CORNERS = ((1, 1), (-1, 1), (1, -1), (-1, -1))
+"""Where a number may stand beside its point (1: right, above), the best first."""
+_Box = tuple[float, float, float, float]
+"""Left, lower, right and upper edge in points."""
+
+
+def _box(x: float, y: float, text: str, corner: tuple[int, int], form: Form) -> _Box:
+    """Return about where a text beside a point is."""
+    lines = text.split("\n")
+    width = 0.62 * form.pt(8) * max(map(len, lines))
+    height = 1.25 * form.pt(8) * len(lines)
+    xs = sorted((x + 4.5 * corner[0], x + (4.5 + width) * corner[0]))
+    ys = sorted((y + 3.5 * corner[1], y + (3.5 + height) * corner[1]))
+    return xs[0], ys[0], xs[1], ys[1]
+
+
+def _overlap(one: _Box, two: _Box) -> bool:
+    return one[0] < two[2] and two[0] < one[2] and one[1] < two[3] and two[1] < one[3]
 
 
 def _reach(figure: Figure2D) -> list[list[float]] | None:
