@@ -66,7 +66,16 @@ def report(run) -> tuple[Page, str]:
     return Page(text), text
 
 
-ALWAYS = {"distribution", "energy", "energy-parts", "latency", "memory", "over-time", "power"}
+ALWAYS = {
+    "distribution",
+    "energy",
+    "energy-parts",
+    "latency",
+    "memory",
+    "over-time",
+    "pareto",
+    "power",
+}
 """Charts of a run without accuracies, power modes and lasting load."""
 
 
@@ -194,7 +203,7 @@ def test_no_energy_is_a_dash(synthetic):
     assert "estimate declined" in page.text
     assert " mJ" not in page.text
     assert " W" not in page.text
-    assert charts(run) == ALWAYS - {"energy", "energy-parts", "power"}
+    assert charts(run) == ALWAYS - {"energy", "energy-parts", "pareto", "power"}
     text = table_text(run)
     assert "—" in text
     assert "0 J" not in text
