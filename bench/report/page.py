@@ -105,7 +105,7 @@ def write_report(run: Run, page: Path | None = None) -> ReportPaths:
         charts: list[tuple[PageChart, str]] = []
         for chart, figure in drawn(found):
             files = rendered(figure)
-            charts.append((chart, data_uri(files)))
+            charts.append((chart, data_uri(files, len(run.manifest.cases))))
             if page is None:
                 name = chart.name if len(devices) == 1 else f"{chart.name}-{safe_name(device)}"
                 paths += _write_chart(folder, name, files)
@@ -150,7 +150,8 @@ def write_joint_report(runs: Sequence[Run], page: Path) -> ReportPaths:
     for number, (device, found) in enumerate(by_device.items(), 1):
         material = Material(title_of([device], found), tuple(found[:MOST_ROWS]))
         charts = [
-            (chart, data_uri(rendered(figure))) for chart, figure in drawn(material, across=True)
+            (chart, data_uri(rendered(figure), len(rows_of_all)))
+            for chart, figure in drawn(material, across=True)
         ]
         sections.append(section(f"device-{number}", material.where, found, charts, None, None))
     tables, over_time = case_trends(in_time)
@@ -159,7 +160,7 @@ def write_joint_report(runs: Sequence[Run], page: Path) -> ReportPaths:
         figure = trend_chart(over_time, colours, device)
         if figure is not None:
             text = f"{device}: latency and energy of each case over time; figures in the tables"
-            trend_charts.append(ChartImage(text, data_uri(rendered(figure))))
+            trend_charts.append(ChartImage(text, data_uri(rendered(figure), 1)))
     columns = table_columns(row for _, row in rows_of_all)
     content = Page(
         title=f"{len(runs)} runs",

@@ -1,7 +1,8 @@
 """The charts of the page: one table of all, in order, and how they get into the page.
 
 A chart lies whole in ``charts/``. In the page it stands as SVG, or as a picture of dots where its
-SVG is large (a thousand samples are as good as dots), so that the page stays small.
+SVG is large (a thousand samples are as good as dots) or there are many cases, so that the page
+stays small.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from bench.report.plots import PLOTS
 
 MOST_ROWS = 60
 """Cases in a chart at most: more could neither be read nor drawn."""
+MOST_FINE_CASES = 16
+"""Cases of a page whose charts are SVG; those of more are dots."""
 MOST_SVG_BYTES = 90_000
-"""What an SVG may take of the page; a larger one is drawn as dots there."""
+"""What an SVG may take of the page; a larger one is dots there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,10 @@ def drawn(found: Material, *, across: bool = False) -> Iterator[tuple[PageChart,
             yield chart, figure
 
 
-def data_uri(files: dict[str, bytes]) -> str:
-    """Return a chart for the page from its files (``{"svg": bytes, "png": bytes}``)."""
+def data_uri(files: dict[str, bytes], cases: int) -> str:
+    """Return a chart for a page of so many cases from its files (``{"svg": ..., "png": ...}``)."""
     kind, data = "image/svg+xml", files["svg"]
-    if len(data) > MOST_SVG_BYTES:
+    if cases > MOST_FINE_CASES or len(data) > MOST_SVG_BYTES:
         kind, data = "image/webp", _dots(files["png"])
     return f"data:{kind};base64," + base64.b64encode(data).decode()
 

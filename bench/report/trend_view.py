@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import matplotlib.dates as mdates
 from matplotlib.axes import Axes
@@ -88,12 +87,11 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
         dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         grid[-1, 0].xaxis.set_major_formatter(dates)
         meaning = "95 % intervals; hollow: not valid; dotted: a condition changed"
-        head: tuple[tuple[float, str, dict[str, Any]], ...] = (
-            (0.1, "Over time", {"fontsize": 12.5, "fontweight": "bold"}),
-            (0.36, fmt.plain(f"{device} · {meaning}"), {"fontsize": 9, "color": canvas.MUTED}),
-        )
-        for below_in, text, looks in head:
-            figure.text(0.012, 1 - below_in / height_in, text, va="top", **looks)
+        below = fmt.plain(f"{device} · {meaning}")
+        top = 1 - 0.1 / height_in
+        figure.text(0.012, top, "Over time", va="top", fontsize=12.5, fontweight="bold")
+        top = 1 - 0.36 / height_in
+        figure.text(0.012, top, below, va="top", fontsize=9, color=canvas.MUTED)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(
             handles,
