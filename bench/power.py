@@ -100,7 +100,9 @@ def choose_power(
     """
     if settings.sensor == "none":
         return None, _unmeasured(Reason.DECLINED, "power.sensor is 'none' in devices.yaml")
-    names = tuple(AUTO_ORDER) if settings.sensor == "auto" else (settings.sensor,)
+    # A total names rails, so that nothing without rails takes its place.
+    every = tuple(AUTO_ORDER) if settings.total is None else _RAILS
+    names = every if settings.sensor == "auto" else (settings.sensor,)
     found = {str(sensor["name"]): sensor for sensor in sensors}
     problems: list[str] = []
     for name in names:
@@ -151,7 +153,9 @@ def _why_nothing(
     problems: Sequence[str],
 ) -> str:
     said = list(problems)
-    if settings.sensor == "auto":
+    if settings.sensor == "auto" and settings.total is not None:
+        said = said or [f"no sensor has the rails of power.total: {', '.join(settings.total)}"]
+    elif settings.sensor == "auto":
         left = [name for name in found if name in ONLY_WHEN_NAMED]
         said += [f"{name} is there, but only used when named" for name in left]
         if settings.estimate is None:

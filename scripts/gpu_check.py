@@ -91,6 +91,10 @@ def check(
     if document["runtimes"] is None:
         print(f"gpu_check: the probe failed: {probe['error']}")
         return 2
+    if device.pop("power", None) is not None and probe["document"]["power"] is None:
+        # NVML of a Jetson Orin opens and tells neither energy nor power: whatever else is there.
+        print(f"gpu_check: without NVML's energy ({probe['document']['note']})")
+        (folder / "devices.yaml").write_text(json.dumps({"devices": {"gpu": device}}))
     if facts["nvml"] is not None:
         found = gpu_runtimes(document["runtimes"])
         if not found:

@@ -111,18 +111,7 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
             f"the meter's readings cover {t_s[-1] - t_s[0]:.1f} s, less than the {apart_s:.1f} s "
             "between the two groups of load markers"
         )
-    kinds = ("mean", "instant") if reading == "auto" else (reading,)
-    if period_s < FINEST_S:
-        # Faster than anybody asks for: both kinds are means over FINEST_S by then.
-        kinds = kinds[:1]
-    fits = {
-        kind: [_places(t_s, power_w, pattern_of(marker), period_s, kind) for marker in groups]
-        for kind in kinds
-    }
-    chosen = max(kinds, key=lambda kind: sum(found[0].log_likelihood for found in fits[kind]))
-    places = [
-        _only(found, marker.where) for found, marker in zip(fits[chosen], groups, strict=True)
-    ]
+    chosen, places = _fitted(t_s, power_w, groups, period_s, reading)
     if len(groups) == 1:
         # Two moments a second apart, by both clocks alike.
         places, apart_s = [places[0], replace(places[0], at_s=places[0].at_s + 1)], 1.0
@@ -143,6 +132,28 @@ def align(readings: MeterReadings, markers: Sequence[Marker], reading: str = "au
         rise_w=float(np.mean([place.rise_w for place in places])),
         is_closed=len(groups) == 2,
     )
+
+
+def _fitted(
+    t_s: Floats, power_w: Floats, groups: Sequence[Marker], period_s: float, reading: str
+) -> tuple[str, list[Place]]:
+    """Return what kind the readings are (the likelier where nobody said) and where each group lies.
+
+    Raises:
+        Misaligned: one lies nowhere, or in several places.
+    """
+    kinds = ("mean", "instant") if reading == "auto" else (reading,)
+    if period_s < FINEST_S:
+        # Faster than anybody asks for: both kinds are means over FINEST_S by then.
+        kinds = kinds[:1]
+    fits = {
+        kind: [_places(t_s, power_w, pattern_of(marker), period_s, kind) for marker in groups]
+        for kind in kinds
+    }
+    chosen = max(kinds, key=lambda kind: sum(found[0].log_likelihood for found in fits[kind]))
+    return chosen, [
+        _only(found, marker.where) for found, marker in zip(fits[chosen], groups, strict=True)
+    ]
 
 
 def _drift(places: Sequence[Place], apart_s: float) -> tuple[float, float]:

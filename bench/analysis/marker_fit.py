@@ -23,6 +23,10 @@ _LEAST_S = 1e-4
 _LEAST_PERIODS = 0.005
 """No offset is claimed to be known better: neither edges nor readings are dated better."""
 
+_AVERAGED_S = 0.1 * FINEST_S
+"""Part of the half-width where readings are averaged first, and moments are then taken for means:
+simulated meters of 400 Hz to 4 kHz were off by up to 0.25 ms without any noise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -42,9 +46,11 @@ def fit_place(
     inside = (t_s >= coarse_s + pattern.start_s) & (t_s <= coarse_s + pattern.stop_s)
     x_s, y_w = t_s[inside] - coarse_s, power_w[inside]
     width_s = period_s if kind == "mean" else 0.0
+    averaged_s = 0.0
     if period_s < FINEST_S:
         x_s, y_w = _averaged(x_s, y_w, FINEST_S)
         width_s = FINEST_S
+        averaged_s = _AVERAGED_S
     reach_s = 1.5 * max(period_s, pattern.shortest_s / 6)
     offsets_s = np.linspace(-reach_s, reach_s, _STEPS)
     for _ in range(3):
@@ -63,6 +69,7 @@ def fit_place(
     low_s, high_s = np.interp([0.025, 0.975], np.cumsum(share), offsets_s)
     least_s = max(_LEAST_S, _LEAST_PERIODS * period_s)
     half_s = max(mean_s - float(low_s), float(high_s) - mean_s, step_s, least_s)
+    half_s = float(np.hypot(half_s, averaged_s))
     residual = squares[best] / max(y_w.size, 1) + (1e-3 * rise_w[best]) ** 2
     return Place(
         at_s=coarse_s + mean_s,

@@ -83,6 +83,7 @@ def add(
             f"{path}: {twin} is at this host and port already; to add it once more: --again"
         )
     transport = connect_asking(device, _asker(accepted))
+    people().print(f"{address}: logged in; asking what it is", markup=False)
     try:
         found = survey(device, transport)
     finally:

@@ -50,10 +50,11 @@ def list_devices(devices_path: Path | None, as_json: bool) -> None:
     if as_json:
         emit_json({name: device.model_dump(mode="json") for name, device in known.items()})
         return
-    table = Table("device", "transport", "host", "power")
+    table = Table("device", "transport", "host", "power", "meter")
     for name, device in known.items():
         host = getattr(device, "host", "this machine")
-        table.add_row(*map(Text, (name, device.transport, host, device.power.sensor)))
+        meter = "—" if device.meter is None else device.meter.kind
+        table.add_row(*map(Text, (name, device.transport, host, device.power.sensor, meter)))
     tables().print(table)
 
 

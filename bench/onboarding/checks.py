@@ -144,13 +144,16 @@ def state_checks(facts: Facts, deep: Facts) -> Iterator[Check]:
         yield failed("state", facts["state"]["problem"], fix)
 
 
-def surroundings_checks(facts: Facts, deep: Facts) -> Iterator[Check]:
-    """Yield the checks of heat, swap, other processes, lock and JetPack."""
+def surroundings_checks(facts: Facts, deep: Facts, lock: str) -> Iterator[Check]:
+    """Yield the checks of heat, swap, other processes, lock and JetPack.
+
+    ``lock``: the file that devices.yaml names for it.
+    """
     yield _heat(facts, deep)
     yield _swap(deep["swap"])
     yield _processes(deep["processes"])
     if facts["lock"]["problem"]:
-        fix = "on the board: `sudo install -m 666 /dev/null /run/lock/bench-agent.lock`"
+        fix = f"on the board: `sudo install -m 666 /dev/null {shlex.quote(lock)}`"
         yield failed("lock", facts["lock"]["problem"], fix)
     else:
         yield passed("lock", facts["lock"]["path"])

@@ -141,7 +141,7 @@ def _examine(name: str, device: DeviceSettings, transport: Transport) -> Iterato
         return
     yield from sensor_checks(facts, deep, power, verdict, is_named=is_named)
     yield from state_checks(facts, deep)
-    yield from surroundings_checks(facts, deep)
+    yield from surroundings_checks(facts, deep, device.lock)
 
 
 def _clock(device: DeviceSettings, transport: Transport) -> Check:

@@ -56,6 +56,8 @@ def worst_error_s(
 @example(1.0, "instant", 1.8e9, DRIFT, 0.0, 0.0, 0)
 @example(1.0, "mean", 1.8e9, -DRIFT, 1.0, 0.0, 1)
 @example(10_000.0, "instant", -3000.0, DRIFT, 1.0, 0.02, 2)
+@example(10**2.75, "instant", 0.0, 0.0, 0.0, 0.0, 1)
+@example(1000.0, "instant", 0.0, 0.0, 1.0, 0.02, 890)
 def test_readings_are_placed_within_what_is_promised(
     rate_hz: float, kind: str, offset_s: float, drift: float, noise: float, jitter: float, seed: int
 ) -> None:

@@ -121,6 +121,18 @@ def test_an_unknown_board_is_generic_and_its_rails_need_a_name() -> None:
     assert power is not None and power.total == ("A",)
 
 
+def test_a_total_that_is_named_is_not_replaced_by_an_estimate() -> None:
+    nano = recognise(["nvidia,jetson-nano"])
+    named = STATED.model_copy(update={"total": ("VDD_X",)})
+    for found, said in (
+        ([ESTIMATE], "no sensor has the rails of power.total: VDD_X"),
+        ([ESTIMATE, rails("POM_5V_IN")], "rail VDD_X of the total is not there"),
+    ):
+        power, verdict = choose_power(nano, found, named, estimates=True)
+        assert power is None and named.is_named
+        assert said in verdict.detail and verdict.reasons == (Reason.NO_SENSOR,)
+
+
 @pytest.mark.parametrize(
     ("total", "said"),
     [

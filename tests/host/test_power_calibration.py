@@ -59,11 +59,11 @@ def test_it_is_taken_for_the_sensor_and_rails_it_was_made_for() -> None:
 
 
 def test_another_sensor_or_total_is_not_corrected_and_says_so() -> None:
-    power = chosen(sensor("ina3221"), total=("VDD_IN", "VDD_SOC"))
+    power = chosen(sensor("ina3221"), total=("VDD_CPU_GPU_CV", "VDD_SOC"))
     assert power.calibration is None
     assert (
         "power.calibration is not applied: it was made for ina3221 (VDD_IN), not for "
-        "ina3221 (VDD_IN, VDD_SOC)" in power.note
+        "ina3221 (VDD_CPU_GPU_CV, VDD_SOC)" in power.note
     )
     jtop = chosen(sensor("jtop"), sensor="jtop")
     assert jtop.calibration is None

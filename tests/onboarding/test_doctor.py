@@ -176,7 +176,7 @@ def test_a_sensor_that_is_not_needed_is_not_missed() -> None:
 def test_what_disturbs_is_named() -> None:
     facts = {
         "temperature_c": {"CPU": 80.0, "GPU": 60.0},
-        "lock": {"path": "x", "problem": None},
+        "lock": {"path": "x", "problem": "/x/lock cannot be used"},
         "os": {"l4t": "32.7.1"},
     }
     deep = {
@@ -185,13 +185,15 @@ def test_what_disturbs_is_named() -> None:
         "processes": [{"pid": 9, "name": "tracker", "cpus": 0.8}],
         "jetpack": {"nvidia-l4t-core": "32.7.1"},
     }
-    checks = {check.name: check for check in surroundings_checks(facts, deep)}
+    checks = {check.name: check for check in surroundings_checks(facts, deep, "/x/lock")}
     assert {name for name, check in checks.items() if check.result is Result.FAILED} == {
         "temperature",
         "swap",
         "other processes",
         "JetPack",
+        "lock",
     }
+    assert "/dev/null /x/lock`" in checks["lock"].fix
     assert "zram, 256 MiB" in checks["swap"].found
     assert "tracker (9): 80%" in checks["other processes"].found
     assert not any(check.prevents for check in checks.values())

@@ -84,30 +84,36 @@ class Meter(object):
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            # What goes wrong is said there: a line that is no reading, as any other.
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             bufsize=0,
             preexec_fn=dies_with(os.getpid()),
         )
         self._fd = self._process.stdout.fileno()
         os.set_blocking(self._fd, False)
+        os.set_blocking(self._process.stderr.fileno(), False)
         self._rest = b""
         self._ready = []
         self._last_unix_s = -math.inf
         self._has_ended = False
         self._odd = ""
+        self._complaint = ""
+        self._is_mute = False
+        """Whether its stderr was closed."""
 
     def wait_first(self, limit_s):
         """Raise ValueError unless a reading comes in time; it is kept for ``take``."""
         deadline_s = time.monotonic() + limit_s
         while not self._ready and not self._has_ended:
             left_s = deadline_s - time.monotonic()
-            if left_s <= 0 or not select.select([self._fd], [], [], left_s)[0]:
+            if left_s <= 0:
                 break
+            streams = [self._fd] if self._is_mute else [self._fd, self._process.stderr.fileno()]
+            select.select(streams, [], [], left_s)
             self._receive()
         if not any(values[0] is not None for _, values in self._ready):
             what = "it ended" if self._has_ended else "there was none within %.0f s" % limit_s
-            odd = " (it said: %s)" % self._odd if self._odd else ""
+            said = self._complaint or self._odd
+            odd = " (it said: %s)" % said if said else ""
             raise ValueError(
                 "`%s` must print lines of unix time and watts: %s%s"
                 % (_shown(self._argv), what, odd)
@@ -125,8 +131,21 @@ class Meter(object):
             self._process.kill()
         self._process.wait()
         self._process.stdout.close()
+        self._process.stderr.close()
+
+    def _hear_complaints(self):
+        """Keep the last line of its stderr; nothing is left to fill up, which would stop it."""
+        try:
+            text = os.read(self._process.stderr.fileno(), 1 << 20)
+        except BlockingIOError:
+            return
+        self._is_mute = not text
+        lines = [line for line in text.decode("utf-8", "replace").split("\n") if line.strip()]
+        if lines:
+            self._complaint = one_line(lines[-1], 80)
 
     def _receive(self):
+        self._hear_complaints()
         while not self._has_ended:
             try:
                 chunk = os.read(self._fd, 1 << 16)
@@ -134,6 +153,7 @@ class Meter(object):
                 return
             if not chunk:
                 self._has_ended = True
+                self._hear_complaints()  # its last words may have come meanwhile
                 self._ready.append((time.monotonic(), [None]))
                 return
             lines = (self._rest + chunk).split(b"\n")
