@@ -17,7 +17,7 @@ GONE = {"transport": "ssh", "host": "127.0.0.1", "port": 1, "connect_timeout_s":
 
 def test_status_from_running_to_collected(bench: Program) -> None:
     bench.devices(board={}, idle={})
-    bench.plan("one", latency_rounds=60)
+    bench.plan("one", latency_rounds=120)
     host = bench.start(*RUN)
     bench.wait_for_rounds(2)
     running = bench.run("status")
