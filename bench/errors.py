@@ -13,6 +13,7 @@
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
     │ ├ StateError       the board's state cannot be set or restored: stop this board
+    │ ├ PlaceError       its labgrid place cannot be had: who holds it, or what is wrong there
     │ └ MeterError       its external meter gives no readings: stop before measuring without it
     ├ SensorError        lost or implausible: the trial says so, never 0 W
     └ StoreError         schema, version, or a results folder that cannot be written
@@ -119,6 +120,10 @@ class AgentError(DeviceError):
 
 class StateError(DeviceError):
     """The board's power mode, clocks or governor could not be set or restored."""
+
+
+class PlaceError(DeviceError):
+    """A labgrid place cannot be had: the coordinator, the place, or what it consists of."""
 
 
 class MeterError(DeviceError):

@@ -52,8 +52,7 @@ def list_devices(devices_path: Path | None, as_json: bool) -> None:
         return
     table = Table("device", "transport", "host", "power")
     for name, device in known.items():
-        host = getattr(device, "host", "this machine")
-        table.add_row(*map(Text, (name, device.transport, host, device.power.sensor)))
+        table.add_row(*map(Text, (name, device.transport, device.where, device.power.sensor)))
     tables().print(table)
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import LocalDevice, SshDevice, find_device, load_devices
+from bench.config import AnyDevice, find_device, load_devices
 from bench.plan import Plan, expand, make_plan, refusal
 from bench.plan_checks import loose_ends, require_runnable
 from bench.plan_file import choose_procedure, load_plan
@@ -56,8 +56,8 @@ def show(path: Path, devices_path: Path | None, as_json: bool) -> None:
         people().print(f"bench: warning: {text}", markup=False)
 
 
-def _time(plan: Plan, cases: list[Case], device: LocalDevice | SshDevice) -> ExpectedTime:
-    lag_s = JETSON_LAG_S if device.transport == "ssh" else 0.0
+def _time(plan: Plan, cases: list[Case], device: AnyDevice) -> ExpectedTime:
+    lag_s = JETSON_LAG_S if device.transport != "local" else 0.0
     has_power = device.power.sensor != "none"
     return expected_time(plan.procedure, _runnable(plan, cases), lag_s if has_power else None)
 

@@ -17,8 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from bench.config import (
     BUILT_IN,
     DEFAULT_FILE,
-    LocalDevice,
-    SshDevice,
+    AnyDevice,
     devices_file,
     find_device,
     load_devices,
@@ -189,9 +188,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _write(
-    path: Path, text: str, wanted: Mapping[str, LocalDevice | SshDevice] | None = None
-) -> None:
+def _write(path: Path, text: str, wanted: Mapping[str, AnyDevice] | None = None) -> None:
     """Replace a file as a whole, once what it will say has been read and found in order.
 
     ``wanted``: the devices that it must have then.
