@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -72,6 +73,29 @@ class Lab:
             timeout=LIMIT_S,
         )
         return done.stdout
+
+    @contextmanager
+    def session(self, user: str) -> Iterator[Coordinator]:
+        """What labgrid-client of a user would use, without the second that it takes to start."""
+        made = Coordinator(self.address)
+        made.owner = f"{HOST}/{user}"
+        with made:
+            yield made
+
+    @contextmanager
+    def taken(self, place: str, user: str = THEM) -> Iterator[None]:
+        """Have a place in a user's hands."""
+        with self.session(user) as session:
+            session.acquire(place)
+            try:
+                yield
+            finally:
+                session.release(place)
+
+    def reservations(self) -> int:
+        """How many there are."""
+        with Coordinator(self.address) as session:
+            return len(session._call("GetReservations").reservations)
 
     def holder(self, place: str) -> str | None:
         """Who has a place."""

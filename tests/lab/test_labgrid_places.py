@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from labgrid_lab import HOST, THEM, US, Lab, Switch, wait_until
 from sshd import Sshd
@@ -45,15 +46,6 @@ def refusal(lab: Lab, place: str | None = None, **changes: Any) -> str:
     return str(caught.value)
 
 
-@contextmanager
-def taken_by_them(lab: Lab, place: str) -> Iterator[None]:
-    lab.client("-p", place, "acquire", user=THEM)
-    try:
-        yield
-    finally:
-        lab.client("-p", place, "release", user=THEM)
-
-
 def test_a_place_is_ours_while_it_is_used_and_free_afterwards(
     lab: Lab, settings: dict[str, Any]
 ) -> None:
@@ -88,7 +80,7 @@ def test_a_place_that_cannot_be_logged_in_to_is_returned(
 
 
 def test_who_holds_a_busy_place_is_said(lab: Lab) -> None:
-    with taken_by_them(lab, "nano"):
+    with lab.taken("nano"):
         assert f"held by {THEM}@{HOST}" in refusal(lab, "nano")
         # Its resources are those of another place too.
         said = refusal(lab, "also-nano")
@@ -129,18 +121,19 @@ def test_a_place_that_a_dead_bench_left_is_taken_over_and_returned(lab: Lab) -> 
 
 def test_a_place_taken_by_hand_after_a_crash_is_not_returned(lab: Lab) -> None:
     crashed(hold(lab, "nano"))
-    lab.client("-p", "nano", "release", user=US)
-    lab.client("-p", "nano", "acquire", user=US)
-    hold(lab, "nano").release()
-    assert lab.holder("nano") == OURS
-    lab.client("-p", "nano", "release", user=US)
+    with lab.session(US) as by_hand:
+        by_hand.release("nano")
+    with lab.taken("nano", US):
+        hold(lab, "nano").release()
+        assert lab.holder("nano") == OURS
 
 
 def test_a_place_that_was_taken_away_is_not_returned_for_its_new_owner(lab: Lab) -> None:
     told: list[str] = []
     held = hold_place(wish(lab, "nano"), threading.Event(), told.append)
-    lab.client("-p", "nano", "release", "--kick", user=THEM)
-    with taken_by_them(lab, "nano"):
+    with lab.session(US) as by_hand:
+        by_hand.release("nano")
+    with lab.taken("nano"):
         held.release()
         assert lab.holder("nano") == f"{HOST}/{THEM}"
     assert any(f"held by {THEM}@{HOST}" in text and "somebody else" in text for text in told)
@@ -150,7 +143,7 @@ def test_a_reservation_is_waited_for_and_gone_afterwards(lab: Lab) -> None:
     told: list[str] = []
     patient = wish(lab, reservation={"board": "orin"}, wait_s=60.0)
     held: list[HeldPlace] = []
-    with taken_by_them(lab, "orin"):
+    with lab.taken("orin"):
         waiter = threading.Thread(
             target=lambda: held.append(hold_place(patient, threading.Event(), told.append))
         )
@@ -163,12 +156,12 @@ def test_a_reservation_is_waited_for_and_gone_afterwards(lab: Lab) -> None:
     # The next one with this reservation takes over what was left, and both are gone in the end.
     hold(lab, reservation={"board": "orin"}).release()
     assert lab.holder("orin") is None
-    assert lab.client("reservations") == ""
+    assert lab.reservations() == 0
 
 
 def test_a_reservation_that_is_not_waited_for_any_longer_is_gone(lab: Lab) -> None:
     cancel = threading.Event()
-    with taken_by_them(lab, "orin"):
+    with lab.taken("orin"):
         assert f"orin is held by {THEM}@{HOST}" in refusal(lab, reservation={"board": "orin"})
         with pytest.raises(Interrupted):
             hold_place(
@@ -176,22 +169,21 @@ def test_a_reservation_that_is_not_waited_for_any_longer_is_gone(lab: Lab) -> No
                 cancel,
                 lambda text: cancel.set(),
             )
-        assert lab.client("reservations") == ""
+        assert lab.reservations() == 0
     assert "board=nano; it has: board=orin" in refusal(lab, reservation={"board": "nano"})
 
 
 def test_a_place_reserved_by_others_says_by_whom(lab: Lab) -> None:
-    token = lab.client("reserve", "--shell", "board=orin", user=THEM).strip().partition("=")[2]
-    try:
+    with lab.session(THEM) as session:
+        reservation = session.reserve({"board": "orin"})
         assert f"reserved by {THEM}@{HOST}" in refusal(lab, "orin")
-    finally:
-        lab.client("cancel-reservation", token, user=THEM)
+        session.cancel(reservation.token)
 
 
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        ("nona", ["no place 'nona'", "did you mean 'nano'"]),
+        ("nanoo", ["no place 'nanoo'", "did you mean 'nano'"]),
         ("bare", ["place bare has no NetworkService", "exporter's file"]),
         ("twin", ["several NetworkServices", "left, right", "`service`"]),
         ("gone", ["exporter exp-c is not connected", "labgrid-exporter"]),
@@ -204,13 +196,12 @@ def test_what_is_wrong_with_a_place_is_said_before_it_is_taken(
     message = refusal(lab, place)
     for part in said:
         assert part in message
-    if place != "nona":
+    if place != "nanoo":
         assert lab.holder(place) is None
 
 
 def test_one_of_several_services(lab: Lab) -> None:
-    held = hold(lab, "twin", service="right")
-    held.release()
+    hold(lab, "twin", service="right").release()
     assert "no NetworkService called 'middle'" in refusal(lab, "twin", service="middle")
 
 
@@ -236,15 +227,13 @@ def test_what_does_not_answer_as_a_coordinator_is_said(
         with pytest.raises(PlaceError, match=r"before 25\.0"), Coordinator(address):
             pass
         server.shutdown()
-    monkeypatch.setitem(__import__("sys").modules, "labgrid.remote", None)
+    monkeypatch.setitem(sys.modules, "labgrid.remote", None)
     with pytest.raises(PlaceError, match=r"pip install 'bench-on-device\[labgrid\]'"):
         Coordinator(lab.address)
 
 
 def test_another_service_than_a_coordinator_is_told_from_one(lab: Lab) -> None:
-    import grpc
-
-    server = grpc.server(__import__("concurrent.futures").futures.ThreadPoolExecutor(1))
+    server = grpc.server(ThreadPoolExecutor(1))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

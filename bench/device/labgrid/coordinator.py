@@ -27,6 +27,9 @@ ANSWER_S = 10.0
 TAKING_S = 60.0
 """The coordinator gives an exporter ten seconds for each resource that is handed over."""
 
+# Sessions of one process would share a connection, and the coordinator tells clients by that.
+_CHANNEL = (("grpc.use_local_subchannel_pool", 1),)
+
 ResourcePath = tuple[str, str, str, str]
 """Exporter, group, class and name of a resource."""
 
@@ -57,7 +60,7 @@ class Coordinator:
         self._inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._syncs = 0
         self._grpc, self._common, self._messages, stubs = _labgrid()
-        self._channel = self._grpc.insecure_channel(address)
+        self._channel = self._grpc.insecure_channel(address, options=_CHANNEL)
         self._stub = stubs.CoordinatorStub(self._channel)
 
     def __enter__(self) -> Coordinator:
