@@ -97,6 +97,17 @@ def test_what_this_user_took_by_hand_is_used_and_stays_taken(lab: Lab) -> None:
     lab.client("-p", "nano", "release", user=US)
 
 
+def test_a_place_that_cannot_be_returned_now_is_returned_by_the_next_use(lab: Lab) -> None:
+    told: list[str] = []
+    held = hold_place(wish(lab, "nano"), threading.Event(), told.append)
+    held._coordinator = "127.0.0.1:1"
+    held.release()
+    assert len(told) == 1 and "place nano is not returned" in told[0]
+    assert lab.holder("nano") == OURS
+    hold(lab, "nano").release()
+    assert lab.holder("nano") is None
+
+
 def test_the_last_one_to_use_a_place_returns_it(lab: Lab) -> None:
     first, second = hold(lab, "nano"), hold(lab, "nano")
     first.release()
@@ -227,7 +238,7 @@ def test_what_does_not_answer_as_a_coordinator_is_said(
         with pytest.raises(PlaceError, match=r"before 25\.0"), Coordinator(address):
             pass
         server.shutdown()
-    monkeypatch.setitem(sys.modules, "labgrid.remote", None)
+    monkeypatch.setitem(sys.modules, "labgrid.remote.common", None)
     with pytest.raises(PlaceError, match=r"pip install 'bench-on-device\[labgrid\]'"):
         Coordinator(lab.address)
 
