@@ -20,7 +20,7 @@ from sshd import Sshd
 
 from bench.device.labgrid.coordinator import Coordinator
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 US = "bench"
 THEM = "ada"
 HOST = "host"

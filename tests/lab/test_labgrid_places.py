@@ -61,6 +61,14 @@ def test_a_place_is_ours_while_it_is_used_and_free_afterwards(
     transport.close()
 
 
+def test_several_boards_at_once(lab: Lab) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        held = list(pool.map(lambda name: hold(lab, name), ["nano", "orin", "dark"]))
+        assert {lab.holder(each.name) for each in held} == {OURS}
+        list(pool.map(HeldPlace.release, held))
+    assert {lab.holder(each.name) for each in held} == {None}
+
+
 def test_aliases_are_names_too_but_not_those_of_others(lab: Lab) -> None:
     for alias in ("desk", "mine"):
         held = hold(lab, alias)

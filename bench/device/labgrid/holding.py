@@ -100,7 +100,7 @@ def hold_place(wish: Wish, cancel: threading.Event, tell: Tell | None) -> HeldPl
         Interrupted: ``cancel`` was set while it was waited for.
         PlaceError: it cannot be had; the message says who has it, or what is wrong.
     """
-    said = tell or _log.warning
+    said = tell or _warn
     with Coordinator(wish.coordinator) as lab:
         if wish.place is not None:
             return _hold(lab, find_place(lab, wish.place), wish, cancel, said)
@@ -274,6 +274,11 @@ def _busy(place: Any) -> PlaceError:
 
 def _instead(name: str) -> str:
     return f"`reservation: {{name: {name}}}` instead of `place`"
+
+
+def _warn(text: str) -> None:
+    """Log what nobody is told otherwise; names in it are of other people."""
+    _log.warning("%s", "".join(letter if letter.isprintable() else "\ufffd" for letter in text))
 
 
 def _person(owner: str) -> str:

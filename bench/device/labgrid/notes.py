@@ -23,6 +23,7 @@ from typing import BinaryIO
 import platformdirs
 
 from bench.device.labgrid.coordinator import TAKING_S
+from bench.device.retry import Interrupted
 from bench.errors import PlaceError
 from bench.store.files import safe_name, write_atomic
 
@@ -64,7 +65,8 @@ class NoteFile:
         Alone, others wait until :meth:`share`. Not alone, the place is in use by those others.
 
         Raises:
-            PlaceError: another process stands still over it, or ``cancel`` was set.
+            Interrupted: ``cancel`` was set.
+            PlaceError: another process stands still over it.
         """
         deadline_s = time.monotonic() + PATIENCE_S
         while True:
@@ -74,7 +76,9 @@ class NoteFile:
             if self._try(fcntl.LOCK_SH) and self.read() is not None:
                 return False
             fcntl.flock(self._lock, fcntl.LOCK_UN)
-            if cancel.wait(PAUSE_S) or time.monotonic() > deadline_s:
+            if cancel.wait(PAUSE_S):
+                raise Interrupted("interrupted while another bench takes or returns the place")
+            if time.monotonic() > deadline_s:
                 raise PlaceError(f"another bench of this machine holds {self._lock.name}")
 
     def lock_alone(self) -> bool:
