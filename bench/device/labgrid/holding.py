@@ -56,8 +56,7 @@ class HeldPlace:
     def release(self) -> None:
         """Return the place, unless others of this machine still use it. May be called twice.
 
-        Nothing is raised: what cannot be returned now is told, and returned by the next command
-        that uses it.
+        Nothing is raised: what cannot be returned now is told, and returned by the next run on it.
         """
         file, self._file = self._file, None
         if file is None:
@@ -67,7 +66,7 @@ class HeldPlace:
                 self._return(file)
         except PlaceError as error:
             self._tell(
-                f"place {self.name} is not returned: {error} (the next use of it does that, or "
+                f"place {self.name} is not returned: {error} (the next run on it does that, or "
                 f"`labgrid-client -p {self.name} release`)"
             )
         finally:
@@ -94,24 +93,24 @@ class HeldPlace:
 def hold_place(wish: Wish, cancel: threading.Event, tell: Tell | None) -> HeldPlace:
     """Take a place, or use the one that this login has already.
 
-    A reservation is waited for only if there is somebody to ``tell``.
+    Without somebody to ``tell``, a reservation is not waited for, and a place that an earlier bench
+    left behind stays as it is: its board may still be measuring.
 
     Raises:
         Interrupted: ``cancel`` was set while it was waited for.
         PlaceError: it cannot be had; the message says who has it, or what is wrong.
     """
-    said = tell or _warn
     with Coordinator(wish.coordinator) as lab:
         if wish.place is not None:
-            return _hold(lab, find_place(lab, wish.place), wish, cancel, said)
+            return _hold(lab, find_place(lab, wish.place), wish, cancel, tell)
         left = _left_behind(lab, wish.reservation)
         if left is not None:
-            return _hold(lab, left, wish, cancel, said)
+            return _hold(lab, left, wish, cancel, tell)
         require_tagged(lab, wish.reservation)
         token = lab.reserve(wish.reservation).token
         try:
             name = _wait(lab, token, wish, cancel, tell)
-            return _hold(lab, name, wish, cancel, said, token)
+            return _hold(lab, name, wish, cancel, tell, token)
         except BaseException:
             with suppress(PlaceError):
                 lab.cancel(token)
@@ -180,7 +179,7 @@ def _hold(
     name: str,
     wish: Wish,
     cancel: threading.Event,
-    tell: Tell,
+    tell: Tell | None,
     token: str | None = None,
 ) -> HeldPlace:
     file = NoteFile(lab.address, name)
@@ -198,34 +197,40 @@ def _hold(
             route = route_to(lab, name, wish.service)
             if not ours:
                 file.close()
-                return HeldPlace(lab.address, name, route, None, tell)
+                return HeldPlace(lab.address, name, route, None, tell or _warn)
         file.share()
-        return HeldPlace(lab.address, name, route, file, tell)
+        return HeldPlace(lab.address, name, route, file, tell or _warn)
     except BaseException:
         file.close()
         raise
 
 
-def _is_ours(lab: Coordinator, place: Any, file: NoteFile, *, is_alone: bool, tell: Tell) -> bool:
+def _is_ours(
+    lab: Coordinator, place: Any, file: NoteFile, *, is_alone: bool, tell: Tell | None
+) -> bool:
     """Return whether a place that is taken is to be returned by us.
 
     Raises:
         PlaceError: somebody else has it.
     """
-    name = place.name
+    name, said = place.name, tell or _warn
     if place.acquired != lab.owner:
         if lab.owner not in place.allowed:
             raise _busy(place)
-        tell(f"place {name} is held by {_person(place.acquired)}, who allows its use")
+        said(f"place {name} is held by {_person(place.acquired)}, who allows its use")
         return False
     note = file.read()
     if note is not None and not is_alone:
         return True
-    if note is not None and note.changed in (None, place.changed):
-        tell(f"place {name} was left behind by an earlier bench: going on with it")
-        return True
-    tell(f"place {name} is held by you already; it stays so afterwards")
-    return False
+    if note is None or note.changed not in (None, place.changed):
+        said(f"place {name} is held by you already; it stays so afterwards")
+        return False
+    left = f"place {name} was left behind by an earlier bench"
+    if tell is None:
+        said(f"{left}; `bench attach` or the next run on it returns it")
+        return False
+    tell(f"{left}: going on with it")
+    return True
 
 
 def _take(lab: Coordinator, note: Note, file: NoteFile) -> None:
