@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from bench.collect import Collector
-from bench.config import find_device
+from bench.config import LabgridDevice, find_device
 from bench.contact import DeviceSettings, contact
 from bench.errors import ConfigError, StoreError
 from bench.evaluation import evaluate_job
@@ -43,7 +45,7 @@ def attach(run: Run, devices: dict[str, DeviceSettings], observer: Observer) -> 
     with closing(writer, jobs):
         for job in run.jobs:
             _evaluate(writer, job, observer)
-        tried = {name: settings_of(devices, name, run) for name in jobs}
+        tried = {name: where_it_was(settings_of(devices, name, run), jobs[name]) for name in jobs}
 
         def collect(name: str) -> None:
             _collect(name, tried[name], jobs[name], Collector(writer, observer, cancel))
@@ -101,9 +103,19 @@ def settings_of(devices: dict[str, DeviceSettings], name: str, run: Run) -> Devi
         raise ConfigError(f"{run.manifest.run_id} was measured on {name!r}: {error}") from None
 
 
+def where_it_was(device: DeviceSettings, jobs: Iterable[JobFacts]) -> DeviceSettings:
+    """Return how the board of these jobs is reached: what was any place of a labgrid coordinator is
+    now the one that they were started on."""
+    place = next((facts.place for facts in jobs if facts.place is not None), None)
+    if not isinstance(device, LabgridDevice) or device.place is not None or place is None:
+        return device
+    return device.model_copy(update={"place": place, "reservation": None})
+
+
 def _collect(name: str, device: DeviceSettings, jobs: list[JobFacts], collector: Collector) -> None:
     collector.observer.phase(name, "connecting")
-    with contact(name, device, collector.cancel) as board:
+    tell = partial(collector.observer.note, name)
+    with contact(name, device, collector.cancel, tell) as board:
         collected = [
             collector.collect(board, facts) for facts in jobs if not collector.cancel.is_set()
         ]

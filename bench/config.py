@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bench.device.labgrid.address import coordinator_address, tag_text
 from bench.errors import ConfigError, suggest
 from bench.field_problems import in_words
 from bench.figures import PowerCalibration
@@ -231,13 +232,15 @@ class LocalDevice(_Device):
     transport: Literal["local"]
     python: BoardPath | None = None
 
+    @property
+    def where(self) -> str:
+        """Where it is, for people."""
+        return "this machine"
 
-class SshDevice(_Device):
+
+class _Remote(_Device):
     """A board over SSH. What is not given here comes from ``~/.ssh/config``."""
 
-    transport: Literal["ssh"]
-    host: Annotated[str, Field(min_length=1, pattern=_PRINTABLE)]
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
     user: Annotated[str, Field(min_length=1, pattern=_PRINTABLE)] | None = None
     identity_file: HostPath | None = None
     known_hosts: HostPath | None = None
@@ -245,10 +248,57 @@ class SshDevice(_Device):
     connect_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
 
 
-Device = Annotated[LocalDevice | SshDevice, Field(discriminator="transport")]
-_DEVICE: TypeAdapter[LocalDevice | SshDevice] = TypeAdapter(Device)
+class SshDevice(_Remote):
+    """A board at an address."""
 
-BUILT_IN: dict[str, LocalDevice | SshDevice] = {
+    transport: Literal["ssh"]
+    host: Annotated[str, Field(min_length=1, pattern=_PRINTABLE)]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+
+    @property
+    def where(self) -> str:
+        """Where it is, for people."""
+        return self.host
+
+
+Tag = Annotated[str, Field(min_length=1, pattern=_PRINTABLE), BeforeValidator(tag_text)]
+
+
+class LabgridDevice(_Remote):
+    """A board that is a place of a labgrid coordinator, or any place with the tags of
+    ``reservation``; its NetworkService has the address (docs/labgrid.md).
+
+    ``coordinator``: HOST:PORT, else that of ``LG_COORDINATOR``. ``service``: which NetworkService,
+    where the place has several. ``wait_s``: how long a reservation is waited for.
+    """
+
+    transport: Literal["labgrid"]
+    place: Annotated[str, Field(min_length=1, pattern=_PRINTABLE)] | None = None
+    reservation: Annotated[dict[Tag, Tag], Field(min_length=1)] | None = None
+    coordinator: Annotated[str, AfterValidator(coordinator_address)] | None = None
+    service: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] | None = None
+    wait_s: Annotated[float, Field(ge=0, le=86400)] = 600.0
+
+    @property
+    def where(self) -> str:
+        """Where it is, for people."""
+        tags = (f"{key}={tag}" for key, tag in (self.reservation or {}).items())
+        return f"place {self.place}" if self.place else f"any place with {' '.join(tags)}"
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> LabgridDevice:
+        if (self.place is None) == (self.reservation is None):
+            text = "name a 'place', or a 'reservation' with its tags, and not both"
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text})
+        return self
+
+
+AnyDevice = LocalDevice | SshDevice | LabgridDevice
+_DEVICE: TypeAdapter[AnyDevice] = TypeAdapter(
+    Annotated[AnyDevice, Field(discriminator="transport")]
+)
+
+BUILT_IN: dict[str, AnyDevice] = {
     "local": LocalDevice(
         transport="local", power=PowerSettings(estimate=EstimateModel(idle_w=10, busy_w=30))
     )
@@ -277,7 +327,7 @@ def devices_file(explicit: Path | None) -> Path | None:
     return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
 
 
-def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDevice]:
+def load_devices(explicit: Path | None = None) -> dict[str, AnyDevice]:
     """Read the devices by name, in the file's order.
 
     Raises:
@@ -294,7 +344,7 @@ def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDev
     entries = document["devices"]
     if not isinstance(entries, dict) or not entries:
         raise ConfigError(f"{path}: 'devices' must map names to settings; the least is {_SMALLEST}")
-    devices: dict[str, LocalDevice | SshDevice] = {}
+    devices: dict[str, AnyDevice] = {}
     for name, entry in entries.items():
         text = device_name(path, name)
         if text in devices:
@@ -303,7 +353,7 @@ def load_devices(explicit: Path | None = None) -> dict[str, LocalDevice | SshDev
     return devices
 
 
-def find_device(devices: dict[str, LocalDevice | SshDevice], name: str) -> LocalDevice | SshDevice:
+def find_device(devices: dict[str, AnyDevice], name: str) -> AnyDevice:
     """Return a device by name.
 
     Raises:
@@ -332,11 +382,13 @@ def device_name(path: Path, name: Any) -> str:
     return text
 
 
-def _device(path: Path, name: str, entry: Any) -> LocalDevice | SshDevice:
+def _device(path: Path, name: str, entry: Any) -> AnyDevice:
     if not isinstance(entry, dict):
-        raise ConfigError(f"{path}: device {name!r}: must be a mapping with 'transport: ssh|local'")
+        raise ConfigError(
+            f"{path}: device {name!r}: must be a mapping with 'transport: ssh|local|labgrid'"
+        )
     if "transport" not in entry:
-        raise ConfigError(f"{path}: device {name!r}: add 'transport: ssh' or 'transport: local'")
+        raise ConfigError(f"{path}: device {name!r}: add 'transport: ssh', 'local' or 'labgrid'")
     try:
         return _DEVICE.validate_python(entry, strict=False, context=path.parent)
     except ValidationError as error:
@@ -360,14 +412,16 @@ def _first_problem(error: ValidationError, entry: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"key {key!r} is missing; add it"
     if problem["type"] == "union_tag_invalid":
-        return f"transport {shown(entry.get('transport'))} is not known; use 'ssh' or 'local'"
+        said = shown(entry.get("transport"))
+        return f"transport {said} is not known; use 'ssh', 'local' or 'labgrid'"
     if problem["type"] in (KEY_ITSELF, OWN_WORDS):
-        return f"key {key!r}: {problem['msg']}"
+        return f"key {key!r}: {problem['msg']}" if key else problem["msg"]
     return f"key {key!r}: {in_words(problem)}"
 
 
 def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:
-    model: Any = SshDevice if entry.get("transport") == "ssh" else LocalDevice
+    transports = {"ssh": SshDevice, "labgrid": LabgridDevice}
+    model: Any = transports.get(str(entry.get("transport")), LocalDevice)
     nested = {
         "power": PowerSettings,
         "estimate": EstimateModel,

@@ -4,33 +4,98 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
-from bench.config import LocalDevice, SshDevice
+from bench.config import AnyDevice, LabgridDevice, LocalDevice, SshDevice
+from bench.device.labgrid.address import coordinator_or_default
+from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
+from bench.device.labgrid.power import cycle_power
+from bench.device.labgrid.transport import PlaceTransport
 from bench.device.local import LocalTransport
 from bench.device.ssh import SshSettings, connect
 from bench.device.transport import Transport
+from bench.errors import ConfigError, PlaceError
 
 
 def open_transport(
-    device: LocalDevice | SshDevice, cancel: threading.Event | None = None
+    device: AnyDevice,
+    cancel: threading.Event | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Transport:
     """Connect to a device. When ``cancel`` is set, a link that is down is not waited for.
+
+    A labgrid place is taken first and returned when the transport is closed. ``tell`` is told about
+    it; without, a reservation that has no free place is not waited for.
 
     Raises:
         HostKeyError: its host key is not the known one.
         TrustError: the key is revoked, or our key is refused.
         TransportError: it cannot be reached.
+        PlaceError: its labgrid place cannot be had.
+        ConfigError: ``LG_COORDINATOR`` is no address.
     """
     if isinstance(device, LocalDevice):
         return LocalTransport()
-    return connect(ssh_settings(device), cancel)
+    if isinstance(device, SshDevice):
+        return connect(ssh_settings(device), cancel)
+    cancel = cancel or threading.Event()
+    held = hold_place(_wish(device), cancel, tell)
+    try:
+        return PlaceTransport(_settings_at(device, held), held, cancel)
+    except BaseException:
+        held.release()
+        raise
+
+
+def place_of(transport: Transport) -> str | None:
+    """Return the labgrid place that was taken for a transport, if one was."""
+    return transport.place if isinstance(transport, PlaceTransport) else None
+
+
+def power_cycle(device: LabgridDevice) -> None:
+    """Switch a device off and on again with the power switch of its labgrid place.
+
+    The place is taken for that, unless this login has it already. Whether the board comes back is
+    not waited for.
+
+    Raises:
+        PlaceError: the place cannot be had, has no power switch, or that failed; or the device is a
+            reservation, which does not say which board is meant.
+        ConfigError: ``LG_COORDINATOR`` is no address.
+    """
+    wish = _wish(device)
+    if wish.place is None:
+        raise PlaceError(
+            "a reservation does not say which board is to be power-cycled: name it as `place` in "
+            "devices.yaml"
+        )
+    held = hold_place(wish, threading.Event(), None)
+    try:
+        cycle_power(wish.coordinator, held.name)
+    finally:
+        held.release()
 
 
 def ssh_settings(device: SshDevice) -> SshSettings:
     """Return how a board is reached."""
+    return replace(_login(device, device.host), port=device.port)
+
+
+def interpreter(device: AnyDevice) -> str:
+    """Return the Python to run the agent with; on this machine the one that runs bench."""
+    return device.python or sys.executable
+
+
+def _settings_at(device: LabgridDevice, held: HeldPlace) -> SshSettings:
+    route = held.route
+    login = _login(device, route.host)
+    return replace(login, port=route.port, user=device.user or route.user, jump=route.jump)
+
+
+def _login(device: SshDevice | LabgridDevice, host: str) -> SshSettings:
     return SshSettings(
-        host=device.host,
-        port=device.port,
+        host=host,
         user=device.user,
         identity_file=device.identity_file,
         known_hosts=device.known_hosts,
@@ -39,6 +104,15 @@ def ssh_settings(device: SshDevice) -> SshSettings:
     )
 
 
-def interpreter(device: LocalDevice | SshDevice) -> str:
-    """Return the Python to run the agent with; on this machine the one that runs bench."""
-    return device.python or sys.executable
+def _wish(device: LabgridDevice) -> Wish:
+    try:
+        coordinator = coordinator_or_default(device.coordinator)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    return Wish(
+        coordinator=coordinator,
+        place=device.place,
+        reservation=device.reservation or {},
+        service=device.service,
+        wait_s=device.wait_s,
+    )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.config import LocalDevice, SshDevice
+from bench.config import AnyDevice
 from bench.connection import interpreter, open_transport
 from bench.device.client import AgentClient
 from bench.device.deploy import push_agent
 from bench.device.transport import Transport
 
-DeviceSettings = LocalDevice | SshDevice
+DeviceSettings = AnyDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,20 @@ class Contact:
 
 @contextmanager
 def contact(
-    name: str, device: DeviceSettings, cancel: threading.Event | None = None
+    name: str,
+    device: DeviceSettings,
+    cancel: threading.Event | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[Contact]:
     """Connect to a device and put the agent there, unless it is; disconnect in the end.
 
-    When ``cancel`` is set, a link that is down is not waited for.
+    When ``cancel`` is set, a link that is down is not waited for. ``tell``: as in
+    :func:`bench.connection.open_transport`.
 
     Raises:
         DeviceError: it cannot be reached or written to.
     """
-    transport = open_transport(device, cancel)
+    transport = open_transport(device, cancel, tell)
     try:
         yield equip(name, device, transport)
     finally:

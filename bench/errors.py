@@ -13,6 +13,7 @@
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
     │ ├ StateError       the board's state cannot be set or restored: stop this board
+    │ ├ PlaceError       its labgrid place cannot be had: who holds it, or what is wrong there
     │ ├ MeterError       its external meter gives no readings: stop before measuring without it
     │ └ PowerError       the power sensor that was named cannot be used: stop likewise
     ├ SensorError        lost or implausible: the trial says so, never 0 W
@@ -124,6 +125,10 @@ class StateError(DeviceError):
 
 class PowerError(DeviceError):
     """The power sensor or rails that were named cannot be used; nothing was measured."""
+
+
+class PlaceError(DeviceError):
+    """A labgrid place cannot be had: the coordinator, the place, or what it consists of."""
 
 
 class MeterError(DeviceError):

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from bench.boards import recognise_probed
 from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
 from bench.config import PowerSettings
+from bench.connection import place_of
 from bench.contact import Contact, DeviceSettings, contact
 from bench.device.client import Started
 from bench.device.deploy import Pushed, push_artifacts
@@ -91,7 +93,7 @@ def measure_device(
         StoreError: the results folder cannot be written.
     """
     run.observer.phase(name, "connecting")
-    with contact(name, device, run.cancel) as board:
+    with contact(name, device, run.cancel, partial(run.observer.note, name)) as board:
         run.earlier.collect(board)
         run.observer.phase(name, "probing")
         settings = asked(device.power, run.plan.power)
@@ -193,6 +195,7 @@ def _measure_job(
         state=BoardState(power_mode=power_mode, clocks=run.plan.clocks, governor=run.plan.governor),
         attempt=run.attempt,
         meter=meter,
+        place=place_of(board.contact.transport),
     )
     run.writer.save_job(facts)
     job = build_job(

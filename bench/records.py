@@ -352,5 +352,7 @@ class JobFacts(Record):
     emulated: bool = False
     """Whether the board is no hardware: its latencies are then never valid."""
     meter: MeterFacts | None = None
+    place: str | None = None
+    """The labgrid place that the device stood for, if it is one."""
     labelled: dict[str, LabelledFacts] = Field(default_factory=dict)
     """Labelled sets that accuracy is counted on, by the cases of the job that have one."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench import calibrations
-from bench.attach import attach, held, settings_of
+from bench.attach import attach, held, settings_of, where_it_was
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.engine_options import engine_options
@@ -134,11 +134,9 @@ def resume(
     labelled = _labelled(plan, cache)
     calibration = calibrations.prepare(plan, run.unfinished, cache)
     calibrations.require_same(run.manifest.plan.calibration, calibration)
+    names = dict.fromkeys(case.device for case in run.unfinished)
     wanted = {
-        case.device: _calibrated_as_then(
-            run, case.device, settings_of(devices, case.device, run), observer
-        )
-        for case in run.unfinished
+        name: _as_then(run, name, settings_of(devices, name, run), observer) for name in names
     }
     require_power(plan, {name: device.power for name, device in wanted.items()})
     collected = attach(run, devices, observer)
@@ -182,14 +180,14 @@ def resume(
     return replace(outcome, device_errors={**missed, **outcome.device_errors})
 
 
-def _calibrated_as_then(
-    run: Run, name: str, settings: DeviceSettings, observer: Observer
-) -> DeviceSettings:
-    """Return how a board is reached now, with the calibration of its sensor that a run began with.
+def _as_then(run: Run, name: str, settings: DeviceSettings, observer: Observer) -> DeviceSettings:
+    """Return how a board is reached now, with the calibration of its sensor that a run began with,
+    and at the labgrid place that it was.
 
     Raises:
         StoreError: what the manifest has there is none.
     """
+    settings = where_it_was(settings, (job.facts for job in run.jobs if job.facts.device == name))
     stored = (run.manifest.devices.get(name, {}).get("power") or {}).get("calibration")
     try:
         then = None if stored is None else PowerCalibration.model_validate(stored)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import BUILT_IN, SshDevice, device_name, find_device, load_devices
+from bench.config import BUILT_IN, LocalDevice, device_name, find_device, load_devices
 from bench.errors import ConfigError, HostKeyError
 from bench.export.cache import default_cache
 from bench.onboarding.adding import (
@@ -104,7 +104,7 @@ def add(
 def trust(name: str, replace: bool, accepted: tuple[str, ...], devices_path: Path | None) -> None:
     """Show a device's host key and, after a yes, trust it from now on."""
     device = find_device(load_devices(devices_path), name)
-    if not isinstance(device, SshDevice):
+    if isinstance(device, LocalDevice):
         raise ConfigError(f"{name} is this machine; it has no host key")
     agree = _asker(accepted)
     try:

@@ -52,9 +52,9 @@ def list_devices(devices_path: Path | None, as_json: bool) -> None:
         return
     table = Table("device", "transport", "host", "power", "meter")
     for name, device in known.items():
-        host = getattr(device, "host", "this machine")
         meter = "—" if device.meter is None else device.meter.kind
-        table.add_row(*map(Text, (name, device.transport, host, device.power.sensor, meter)))
+        cells = (name, device.transport, device.where, device.power.sensor, meter)
+        table.add_row(*map(Text, cells))
     tables().print(table)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from bench.analysis.marker_pattern import markers_s
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import LocalDevice, SshDevice, find_device, load_devices
+from bench.config import AnyDevice, find_device, load_devices
 from bench.plan import Plan, expand, make_plan, refusal
 from bench.plan_checks import loose_ends, require_power, require_runnable
 from bench.plan_file import choose_procedure, load_plan
@@ -63,16 +63,16 @@ def show(path: Path, devices_path: Path | None, as_json: bool) -> None:
         people().print(f"bench: warning: {text}", markup=False)
 
 
-def _time(plan: Plan, cases: list[Case], device: LocalDevice | SshDevice) -> ExpectedTime:
+def _time(plan: Plan, cases: list[Case], device: AnyDevice) -> ExpectedTime:
     sensor = asked(device.power, plan.power).sensor
-    lag_s: float | None = JETSON_LAG_S if device.transport == "ssh" else 0.0
+    lag_s: float | None = JETSON_LAG_S if device.transport != "local" else 0.0
     if sensor == "none":
         lag_s = None if device.meter is None else 0.0
     period_s = None if device.meter is None else FAST_METER_S
     return expected_time(plan.procedure, _runnable(plan, cases), lag_s, period_s)
 
 
-def _markers(device: LocalDevice | SshDevice) -> str:
+def _markers(device: AnyDevice) -> str:
     """Say what of the time load markers take."""
     if device.meter is None:
         return ""

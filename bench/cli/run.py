@@ -14,7 +14,7 @@ from bench.cli import options
 from bench.cli.outcome import tell
 from bench.cli.output import people
 from bench.cli.progress import progress
-from bench.config import LocalDevice, SshDevice, find_device, load_devices
+from bench.config import AnyDevice, find_device, load_devices
 from bench.errors import ConfigError
 from bench.export.cache import default_cache
 from bench.plan import Plan, expand, make_plan
@@ -158,7 +158,7 @@ def _plan(file: PlanFile | None, given: Mapping[str, Any]) -> Plan:
     return make_plan(**arguments, procedure=procedure, skips=file is not None)
 
 
-def _warnings(plan: Plan, devices: Mapping[str, LocalDevice | SshDevice]) -> list[str]:
+def _warnings(plan: Plan, devices: Mapping[str, AnyDevice]) -> list[str]:
     """Return what will hardly give what was asked for, each once."""
     threads = {name: device.threads for name, device in devices.items()}
     found = loose_ends(plan, threads)

@@ -71,12 +71,16 @@ def connect(settings: SshSettings, cancel: threading.Event | None = None) -> Ssh
 
 
 class SshTransport:
-    """The :class:`~bench.device.transport.Transport` over ssh; made by :func:`connect`."""
+    """The :class:`~bench.device.transport.Transport` over ssh; made by :func:`connect`.
+
+    ``board`` is the last server on the way.
+    """
 
     def __init__(self, settings: SshSettings, hops: Sequence[Hop], cancel: threading.Event) -> None:
         self._settings = settings
         self._hops = hops
-        self._where = hops[-1].address
+        self.board = hops[-1]
+        self._where = self.board.address
         self._retry = Retry(settings.retry_s, cancel)
         self._silent = False
         self._closed = False

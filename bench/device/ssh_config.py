@@ -37,7 +37,8 @@ class SshSettings:
 
     ``host`` may be a name from the configuration file. ``connect_timeout_s`` covers everything up
     to the accepted key, over all hops; ``command_timeout_s`` is how long a file transfer may stand
-    still; ``retry_s`` is how long a lost connection is tried again.
+    still; ``retry_s`` is how long a lost connection is tried again. ``jump`` is a server to pass
+    through (ProxyJump), in place of what the file says.
     """
 
     host: str
@@ -49,6 +50,7 @@ class SshSettings:
     connect_timeout_s: float = 10.0
     command_timeout_s: float = 60.0
     retry_s: float = 0.0
+    jump: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class _Resolver:
         # The first of the two that is set counts, and that is the order the options come in.
         proxy = next((key for key in options if key in ("proxyjump", "proxycommand")), None)
         value = options.get(proxy) if proxy else None
+        if depth == 0 and self._settings.jump is not None:
+            proxy, value = "proxyjump", self._settings.jump
         if value is None or value.lower() == "none":
             return (hop,)
         if proxy == "proxycommand":
@@ -149,7 +153,7 @@ class _Resolver:
             proxy_command=None,
             key_names=(alias,) if alias else _key_names(host, used_port),
             known_hosts=self._known_hosts(options),
-            command=self._command(name, user, port),
+            command=self._command(name, user, port, self._settings.jump if is_board else None),
         )
 
     def _identities(self, options: SSHConfigDict, *, is_board: bool) -> tuple[Path, ...]:
@@ -167,12 +171,14 @@ class _Resolver:
             own = tuple(Path(text) for text in shlex.split(options["userknownhostsfile"]))
         return tuple(path.expanduser() for path in own) + SYSTEM_KNOWN_HOSTS
 
-    def _command(self, name: str, user: str | None, port: int | None) -> str:
+    def _command(self, name: str, user: str | None, port: int | None, jump: str | None) -> str:
         words = ["ssh"]
         if self._settings.config_file is not None:
             words += ["-F", str(self._settings.config_file)]
         if self._settings.known_hosts is not None:
             words += ["-o", f"UserKnownHostsFile={self._settings.known_hosts}"]
+        if jump is not None:
+            words += ["-J", jump]
         if port is not None:
             words += ["-p", str(port)]
         return shlex.join([*words, f"{user}@{name}" if user else name])

@@ -12,7 +12,7 @@ from typing import Any
 from bench.board_runtimes import runtime_problem
 from bench.boards import recognise_probed
 from bench.boards.spec import Board
-from bench.config import LocalDevice, SshDevice
+from bench.config import AnyDevice, SshDevice
 from bench.connection import ssh_settings
 from bench.contact import equip
 from bench.device.ssh_config import Hop, parse_address, resolve
@@ -85,7 +85,7 @@ def device_at(
         raise ConfigError(f"{address!r} is no address; write user@host or user@host:port") from None
 
 
-def same_place(devices: Mapping[str, LocalDevice | SshDevice], device: SshDevice) -> str | None:
+def same_place(devices: Mapping[str, AnyDevice], device: SshDevice) -> str | None:
     """Return which of the devices is reached at the same host and port, on the same way."""
     wanted = _way(resolve(ssh_settings(device)))
     for name, other in devices.items():
@@ -152,7 +152,7 @@ def free_name(found: Surveyed, taken: Iterable[str]) -> str:
 def entry_of(device: SshDevice) -> dict[str, Any]:
     """Return what devices.yaml is to say of a board: nothing that is the default anyway."""
     settings = device.model_dump(mode="json", exclude_defaults=True)
-    entry = {"transport": "ssh", **settings}
+    entry = {"transport": "ssh", "host": device.host, **settings}
     if device.identity_file is not None:
         entry["identity_file"] = _below_home(device.identity_file)
     return entry

@@ -19,8 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from bench.config import (
     BUILT_IN,
     DEFAULT_FILE,
-    LocalDevice,
-    SshDevice,
+    AnyDevice,
     devices_file,
     find_device,
     load_devices,
@@ -180,7 +179,7 @@ def _with_block(text: str, entry: MappingNode, calibration: dict[str, Any] | Non
     return "".join([*lines[:at], *(" " * column + line for line in added), *lines[at:]])
 
 
-def _devices_of(path: Path) -> dict[str, LocalDevice | SshDevice]:
+def _devices_of(path: Path) -> dict[str, AnyDevice]:
     """Return the devices of a file; relative paths start in its own folder, also behind a link."""
     return load_devices(path.resolve() if path.exists() else path)
 
@@ -216,9 +215,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _write(
-    path: Path, text: str, wanted: Mapping[str, LocalDevice | SshDevice] | None = None
-) -> None:
+def _write(path: Path, text: str, wanted: Mapping[str, AnyDevice] | None = None) -> None:
     """Replace a file as a whole, once what it will say has been read and found in order.
 
     ``wanted``: devices that it must have then, just so.

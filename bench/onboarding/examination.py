@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.boards import recognise_probed
-from bench.config import SshDevice
-from bench.connection import interpreter, open_transport, ssh_settings
+from bench.connection import interpreter, open_transport, place_of
 from bench.contact import DeviceSettings, equip
-from bench.device.ssh_config import resolve
+from bench.device.ssh import SshTransport
 from bench.device.transport import Transport
 from bench.errors import (
     AgentError,
     DeviceError,
     HostKeyError,
     LeaseError,
+    PlaceError,
     TransportError,
     TrustError,
 )
@@ -57,8 +57,11 @@ def examine(name: str, device: DeviceSettings) -> Examined:
         transport = open_transport(device)
     except TransportError as error:
         return Examined(tuple(_why_not_reached(name, device, error)), reached=False)
+    except PlaceError as error:
+        fix = "what the message says; docs/labgrid.md has the steps"
+        return Examined((failed("place", str(error), fix, prevents=True),), reached=False)
     try:
-        checks = list(_link(device))
+        checks = list(_link(transport))
         try:
             checks += _examine(name, device, transport)
         except TransportError as error:
@@ -86,15 +89,17 @@ def _why_not_reached(name: str, device: DeviceSettings, error: TransportError) -
             yield does_not_apply(step, f"not tried, since {steps[wrong]} failed")
 
 
-def _link(device: DeviceSettings) -> Iterator[Check]:
-    if not isinstance(device, SshDevice):
+def _link(transport: Transport) -> Iterator[Check]:
+    if not isinstance(transport, SshTransport):
         for step in ("ssh", "host key", "login"):
             yield does_not_apply(step, "this machine")
         return
-    hop = resolve(ssh_settings(device))[-1]
-    yield passed("ssh", hop.address)
+    place = place_of(transport)
+    if place is not None:
+        yield passed("place", place)
+    yield passed("ssh", transport.board.address)
     yield passed("host key", "known")
-    yield passed("login", f"user {hop.user}")
+    yield passed("login", f"user {transport.board.user}")
 
 
 def _lost(error: TransportError) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.config import SshDevice
+from bench.config import LabgridDevice, SshDevice
 from bench.connection import open_transport
 from bench.device.known_hosts import forget, remember
 from bench.device.transport import Transport
@@ -15,7 +15,9 @@ MOST_KEYS = 8
 """A board behind jump hosts shows several, one after the other."""
 
 
-def connect_asking(device: SshDevice, agree: Callable[[HostKeyError], None]) -> Transport:
+def connect_asking(
+    device: SshDevice | LabgridDevice, agree: Callable[[HostKeyError], None]
+) -> Transport:
     """Connect to a board; each host key that is not known is shown to ``agree`` and then trusted.
 
     ``agree`` raises to refuse a key.

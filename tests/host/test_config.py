@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import LocalDevice, SshDevice, find_device, load_devices
+from bench.config import LabgridDevice, LocalDevice, SshDevice, find_device, load_devices
 from bench.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,13 @@ def test_the_commented_examples_are_valid_when_uncommented(tmp_path: Path) -> No
     lines = (ROOT / "devices.yaml").read_text().splitlines()
     active = [line.replace("  # ", "  ", 1) if line.startswith("  # ") else line for line in lines]
     devices = load_devices(write(tmp_path, "\n".join(active)))
-    assert list(devices) == ["local", "jetson-nano", "jetson-orin-nano", "raspberry-pi"]
+    assert list(devices) == [
+        "local",
+        "jetson-nano",
+        "jetson-orin-nano",
+        "shared-orin",
+        "raspberry-pi",
+    ]
     assert isinstance(devices["jetson-nano"], SshDevice)
 
 
@@ -64,7 +70,7 @@ def test_malformed_yaml_names_line_and_column(tmp_path: Path) -> None:
         ("devices:\n  x:\n    transport: ssh\n    hots: b\n", ["'x'", "hots", "'host'"]),
         ("devices:\n  x:\n    transport: ssh\n", ["'x'", "'host' is missing"]),
         ("devices:\n  x:\n    host: b\n", ["'x'", "transport: ssh"]),
-        ("devices:\n  x:\n    transport: telnet\n", ["'telnet'", "'ssh' or 'local'"]),
+        ("devices:\n  x:\n    transport: telnet\n", ["'telnet'", "'ssh', 'local' or 'labgrid'"]),
         ("devices:\n  x: 3\n", ["'x'", "mapping"]),
         ("devices: {}\n", ["'devices'"]),
         ("boards:\n  x: 1\n", ["'devices'"]),
@@ -87,12 +93,34 @@ def test_malformed_yaml_names_line_and_column(tmp_path: Path) -> None:
             "devices:\n  x:\n    transport: ssh\n    host: b\n    password: hunter2\n",
             ["password", "SSH key"],
         ),
+        ("devices:\n  x:\n    transport: labgrid\n", ["'x': name a 'place', or"]),
+        (
+            "devices: {x: {transport: labgrid, place: p, reservation: {board: orin}}}",
+            ["'x': name a 'place', or", "not both"],
+        ),
+        ("devices: {x: {transport: labgrid, plaice: p}}", ["plaice", "did you mean 'place'"]),
+        ("devices: {x: {transport: labgrid, reservation: {}}}", ["'reservation'", "1 item"]),
+        ("devices: {x: {transport: labgrid, reservation: {a: 'b c'}}}", ["reservation.a"]),
+        (
+            "devices: {x: {transport: labgrid, place: p, coordinator: 'ws://lab:20408/ws'}}",
+            ["'coordinator'", "host or host:port", "ws://lab"],
+        ),
+        ("devices: {x: {transport: labgrid, place: p, coordinator: 'lab:0'}}", ["coordinator"]),
+        ("devices: {x: {transport: labgrid, place: p, host: h}}", ["unknown key 'host'"]),
     ],
 )
 def test_bad_input_names_device_key_and_fix(tmp_path: Path, text: str, said: list[str]) -> None:
     message = problem(tmp_path, text)
     for part in said:
         assert part in message
+
+
+def test_a_labgrid_device_s_coordinator_and_tags(tmp_path: Path) -> None:
+    text = "devices: {x: {transport: labgrid, reservation: {board: 3}, coordinator: '[::1]'}}"
+    (device,) = load_devices(write(tmp_path, text)).values()
+    assert isinstance(device, LabgridDevice)
+    assert device.reservation == {"board": "3"}
+    assert device.coordinator == "[::1]:20408"
 
 
 def test_a_secret_is_never_repeated(tmp_path: Path) -> None:

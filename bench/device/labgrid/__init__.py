@@ -1,0 +1,1 @@
+"""Boards that hang off other machines: places of a labgrid coordinator."""
