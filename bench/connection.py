@@ -7,6 +7,7 @@ import threading
 
 from bench.config import LocalDevice, SshDevice
 from bench.device.local import LocalTransport
+from bench.device.power_cycle import CommandPowerCycle, PowerCycle
 from bench.device.ssh import SshSettings, connect
 from bench.device.transport import Transport
 
@@ -37,6 +38,12 @@ def ssh_settings(device: SshDevice) -> SshSettings:
         connect_timeout_s=device.connect_timeout_s,
         retry_s=device.retry_s,
     )
+
+
+def power_cycle(name: str, device: LocalDevice | SshDevice) -> PowerCycle | None:
+    """Return what switches a device off and on again, ``None`` where nothing does."""
+    remedy = device.on_hang
+    return None if remedy is None else CommandPowerCycle(name, remedy.command, remedy.timeout_s)
 
 
 def interpreter(device: LocalDevice | SshDevice) -> str:

@@ -16,23 +16,30 @@ from bench.attach import attach, held, settings_of
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.engine_options import engine_options
-from bench.errors import ConfigError, StoreError
+from bench.errors import ConfigError, DeviceError, StoreError
 from bench.export.cases import require_exporter
 from bench.export.inputs import InputValues
 from bench.export.labelled import LabelledSet, labelled_set
 from bench.export.onnx_files import external_files
 from bench.figures import PowerCalibration
-from bench.measure import RunContext, measure_device
+from bench.live import published
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
 from bench.own_models import look_into, require_known_inputs
 from bench.parallel import on_devices
 from bench.plan import Plan, expand
 from bench.plan_checks import require_runnable
-from bench.provenance import git_revision, plugins, versions
-from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
+from bench.pools import kinds_of
+from bench.provenance import git_revision, plugins, resumption, versions
+from bench.records import Case, Manifest, ModelFile, PlanFacts, Pool
+from bench.recovery import see_through
+from bench.run_context import RunContext
+from bench.spread import pools_of, share_out
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter, new_run_id
+from bench.uploads import DEFAULT_UPLOADS, Uploads
+
+NOBODY: Mapping[str, Exception] = {}
 
 
 def run(
@@ -44,12 +51,15 @@ def run(
     command: Sequence[str],
     observer: Observer,
     wait: bool = False,
+    spread: bool = False,
+    uploads: int = DEFAULT_UPLOADS,
 ) -> Outcome:
     """Measure a plan on devices and store every trial as soon as it is known.
 
-    ``wait``: wait for boards on which somebody else measures. A device that cannot be used does
-    not stop the others. Ctrl-C asks the devices to stop; what
-    they have measured by then is collected and kept, and the run is marked as interrupted.
+    ``wait``: wait for boards on which somebody else measures. ``spread``: boards of one kind share
+    the cases out. ``uploads``: so many boards are sent files at the same time. A device that
+    cannot be used does not stop the others. Ctrl-C asks the devices to stop; what they have
+    measured by then is collected and kept, and the run is marked as interrupted.
 
     Raises:
         ConfigError: no case can run, an ONNX file is damaged or its shapes are not settled (found
@@ -61,6 +71,13 @@ def run(
     require_known_inputs(plan)
     plan, functions = look_into(plan, cache, observer)
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
+    pools: tuple[Pool, ...] = ()
+    absent: dict[str, DeviceError] = {}
+    if spread:
+        kinds, absent = kinds_of(devices, observer)
+        pools = pools_of(kinds, cases)
+        cases = share_out(pools, {name: cases[name] for name in kinds})
+        _tell_pools(pools, cases, observer)
     every = [case for of_device in cases.values() for case in of_device]
     require_runnable(plan, every)
     calibrations.require_use(plan, every)
@@ -76,6 +93,7 @@ def run(
         procedure=plan.procedure,
         devices=_as_configured(devices),
         cases=tuple(every),
+        pools=pools,
         plan=PlanFacts(
             batches=plan.batches,
             clocks=plan.clocks,
@@ -95,16 +113,28 @@ def run(
             accuracy_images=plan.accuracy_images,
             cuda_graph=plan.engine.cuda_graph,
             layer_profile=plan.engine.layer_profile,
+            per_model=plan.per_model,
             calibration=calibrations.facts(plan, calibration),
         ),
     )
     writer = RunWriter.create(results_dir, manifest)
     cancel = threading.Event()
-    earlier = EarlierRuns(results_dir, observer, cancel)
-    context = RunContext(
-        plan, cache, writer, observer, cancel, earlier, labelled, calibration, wait=wait
-    )
-    return _carry_out(devices, cases, context)
+    with published(observer, writer.path, _counts(cases)) as told:
+        earlier = EarlierRuns(results_dir, told, cancel)
+        context = RunContext(
+            plan,
+            cache,
+            writer,
+            told,
+            cancel,
+            earlier,
+            labelled,
+            calibration,
+            wait=wait,
+            command=tuple(command),
+            uploads=Uploads(uploads),
+        )
+        return _carry_out(devices, cases, context, absent)
 
 
 def resume(
@@ -115,6 +145,7 @@ def resume(
     command: Sequence[str],
     observer: Observer,
     wait: bool = False,
+    uploads: int = DEFAULT_UPLOADS,
 ) -> Outcome:
     """Measure what a run lacks: its cases that have no trial, or a failed or interrupted one.
 
@@ -150,31 +181,24 @@ def resume(
         return collected
     chosen = {name: wanted[name] for name in cases}
     writer = held(run)
-    resumption = Resumption(
-        resumed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=tuple(command),
-        git_revision=git_revision(),
-        versions=versions(),
-        plugins=plugins(),
-        devices=_as_configured(chosen),
-    )
-    attempts = (*writer.manifest.resumptions, resumption)
     cancel = threading.Event()
-    earlier = EarlierRuns(run.path.parent, observer, cancel)
-    context = RunContext(
-        plan,
-        cache,
-        writer,
-        observer,
-        cancel,
-        earlier,
-        labelled,
-        calibration,
-        attempt=len(attempts),
-        wait=wait,
-    )
-    with closing(writer, {}):
-        writer.update(resumptions=attempts)
+    with closing(writer, {}), published(observer, writer.path, _counts(cases)) as told:
+        earlier = EarlierRuns(run.path.parent, told, cancel)
+        gone_on = resumption(command, _as_configured(chosen))
+        context = RunContext(
+            plan,
+            cache,
+            writer,
+            told,
+            cancel,
+            earlier,
+            labelled,
+            calibration,
+            attempt=writer.add_resumption(gone_on),
+            wait=wait,
+            command=tuple(command),
+            uploads=Uploads(uploads),
+        )
         outcome = _carry_out(chosen, cases, context)
     missed = {name: error for name, error in collected.device_errors.items() if name in withheld}
     return replace(outcome, device_errors={**missed, **outcome.device_errors})
@@ -208,24 +232,44 @@ def _carry_out(
     devices: Mapping[str, DeviceSettings],
     cases: Mapping[str, Sequence[Case]],
     context: RunContext,
+    absent: Mapping[str, Exception] = NOBODY,
 ) -> Outcome:
-    """Measure cases on their devices and return how that ended."""
+    """Measure cases on their devices and return how that ended; ``absent`` have none, and why."""
+    present = {name: device for name, device in devices.items() if name not in absent}
 
     def measure(name: str) -> None:
-        measure_device(name, devices[name], cases[name], context)
+        see_through(name, devices[name], cases[name], context)
 
     with closing(context.writer, devices):
         try:
-            failures = on_devices(devices, measure, context.cancel, context.observer)
+            failures = on_devices(present, measure, context.cancel, context.observer)
         finally:
             earlier = context.earlier.close()
         return conclude(
             context.writer,
             devices,
-            failures,
+            {**absent, **failures},
             interrupted=context.cancel.is_set(),
             earlier=tuple(open_run(path, path.parent) for path in earlier),
         )
+
+
+def _tell_pools(
+    pools: Sequence[Pool], cases: Mapping[str, Sequence[Case]], observer: Observer
+) -> None:
+    """Say who measures what; it is no error when there is nothing to share out."""
+    for pool in pools:
+        shares = ", ".join(f"{name} {len(cases[name])}" for name in pool.devices)
+        observer.note("", f"cases shared out among boards of {pool.kind}: {shares}")
+        observer.note("", f"each of them measures {pool.shared}, which shows how they differ")
+    pooled = {name for pool in pools for name in pool.devices}
+    for name in cases:
+        if name not in pooled:
+            observer.note(name, "no other board is of its kind: it measures every case")
+
+
+def _counts(cases: Mapping[str, Sequence[Case]]) -> dict[str, int]:
+    return {name: len(own) for name, own in cases.items()}
 
 
 def _as_configured(devices: Mapping[str, DeviceSettings]) -> dict[str, dict[str, object]]:
@@ -286,6 +330,7 @@ def _plan_of(run: Run) -> Plan:
         power=facts.power,
         procedure=run.manifest.procedure,
         estimates=facts.estimates,
+        per_model=facts.per_model,
         files={name: Path(file.path) for name, file in files.items()},
         functions=tuple(name for name in names if name in facts.functions),
         shapes=facts.shapes,

@@ -15,11 +15,12 @@ from bench.board_jobs import BoardJob, survey
 from bench.cli import EXIT_DEVICE, options
 from bench.cli.output import emit_json, people, tables
 from bench.cli.progress import progress
-from bench.config import find_device, load_devices
+from bench.config import load_devices
+from bench.selection import select
 
 
 @click.command()
-@options.names("--device", "names", text="Devices of devices.yaml (default: all).")
+@options.devices("the default is all")
 @options.results_dir
 @options.devices_file
 @options.as_json
@@ -31,7 +32,7 @@ def status(
     Asking a board that measures costs it a moment. Exit code 4 if a board cannot be reached.
     """
     known = load_devices(devices_path)
-    devices = {name: find_device(known, name) for name in names or known}
+    devices = select(names or ("all",), known)
     console = people()
     with progress(console) as display:
         found = survey(devices, results_dir, display)

@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import bench.agent
@@ -56,10 +57,11 @@ class Pushed:
         return posixpath.join(self.folder, local.name)
 
 
+@cache
 def build_agent() -> tuple[bytes, str]:
     """Return the agent as a zip file that Python can run, and its sha256.
 
-    The board's side of every plug-in is in it, and so in the hash.
+    The board's side of every plug-in is in it, and so in the hash. It is built once per process.
 
     Equal sources give equal bytes on every machine: fixed times and order, and no compression,
     whose output depends on the library's version.
@@ -143,8 +145,16 @@ def push_artifacts(
     bound = [artifact.bound for artifact in artifacts if artifact.bound is not None]
     for local in (*(artifact.reference for artifact in artifacts), *bound, *others):
         if local not in hashes:
-            hashes[local] = hashlib.sha256(local.read_bytes()).hexdigest()
+            status = local.stat()
+            hashes[local] = _sha256(local, status.st_size, status.st_mtime_ns)
     files = [
         Push(local, posixpath.join(folder, local.name), sha256) for local, sha256 in hashes.items()
     ]
     return Pushed(ARTIFACTS, transport.push(files))
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    """Hash a file; once for all boards, as long as it keeps its size and time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from bench.store.documents import first_line, parse_document, require_safe_name
 from bench.store.files import explained, require_confined
 from bench.store.hold import is_held
 from bench.store.jobs import Job, read_jobs
+from bench.store.probes import read_probes
 from bench.store.writer import MANIFEST_FILE, TRIALS_FILE
 
 
@@ -130,7 +131,10 @@ def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
     counting = tuple(trial for trial in found if newest[trial.case] is trial)
     superseded = tuple(trial for trial in found if newest[trial.case] is not trial)
     jobs, unreadable = read_jobs(path)
-    return Run(path, manifest, counting, (*problems, *unreadable), superseded, tuple(jobs))
+    probes, untold = read_probes(path)
+    manifest = manifest.model_copy(update={"probes": {**manifest.probes, **probes}})
+    told = (*problems, *unreadable, *untold)
+    return Run(path, manifest, counting, told, superseded, tuple(jobs))
 
 
 def list_runs(results_dir: Path) -> list[RunListing]:
