@@ -57,11 +57,10 @@ class Pushed:
         return posixpath.join(self.folder, local.name)
 
 
-@cache
 def build_agent() -> tuple[bytes, str]:
     """Return the agent as a zip file that Python can run, and its sha256.
 
-    The board's side of every plug-in is in it, and so in the hash. It is built once per process.
+    The board's side of every plug-in is in it, and so in the hash.
 
     Equal sources give equal bytes on every machine: fixed times and order, and no compression,
     whose output depends on the library's version.
@@ -121,10 +120,16 @@ def push_agent(transport: Transport, work_dir: str) -> str:
     Raises:
         DeviceError: the board cannot be reached or written to.
     """
-    content, sha256 = build_agent()
+    content, sha256 = _agent()
     remote = posixpath.join(work_dir, f"agent-{sha256[:HASH_DIGITS]}.pyz")
     transport.push([Push(content, remote, sha256)])
     return remote
+
+
+@cache
+def _agent() -> tuple[bytes, str]:
+    """The agent of this process, built once for all boards."""
+    return build_agent()
 
 
 def push_artifacts(
