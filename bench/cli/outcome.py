@@ -10,7 +10,7 @@ from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, EXIT_INTERRUPTED
 from bench.cli.output import emit_json, tables
 from bench.outcome import Outcome
 from bench.report.page import write_report
-from bench.report.table import summary_table
+from bench.report.table import boards_summary, summary_table
 from bench.status import Status
 
 
@@ -24,6 +24,8 @@ def tell(outcome: Outcome, console: Console, *, as_json: bool) -> int:
         emit_json(_document(outcome))
     elif outcome.run.trials:
         tables().print(summary_table(outcome.run))
+    if not as_json and len(outcome.run.manifest.devices) > 1:
+        tables().print(boards_summary(outcome.run))
     for trial in outcome.run.trials:
         if trial.latency_status.status in (Status.SKIPPED, Status.FAILED):
             verdict = trial.latency_status
@@ -46,6 +48,8 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "path": str(outcome.run.path),
         "interrupted": outcome.interrupted,
         "device_errors": {name: str(error) for name, error in outcome.device_errors.items()},
+        "incidents": [item.model_dump() for item in outcome.run.manifest.incidents],
+        "missing": [f"{case.device}: {case.key}" for case in outcome.run.missing],
         "earlier": [run.manifest.run_id for run in outcome.earlier],
         "trials": [trial.model_dump(mode="json") for trial in outcome.run.trials],
     }

@@ -82,7 +82,7 @@ def _view(runs: Sequence[RunStatus], rows: int) -> Group:
 
 def _runs_table(runs: Sequence[RunStatus]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for name in ("run", "state", "cases", "trials", "queue", "to collect", "boards given up"):
+    for name in ("run", "state", "cases", "trials", "queue", "jobs on boards", "given up"):
         table.add_column(name, overflow="fold")
     for run in runs:
         given_up = {name for name, view in run.boards.items() if view.problem}
