@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -18,6 +20,9 @@ from bench.store.reader import Run, open_run
 from bench.store.reopen import reopen
 from bench.store.writer import RunWriter, trial_id
 
+_AT_ONCE = threading.BoundedSemaphore(os.cpu_count() or 1)
+"""More evaluations at a time would be no faster, and each holds all samples of its job."""
+
 
 def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
     """Evaluate what the journal of a job holds and store each case that has no trial of it yet.
@@ -28,10 +33,15 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
         StoreError: the results folder cannot be read or written, or a newer version of the agent
             wrote the journal.
     """
-    facts = job.facts
     cases = _pending(writer.manifest, writer.stored, job)
     if not cases:
         return []
+    with _AT_ONCE:
+        return _evaluated(writer, job, cases)
+
+
+def _evaluated(writer: RunWriter, job: Job, cases: Sequence[Case]) -> list[Trial]:
+    facts = job.facts
     records, problems = wire.decode_records(job.journal())
     try:
         recorded = recordings(records, problems, list(facts.artifacts))

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,9 @@ class BoardView:
         if self.expected_s is None:
             return None
         return max(self.since_s + self.expected_s - now_s, 0.0)
+
+
+_FIELDS = fields(BoardView)
 
 
 class Boards:
@@ -173,10 +176,13 @@ def read_live(run: Path) -> dict[str, BoardView]:
 
 
 def _write(path: Path, views: Mapping[str, BoardView]) -> None:
-    document = {"boards": {name: asdict(view) for name, view in views.items()}}
+    boards = {
+        name: {item.name: getattr(view, item.name) for item in _FIELDS}
+        for name, view in views.items()
+    }
     temporary = path.with_name(path.name + ".tmp")
     with suppress(OSError):
-        temporary.write_text(json.dumps(document), encoding="utf-8")
+        temporary.write_text(json.dumps({"boards": boards}), encoding="utf-8")
         temporary.replace(path)
         return
     with suppress(OSError):
