@@ -12,6 +12,11 @@ from bench.outcome import Outcome
 from bench.report.page import write_report
 from bench.report.table import boards_summary, summary_table
 from bench.status import Status
+from bench.store.reader import Run
+
+MOST_CHARTED_BOARDS = 8
+"""Above it a run does not end with the drawing of charts, of which each board has several that take
+about half a second together."""
 
 
 def tell(outcome: Outcome, console: Console, *, as_json: bool) -> int:
@@ -37,9 +42,20 @@ def tell(outcome: Outcome, console: Console, *, as_json: bool) -> int:
         console.print(f"bench: {name}: {error}", markup=False, soft_wrap=True)
     # Last, since a report that cannot be written must not hide what was measured.
     for run in (*outcome.earlier, outcome.run):
-        for path in write_report(run).files if run.trials else ():
-            console.print(str(path), markup=False, soft_wrap=True)
+        if run.trials:
+            _report(run, console)
     return _exit_code(outcome)
+
+
+def _report(run: Run, console: Console) -> None:
+    """Write the report of a run and say where it is."""
+    boards = len({trial.case.device for trial in run.trials})
+    charts = boards <= MOST_CHARTED_BOARDS
+    for path in write_report(run, charts=charts).files:
+        console.print(str(path), markup=False, soft_wrap=True)
+    if not charts:
+        text = f"charts of {boards} boards are drawn by `bench report {run.manifest.run_id}`"
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

@@ -10,11 +10,12 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import bench.agent
 from bench.device.transport import Push, Transport
+from bench.once import Once
 from bench.plugins import Plugin
 from bench.plugins.agent_module import AgentModule
 from bench.recordings import Artifact
@@ -126,10 +127,12 @@ def push_agent(transport: Transport, work_dir: str) -> str:
     return remote
 
 
-@cache
+_AGENT: Once[tuple[bytes, str]] = Once()
+
+
 def _agent() -> tuple[bytes, str]:
     """The agent of this process, built once for all boards."""
-    return build_agent()
+    return _AGENT((), build_agent)[0]
 
 
 def push_artifacts(

@@ -75,23 +75,25 @@ class _Section:
     facts: tuple[tuple[str, str], ...]
 
 
-def write_report(run: Run) -> ReportPaths:
+def write_report(run: Run, *, charts: bool = True) -> ReportPaths:
     """Draw the charts (PNG and SVG) and write the page into the run's folder.
 
-    Draws from what is stored alone, so it can be repeated at any time.
+    Draws from what is stored alone, so it can be repeated at any time. Without ``charts`` the page
+    says how to have them drawn.
 
     Raises:
         StoreError: a file cannot be written.
     """
     folder = run.path / "charts"
-    with explained("make", folder):
-        folder.mkdir(exist_ok=True)
+    if charts:
+        with explained("make", folder):
+            folder.mkdir(exist_ok=True)
     devices = rows_by_device(run)
     problems = list(run.problems)
     sections, paths = [], []
     for device, rows in devices.items():
-        charts = []
-        for name, text, figure in _figures(run, device, rows, problems):
+        drawn = []
+        for name, text, figure in _figures(run, device, rows, problems) if charts else ():
             files = rendered(figure)
             stem = name if len(devices) == 1 else f"{name}-{safe_name(device)}"
             for kind, data in files.items():
@@ -100,11 +102,11 @@ def write_report(run: Run) -> ReportPaths:
                     write_atomic(path, data)
                 paths.append(path)
             uri = "data:image/svg+xml;base64," + base64.b64encode(files["svg"]).decode()
-            charts.append(_Chart(text, uri))
-        sections.append(_section(run.manifest, device, rows, tuple(charts)))
+            drawn.append(_Chart(text, uri))
+        sections.append(_section(run.manifest, device, rows, tuple(drawn)))
     page = run.path / PAGE_FILE
     with explained("write", page):
-        write_atomic(page, _html(run, sections, problems).encode())
+        write_atomic(page, _html(run, sections, problems, charts).encode())
     return ReportPaths(page, tuple(paths))
 
 
@@ -208,7 +210,7 @@ def _visible(value: object) -> object:
     return fmt.plain(value) if isinstance(value, str) else value
 
 
-def _html(run: Run, sections: list[_Section], problems: list[str]) -> str:
+def _html(run: Run, sections: list[_Section], problems: list[str], charts: bool) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("bench.report"),
         autoescape=True,
@@ -221,6 +223,7 @@ def _html(run: Run, sections: list[_Section], problems: list[str]) -> str:
     return environment.get_template("report.html.j2").render(
         manifest=manifest,
         sections=sections,
+        charts=charts,
         missing=len(run.missing),
         superseded=len(run.superseded),
         waiting=len(run.to_collect),

@@ -136,6 +136,8 @@ def real(boards: int, models: int, seconds: float, bars: Bars) -> None:
         call(fleet, fleet.names[:1])  # fills the artifact cache and pushes to the first board
         fleet.forget_boards()
         one = call(fleet, fleet.names[:1])
+        if one.code != 0:
+            sys.exit(f"the run of one board ended with {one.code}:\n{one.said}")
         fleet.forget_boards()
         fleet.forget_exports()
         all_of_them = call(fleet, fleet.names)

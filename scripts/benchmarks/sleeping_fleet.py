@@ -110,7 +110,7 @@ class SleepingFleet:
                 "preset": "quick",
                 "latency_rounds": ROUNDS,
                 "latency_round_s": seconds / ROUNDS / models,
-                "energy_rounds": 1,
+                "energy_rounds": 2,
                 "warmup_min_s": 0.1,
                 "warmup_max_s": 0.5,
                 "idle_s": 0.1,
