@@ -49,7 +49,7 @@ def tell(outcome: Outcome, console: Console, *, as_json: bool) -> int:
 
 def _report(run: Run, console: Console) -> None:
     """Write the report of a run and say where it is."""
-    boards = len({trial.case.device for trial in run.trials})
+    boards = len(run.manifest.devices)
     charts = boards <= MOST_CHARTED_BOARDS
     for path in write_report(run, charts=charts).files:
         console.print(str(path), markup=False, soft_wrap=True)

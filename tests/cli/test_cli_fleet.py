@@ -25,7 +25,7 @@ def test_a_pattern_and_a_tag_and_the_table_of_boards(bench: Program) -> None:
     bench.devices(b1={}, b2={"tags": "far", **GONE}, b3={**GONE}, other={})
     done = bench.run("run", "--plan", "plan.yaml", "--device", "b[13],tag:far")
     assert done.returncode == 4
-    assert "b2 and b3 lead to one board (127.0.0.1:1)" in done.stderr
+    assert "b3 and b2 lead to one board (127.0.0.1:1)" in done.stderr
     (run_id,) = bench.run_ids()
     manifest = json.loads((bench.folder / "results" / run_id / "manifest.json").read_text())
     assert list(manifest["devices"]) == ["b1", "b3", "b2"]
