@@ -79,7 +79,7 @@ def _attempts(name: str, device: DeviceSettings, cases: Sequence[Case], run: Run
             if run.cancel.is_set() or not may_pass(error):
                 raise
             stored = _stored(run)
-            finished = _finished(stored, name)
+            finished = _finished(stored, name, run.attempt)
             failures = 1 if finished > done else failures + 1
             done = finished
             if failures >= device.give_up_after:
@@ -119,9 +119,9 @@ def _stored(run: RunContext) -> Run:
 
 
 def _left(cases: Sequence[Case], run: RunContext) -> list[Case]:
-    """Return the cases that have no trial, and after them those whose job was cut short: one of
-    them may be what the board does not stand."""
-    trials = {trial.case: trial for trial in _stored(run).trials}
+    """Return the cases without a trial since ``run.attempt`` began, and after them those whose job
+    was cut short: one of them may be what the board does not stand."""
+    trials = {trial.case: trial for trial in _stored(run).trials if trial.attempt >= run.attempt}
     untried = [case for case in cases if case not in trials]
     return untried + [case for case in cases if case in trials and _was_cut(trials[case])]
 
@@ -131,9 +131,12 @@ def _was_cut(trial: Trial) -> bool:
     return any(CUT_SHORT & set(verdict.reasons) for verdict in verdicts)
 
 
-def _finished(stored: Run, name: str) -> int:
-    """Return how many of a device's cases are done for good."""
-    return sum(trial.case.device == name and not _was_cut(trial) for trial in stored.trials)
+def _finished(stored: Run, name: str, attempt: int) -> int:
+    """Return how many of a device's cases are done for good, since ``attempt`` began."""
+    return sum(
+        trial.case.device == name and trial.attempt >= attempt and not _was_cut(trial)
+        for trial in stored.trials
+    )
 
 
 def _next_attempt(

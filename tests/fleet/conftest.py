@@ -15,7 +15,8 @@ from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.procedures import PROCEDURES
 from bench.records import Trial
-from bench.session import run
+from bench.session import resume, run
+from bench.store.reader import Run
 
 
 class Witness:
@@ -84,6 +85,16 @@ class Fleet:
             command=["bench", "run"],
             observer=self.witness,
             **how,
+        )
+
+    def resume(self, stored: Run) -> Outcome:
+        """Go on with a run on all boards."""
+        return resume(
+            stored,
+            {name: SshDevice(transport="ssh", host=name) for name in self.boards},
+            cache=self.folder / "cache",
+            command=["bench", "run", "--resume"],
+            observer=self.witness,
         )
 
 

@@ -115,6 +115,18 @@ def test_what_will_not_pass_is_not_tried_again(
     assert fleet.boards["busy"].asked.count("start") == 1
 
 
+def test_a_resumed_run_tries_again_too(fleet: Fleet) -> None:
+    fleet.add("weak")
+    fleet.boards["weak"].dying = 2
+    plan = fleet.plan("one", "two")
+    first = fleet.measure(plan, {"weak": {"give_up_after": 1}})
+    assert [trial.attempt for trial in first.run.trials] == [0, 0]
+    outcome = fleet.resume(first.run)
+    assert not outcome.device_errors
+    assert [trial.attempt for trial in outcome.run.trials] == [2, 2]
+    assert [bool(item.reason) for item in outcome.run.manifest.resumptions] == [False, True]
+
+
 def power_cycler(fleet: Fleet, name: str) -> tuple[list[str], Path]:
     """A command for ``on_hang`` that leaves a mark, at which the board comes back."""
     mark = fleet.folder / f"{name}-was-cycled"
