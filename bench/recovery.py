@@ -63,11 +63,12 @@ def see_through(name: str, device: DeviceSettings, cases: Sequence[Case], run: R
 def _attempts(name: str, device: DeviceSettings, cases: Sequence[Case], run: RunContext) -> None:
     remedy = power_cycle(name, device)
     failures = cycles = done = 0
-    attempt, left = run, list(cases)
+    attempt, left, reached = run, list(cases), False
     while True:
         try:
             run.observer.phase(name, "connecting")
             with contact(name, device, run.cancel) as board:
+                reached = True
                 if failures:
                     _collect_own(board, attempt)
                     left = _left(cases, run)
@@ -89,6 +90,10 @@ def _attempts(name: str, device: DeviceSettings, cases: Sequence[Case], run: Run
             run.observer.note(name, f"{error}; trying again with what is left")
             if remedy is not None and cycles < _most(device) and _hangs(error):
                 cycles += _power_cycle(name, device, remedy, error, run)
+            elif reached and isinstance(error, TransportError):
+                # It was there, so it may come back; one that never was is not waited for.
+                run.observer.phase(name, "unreachable: waiting for it", device.retry_s)
+                _answers(device, device.retry_s, run)
 
 
 def may_pass(error: DeviceError) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,12 +14,9 @@ from bench import calibrations
 from bench.attach import attach, held, settings_of
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
-from bench.engine_options import engine_options
-from bench.errors import ConfigError, DeviceError, StoreError
+from bench.errors import DeviceError, StoreError
 from bench.export.cases import require_exporter
-from bench.export.inputs import InputValues
 from bench.export.labelled import LabelledSet, labelled_set
-from bench.export.onnx_files import external_files
 from bench.figures import PowerCalibration
 from bench.live import published
 from bench.observer import Observer
@@ -31,12 +27,13 @@ from bench.plan import Plan, expand
 from bench.plan_checks import require_runnable
 from bench.pools import kinds_of
 from bench.provenance import git_revision, plugins, resumption, versions
-from bench.records import Case, Manifest, ModelFile, PlanFacts, Pool
+from bench.records import Case, Manifest, Pool
 from bench.recovery import see_through
 from bench.run_context import RunContext
 from bench.spread import pools_of, share_out
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter, new_run_id
+from bench.stored_plan import plan_facts, plan_of, require_same_functions
 from bench.uploads import DEFAULT_UPLOADS, Uploads
 
 NOBODY: Mapping[str, Exception] = {}
@@ -94,28 +91,7 @@ def run(
         devices=_as_configured(devices),
         cases=tuple(every),
         pools=pools,
-        plan=PlanFacts(
-            batches=plan.batches,
-            clocks=plan.clocks,
-            governor=plan.governor,
-            power=plan.power,
-            estimates=plan.estimates,
-            files={name: _model_file(path) for name, path in plan.files.items()},
-            functions=functions,
-            shapes=dict(plan.shapes),
-            ranges=dict(plan.values.ranges),
-            samples={name: _plain_file(path) for name, path in plan.values.samples.items()},
-            inputs={name: tuple(text) for name, text in plan.file_inputs_told.items()},
-            trained=None
-            if plan.trained is None
-            else {name: _plain_file(path) for name, path in plan.trained.items()},
-            accuracy=plan.accuracy,
-            accuracy_images=plan.accuracy_images,
-            cuda_graph=plan.engine.cuda_graph,
-            layer_profile=plan.engine.layer_profile,
-            per_model=plan.per_model,
-            calibration=calibrations.facts(plan, calibration),
-        ),
+        plan=plan_facts(plan, functions, calibration),
     )
     writer = RunWriter.create(results_dir, manifest)
     cancel = threading.Event()
@@ -157,10 +133,10 @@ def resume(
         StoreError: another process is at work on the run, its folder cannot be written, or its
             manifest is damaged.
     """
-    plan = _plan_of(run)
+    plan = plan_of(run)
     _require_exporter(plan)
     plan, functions = look_into(plan, cache, observer)
-    _require_same_functions(run.manifest.plan, functions)
+    require_same_functions(run.manifest.plan, functions)
     labelled = _labelled(plan, cache)
     calibration = calibrations.prepare(plan, run.unfinished, cache)
     calibrations.require_same(run.manifest.plan.calibration, calibration)
@@ -276,78 +252,6 @@ def _as_configured(devices: Mapping[str, DeviceSettings]) -> dict[str, dict[str,
     return {name: device.model_dump(mode="json") for name, device in devices.items()}
 
 
-def _model_file(path: Path) -> ModelFile:
-    return ModelFile(
-        path=str(path),
-        sha256=_sha256(path),
-        external={name: _sha256(path.parent / name) for name in external_files(path)},
-    )
-
-
-def _plain_file(path: Path) -> ModelFile:
-    return ModelFile(path=str(path.resolve()), sha256=_sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _require_unchanged(stored: ModelFile) -> None:
-    """Raise ConfigError unless an ONNX file and its weights are those that a run began with."""
-    path = Path(stored.path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: the run measured this file; it is gone")
-    changed = None if _sha256(path) == stored.sha256 else path
-    if changed is None and stored.external:
-        # Runs of before know nothing of the weights.
-        files = {name: path.parent / name for name in external_files(path)}
-        differing = (
-            file for name, file in files.items() if stored.external.get(name) != _sha256(file)
-        )
-        changed = next(differing, None)
-    if changed is not None:
-        raise ConfigError(f"{changed}: has changed since the run began; start a new run")
-
-
-def _plan_of(run: Run) -> Plan:
-    """Return the plan of a stored run, as far as its unfinished cases need it.
-
-    Raises:
-        ConfigError: an ONNX file (or its weights) is not there any more, or has changed.
-    """
-    facts, names = run.manifest.plan, tuple({case.model: None for case in run.unfinished})
-    files = {name: file for name, file in facts.files.items() if name in names}
-    trained, calibration = facts.trained, facts.calibration
-    samples = facts.samples
-    for file in (*files.values(), *(trained or {}).values(), *samples.values()):
-        _require_unchanged(file)
-    return Plan(
-        models=names,
-        batches=facts.batches,
-        clocks=facts.clocks,
-        governor=facts.governor,
-        power=facts.power,
-        procedure=run.manifest.procedure,
-        estimates=facts.estimates,
-        per_model=facts.per_model,
-        files={name: Path(file.path) for name, file in files.items()},
-        functions=tuple(name for name in names if name in facts.functions),
-        shapes=facts.shapes,
-        values=InputValues(facts.ranges, {name: Path(file.path) for name, file in samples.items()}),
-        trained=None
-        if trained is None
-        else {name: Path(file.path) for name, file in trained.items()},
-        accuracy=facts.accuracy,
-        accuracy_images=facts.accuracy_images,
-        engine=engine_options(
-            facts.cuda_graph,
-            facts.layer_profile,
-            None if calibration is None else Path(calibration.path),
-        ),
-    )
-
-
 def _labelled(plan: Plan, cache: Path) -> LabelledSet | None:
     if plan.accuracy is None:
         return None
@@ -358,13 +262,3 @@ def _require_exporter(plan: Plan) -> None:
     """Refuse models that torch builds where it is not installed, before a board waits."""
     if set(plan.models) - set(plan.files):
         require_exporter()
-
-
-def _require_same_functions(facts: PlanFacts, found: Mapping[str, str]) -> None:
-    """Raise ConfigError unless torch functions give what they gave when a run began."""
-    for name, digest in found.items():
-        if facts.functions[name] != digest:
-            raise ConfigError(
-                f"{name}: what it gives (or torch makes of it) has changed since the run began; "
-                "start a new run"
-            )

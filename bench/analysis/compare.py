@@ -22,22 +22,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.allowances import BETWEEN_RUNS, Allowed, allowance, two_of_a_kind
 from bench.analysis.batches import batch_means, mean_half_width
-from bench.analysis.board_spread import BETWEEN_BOARDS
 from bench.analysis.conditions import Difference, Subject, differences
 from bench.analysis.figures import QUANTITIES, Figure, Quantity
 from bench.records import Case
 
 MIN_PAIRS = 3
-
-BETWEEN_RUNS = 0.09
-"""Relative 95 % half-width of what shifts a latency or an energy between two runs of the very same
-case, besides their own intervals: t·√2·s with s = 2.6 %, the standard deviation between nine
-``quick`` runs of four cases without background load (of fifteen, in two series an hour apart, on a
-shared two-core machine) after taking off what their own intervals explain. All cases of a run
-mostly shift together (2.9 %, against 1.1 % case by case), so that it is the machine rather than the
-load, and more loads within a run need not show it. Nine runs on one machine: a rough value."""
-
 
 WIDEST = 100.0
 """Half-width of a logarithm beyond which an interval says no less: it still fits into a float."""
@@ -81,27 +72,6 @@ class QuantityComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class _Allowed:
-    """What is allowed for besides both intervals (relative half-widths), ``None`` for nothing."""
-
-    between_runs: float | None = None
-    between_boards: float | None = None
-
-    @property
-    def logs(self) -> list[float]:
-        """The same as half-widths of a logarithm."""
-        parts = (self.between_runs, self.between_boards)
-        return [float(np.log1p(part)) for part in parts if part is not None]
-
-    @property
-    def words(self) -> str:
-        """The same for people, empty for nothing."""
-        parts = ((self.between_runs, "runs"), (self.between_boards, "boards of one kind"))
-        told = [f"±{100 * part:.3g} % between {what}" for part, what in parts if part is not None]
-        return f" ({' and '.join(told)} allowed)" if told else ""
-
-
-@dataclass(frozen=True, slots=True)
 class CaseComparison:
     """Two trials with what differs between the conditions they were measured under.
 
@@ -135,14 +105,10 @@ def compare(
     paired = side_by_side(a, b)
     one_kind = two_of_a_kind(a, b)
 
-    def allowed(quantity: Quantity) -> _Allowed:
+    def allowed(quantity: Quantity) -> Allowed:
         if paired or not quantity.shifts:
-            return _Allowed()
-        boards = _between_boards(quantity, a, b, between_boards) if one_kind else None
-        # A pool's boards each measured the shared case in this run, so what they differ by holds
-        # what shifts between jobs too.
-        seen = boards is not None and between_boards is None and _same_pool(quantity, a, b)
-        return _Allowed(None if seen else between_runs or None, boards or None)
+            return Allowed()
+        return allowance(quantity.name, a, b, between_runs, between_boards)
 
     loads = [int(side.trial.facts.get("loads") or 0) for side in (a, b)]
     return CaseComparison(
@@ -205,22 +171,6 @@ def side_by_side(a: Subject, b: Subject) -> bool:
     return same_job and (not group or two.case.key in group)
 
 
-def two_of_a_kind(a: Subject, b: Subject) -> bool:
-    """Whether two trials were measured on two boards of one kind."""
-    return bool(a.kind) and a.kind == b.kind and a.trial.case.device != b.trial.case.device
-
-
-def _between_boards(quantity: Quantity, a: Subject, b: Subject, stated: float | None) -> float:
-    if stated is not None:
-        return stated
-    shown = [side.spread[quantity.name] for side in (a, b) if quantity.name in side.spread]
-    return max(shown, default=BETWEEN_BOARDS)
-
-
-def _same_pool(quantity: Quantity, a: Subject, b: Subject) -> bool:
-    return a.trial.run_id == b.trial.run_id and quantity.name in a.spread
-
-
 def decide(low: float, high: float, margin: float) -> Outcome:
     """Return the outcome for a ratio between ``low`` and ``high``, the margin being relative.
 
@@ -254,7 +204,7 @@ def _compare(
     b: Subject,
     paired: bool,
     margin: float,
-    allowed: _Allowed,
+    allowed: Allowed,
 ) -> QuantityComparison:
     left, right = quantity.figure(a.trial), quantity.figure(b.trial)
     blocked = _blocked(left, right)
@@ -362,7 +312,7 @@ def _quadrature(parts: Sequence[float]) -> float:
     return float(np.sqrt(sum(part**2 for part in parts)))
 
 
-def _words(outcome: Outcome, low: float, high: float, margin: float, allowed: _Allowed) -> str:
+def _words(outcome: Outcome, low: float, high: float, margin: float, allowed: Allowed) -> str:
     where = {
         Outcome.SAME: "within",
         Outcome.INCONCLUSIVE: "neither within nor beyond",

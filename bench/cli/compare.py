@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from bench.analysis.allowances import BETWEEN_RUNS
 from bench.analysis.board_spread import BETWEEN_BOARDS, pool_spread
-from bench.analysis.compare import BETWEEN_RUNS, Outcome, compare, overall
+from bench.analysis.compare import Outcome, compare, overall
 from bench.analysis.conditions import Subject, match, subject
 from bench.analysis.figures import QUANTITIES
 from bench.cli import options
