@@ -243,7 +243,7 @@ def test_an_agent_that_dies_is_an_error_and_its_finished_rounds_are_kept(
     )
 
     def kill_the_conductor() -> None:
-        for _ in range(600):
+        for _ in range(2400):
             for journal in (tmp_path / "board/jobs").glob("*/journal.jsonl"):
                 data = journal.read_bytes()
                 if data.count(b'"kind":"round"') >= 5:
