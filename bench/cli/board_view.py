@@ -7,6 +7,9 @@ from datetime import datetime
 
 from bench.live import BoardView
 
+WIDEST = {"board": 24, "expected to be doing": 40, "last looked at": 40}
+"""Characters of a cell; a long reason must not crowd out the other columns."""
+
 
 def board_rows(views: Mapping[str, BoardView], now_s: float, most: int) -> list[dict[str, str]]:
     """Return a row per board, no more than ``most``: those that have ended make room first.
@@ -19,14 +22,23 @@ def board_rows(views: Mapping[str, BoardView], now_s: float, most: int) -> list[
         over = [name for name in views if views[name].ended]
         kept = {*at_work, *over[::-1][: max(most - 1 - len(at_work), 0)]}
         shown = [name for name in views if name in kept][: most - 1]
-    rows = [_row(name, views[name], now_s) for name in shown]
+    rows = [_shortened(_row(name, views[name], now_s)) for name in shown]
     hidden = [views[name] for name in views.keys() - set(shown)]
     if hidden:
-        over_count = sum(view.ended for view in hidden)
-        at_work_count = len(hidden) - over_count
-        text = f"and {len(hidden)} more: {over_count} ended, {at_work_count} at work"
-        rows.append({**dict.fromkeys(_row("", BoardView(), now_s), ""), "board": text})
+        given_up = sum(bool(view.problem) for view in hidden)
+        done = sum(view.ended for view in hidden) - given_up
+        parts = ((len(hidden) - done - given_up, "at work"), (done, "done"), (given_up, "given up"))
+        text = ", ".join(f"{count} {words}" for count, words in parts if count)
+        empty = dict.fromkeys(_row("", BoardView(), now_s), "")
+        rows.append({**empty, "board": f"and {len(hidden)} more", "expected to be doing": text})
     return rows
+
+
+def _shortened(row: dict[str, str]) -> dict[str, str]:
+    return {
+        name: text if len(text) <= (most := WIDEST.get(name, len(text))) else text[: most - 1] + "…"
+        for name, text in row.items()
+    }
 
 
 def _row(name: str, view: BoardView, now_s: float) -> dict[str, str]:

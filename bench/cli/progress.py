@@ -19,6 +19,7 @@ from bench.records import Trial
 SPARE_LINES = 6
 """Lines of the terminal that the table leaves to the notes above it."""
 LEAST_ROWS = 3
+GIVING_WAY = ("last looked at", "last result")
 
 
 class PlainProgress:
@@ -110,12 +111,14 @@ class LiveProgress:
 
 
 def boards_table(rows: Sequence[Mapping[str, str]]) -> Table:
-    """Return the rows of :func:`bench.cli.board_view.board_rows` as a table."""
+    """Return the rows of :func:`bench.cli.board_view.board_rows` as a table; where the terminal is
+    narrow the last columns give way."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     for name in rows[0] if rows else ():
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
+        # A column that may not wrap is not made narrower as long as others may.
+        table.add_column(name, no_wrap=name not in GIVING_WAY)
     for row in rows:
-        table.add_row(*map(Text, row.values()))
+        table.add_row(*(Text(text, no_wrap=True, overflow="ellipsis") for text in row.values()))
     return table
 
 
