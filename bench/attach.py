@@ -41,14 +41,21 @@ def attach(run: Run, devices: dict[str, DeviceSettings], observer: Observer) -> 
     """
     writer = held(run)
     cancel = threading.Event()
-    jobs = _by_device(run)
+    jobs = uncollected(run)
     with closing(writer, jobs):
         for job in run.jobs:
             _evaluate(writer, job, observer)
         tried = {name: where_it_was(settings_of(devices, name, run), jobs[name]) for name in jobs}
 
         def collect(name: str) -> None:
-            _collect(name, tried[name], jobs[name], Collector(writer, observer, cancel))
+            problem = ""
+            try:
+                _collect(name, tried[name], jobs[name], Collector(writer, observer, cancel))
+            except Exception as error:
+                problem = str(error)
+                raise
+            finally:
+                observer.ended(name, problem)
 
         failures = on_devices(tried, collect, cancel, observer)
         return conclude(writer, jobs, failures, interrupted=cancel.is_set())
@@ -82,8 +89,9 @@ def held(run: Run) -> RunWriter:
         raise StoreError(f"cannot write to {run.path}: {error.strerror}") from error
 
 
-def _by_device(run: Run) -> dict[str, list[JobFacts]]:
-    """Return what is to be asked for; jobs that a board did not know may be on it after all."""
+def uncollected(run: Run) -> dict[str, list[JobFacts]]:
+    """Return by device the jobs to be asked for; those that a board did not know may be on it
+    after all."""
     found: dict[str, list[JobFacts]] = {}
     for job in run.jobs:
         if job.facts.end is None or job.facts.end.state == "lost":

@@ -17,7 +17,15 @@ from typing import Any
 from bench.contact import Contact
 from bench.device.client import Started
 from bench.device.follow import follow
-from bench.errors import AgentError, DeviceError, LeaseError, StoreError, TransportError
+from bench.errors import (
+    AgentError,
+    DeviceError,
+    DiedError,
+    HangError,
+    LeaseError,
+    StoreError,
+    TransportError,
+)
 from bench.evaluation import evaluate_job
 from bench.observer import Observer
 from bench.records import BoardState, JobEnd, JobFacts
@@ -77,9 +85,9 @@ class Collector:
         return collected
 
     def require_own_end(self, collected: Collected) -> None:
-        """Raise AgentError when a job died; what it had measured is stored by then."""
+        """Raise DiedError when a job died; what it had measured is stored by then."""
         if collected.end.state == "dead":
-            raise AgentError(
+            raise DiedError(
                 f"{collected.end.text}; what it had measured is kept, and "
                 f"`bench run --resume {self.writer.manifest.run_id}` measures what is missing",
                 detail=collected.log,
@@ -97,12 +105,16 @@ class Collector:
         def expect(remaining_s: float) -> None:
             self.observer.phase(name, "measuring, link silent", remaining_s)
 
+        def late(remaining_s: float) -> None:
+            self.observer.heard(name, f"running, about {remaining_s:.0f} s more")
+            expect(remaining_s)
+
         expect(started.expected_s)
-        if follow(client, board.transport, job_id, started, self.cancel, expect) == "finished":
+        if follow(client, board.transport, job_id, started, self.cancel, late) == "finished":
             return {"state": "finished"}
         status = client.status(job_id)
         if status["state"] == "running":
-            raise AgentError(f"job {job_id} does not stop")
+            raise HangError(f"job {job_id} does not stop")
         return status
 
     def _fetch(self, board: Contact, facts: JobFacts, status: Mapping[str, Any]) -> Collected:
@@ -174,8 +186,8 @@ def _with_way_out(run_id: str) -> Iterator[None]:
             f"{error}; the job is on the board: `bench attach {run_id}` collects it later",
             detail=error.detail,
         ) from error
-    except AgentError as error:
-        raise AgentError(
+    except (AgentError, HangError) as error:
+        raise type(error)(
             f"{error}; `bench attach {run_id}` tries again", detail=error.detail
         ) from error
     except StoreError as error:

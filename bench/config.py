@@ -213,10 +213,54 @@ def _expanded(path: Path, info: ValidationInfo) -> Path:
 HostPath = Annotated[Path, AfterValidator(_expanded)]
 
 
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+
+
+class HangRemedy(Settings):
+    """What is done about a board that hangs.
+
+    ``command``: a program on this host that power-cycles the board, with its arguments; a text is
+    split into words as a shell would, and no shell runs. ``switch``: instead, the power switch of
+    the device's labgrid place. ``after_s``: for how long ssh has to be
+    unreachable first. ``boot_s``: how long the board may then take until ssh answers.
+    ``timeout_s``: how long the command may take. ``times``: how often at most in one run.
+    """
+
+    command: Annotated[tuple[str, ...] | None, Field(min_length=1), BeforeValidator(_words)] = None
+    switch: Literal["labgrid"] | None = None
+    after_s: Annotated[float, Field(ge=0, le=86400)] = 60.0
+    boot_s: Annotated[float, Field(gt=0, le=86400)] = 180.0
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    times: Annotated[int, Field(ge=1, le=100)] = 2
+
+    @model_validator(mode="after")
+    def _one_way(self) -> HangRemedy:
+        if (self.command is None) == (self.switch is None):
+            text = "on_hang takes a command or `switch: labgrid`, one of the two"
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text})
+        return self
+
+
+def _hang_remedy(value: Any) -> Any:
+    """A command alone stands for a mapping that has nothing else, and so does ``labgrid``."""
+    if value == "labgrid":
+        return {"switch": "labgrid"}
+    return {"command": value} if isinstance(value, str | list | tuple) else value
+
+
 class _Device(Settings):
     """``lock``: the file on the board that whoever measures there holds, the same for all users;
-    a relative one lies in ``work_dir``. ``retry_s``: how long a lost link is tried again."""
+    a relative one lies in ``work_dir``. ``retry_s``: how long a lost link is tried again.
+    ``tags``: what ``--device tag:NAME`` picks it by. ``give_up_after``: failures in a row after
+    which a run puts it aside."""
 
+    tags: Annotated[tuple[Tag, ...], BeforeValidator(_one_or_more)] = ()
+    give_up_after: Annotated[int, Field(ge=1, le=100)] = 2
+    on_hang: Annotated[HangRemedy | None, BeforeValidator(_hang_remedy)] = None
     work_dir: BoardPath = DEFAULT_WORK_DIR
     lock: BoardPath = DEFAULT_LOCK
     retry_s: Annotated[float, Field(ge=0, le=86400)] = 120.0
@@ -236,6 +280,13 @@ class LocalDevice(_Device):
     def where(self) -> str:
         """Where it is, for people."""
         return "this machine"
+
+    @model_validator(mode="after")
+    def _cycles_no_power(self) -> LocalDevice:
+        if self.on_hang is not None:
+            text = "on_hang is for boards: this machine would switch itself off"
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text})
+        return self
 
 
 class _Remote(_Device):
@@ -260,8 +311,15 @@ class SshDevice(_Remote):
         """Where it is, for people."""
         return self.host
 
+    @model_validator(mode="after")
+    def _has_no_place(self) -> SshDevice:
+        if self.on_hang is not None and self.on_hang.switch is not None:
+            text = "on_hang: labgrid is for devices of transport labgrid; name a command here"
+            raise PydanticCustomError(OWN_WORDS, "{text}", {"text": text})
+        return self
 
-Tag = Annotated[str, Field(min_length=1, pattern=_PRINTABLE), BeforeValidator(tag_text)]
+
+PlaceTag = Annotated[str, Field(min_length=1, pattern=_PRINTABLE), BeforeValidator(tag_text)]
 
 
 class LabgridDevice(_Remote):
@@ -274,7 +332,7 @@ class LabgridDevice(_Remote):
 
     transport: Literal["labgrid"]
     place: Annotated[str, Field(min_length=1, pattern=_PRINTABLE)] | None = None
-    reservation: Annotated[dict[Tag, Tag], Field(min_length=1)] | None = None
+    reservation: Annotated[dict[PlaceTag, PlaceTag], Field(min_length=1)] | None = None
     coordinator: Annotated[str, AfterValidator(coordinator_address)] | None = None
     service: Annotated[str, Field(min_length=1, pattern=_NO_CONTROLS)] | None = None
     wait_s: Annotated[float, Field(ge=0, le=86400)] = 600.0
@@ -429,6 +487,7 @@ def _known_keys(parents: list[str], entry: dict[str, Any]) -> list[str]:
         "command": MeterCommand,
         "calibration": PowerCalibration,
         "meter": MeterSettings,
+        "on_hang": HangRemedy,
     }
     if parents:
         model = nested.get(parents[-1], model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bench.config import AnyDevice, LabgridDevice, LocalDevice, SshDevice
 from bench.device.labgrid.address import coordinator_or_default
@@ -13,9 +13,10 @@ from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.power import cycle_power
 from bench.device.labgrid.transport import PlaceTransport
 from bench.device.local import LocalTransport
+from bench.device.power_cycle import CommandPowerCycle, PowerCycle
 from bench.device.ssh import SshSettings, connect
 from bench.device.transport import Transport
-from bench.errors import ConfigError, PlaceError
+from bench.errors import ConfigError, PlaceError, PowerCycleError
 
 
 def open_transport(
@@ -53,28 +54,47 @@ def place_of(transport: Transport) -> str | None:
     return transport.place if isinstance(transport, PlaceTransport) else None
 
 
-def power_cycle(device: LabgridDevice) -> None:
-    """Switch a device off and on again with the power switch of its labgrid place.
+@dataclass(frozen=True, slots=True)
+class PlacePowerCycle:
+    """Switches a board with the power switch of its labgrid place.
 
-    The place is taken for that, unless this login has it already. Whether the board comes back is
-    not waited for.
-
-    Raises:
-        PlaceError: the place cannot be had, has no power switch, or that failed; or the device is a
-            reservation, which does not say which board is meant.
-        ConfigError: ``LG_COORDINATOR`` is no address.
+    The place is taken for that, unless this login has it already.
     """
-    wish = _wish(device)
-    if wish.place is None:
-        raise PlaceError(
-            "a reservation does not say which board is to be power-cycled: name it as `place` in "
-            "devices.yaml"
-        )
-    held = hold_place(wish, threading.Event(), None)
-    try:
-        cycle_power(wish.coordinator, held.name)
-    finally:
-        held.release()
+
+    device: LabgridDevice
+
+    @property
+    def words(self) -> str:
+        """The switch."""
+        return f"on_hang switched labgrid's place {self.device.place} off and on"
+
+    def __call__(self) -> None:
+        """Switch it (see :class:`~bench.device.power_cycle.PowerCycle`)."""
+        try:
+            wish = _wish(self.device)
+            if wish.place is None:
+                raise PlaceError(
+                    "a reservation does not say which board is to be power-cycled: name it as "
+                    "`place` in devices.yaml"
+                )
+            held = hold_place(wish, threading.Event(), None)
+            try:
+                cycle_power(wish.coordinator, held.name)
+            finally:
+                held.release()
+        except (PlaceError, ConfigError) as error:
+            raise PowerCycleError(f"on_hang: {error}") from error
+
+
+def power_cycle(name: str, device: AnyDevice) -> PowerCycle | None:
+    """Return what switches a device off and on again, ``None`` where nothing does."""
+    remedy = device.on_hang
+    if remedy is None:
+        return None
+    if remedy.command is None:
+        assert isinstance(device, LabgridDevice)
+        return PlacePowerCycle(device)
+    return CommandPowerCycle(name, remedy.command, remedy.timeout_s)
 
 
 def ssh_settings(device: SshDevice) -> SshSettings:

@@ -12,6 +12,9 @@
     │ │   └ HostKeyError the host key is unknown or another one than before
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
     │ ├ AgentError       the board's own traceback
+    │ │ └ DiedError      a job died: what is left of it can be measured again
+    │ ├ HangError        the link holds, but the board does not get on: power-cycle it
+    │ ├ PowerCycleError  what power-cycles a board failed
     │ ├ StateError       the board's state cannot be set or restored: stop this board
     │ ├ PlaceError       its labgrid place cannot be had: who holds it, or what is wrong there
     │ ├ MeterError       its external meter gives no readings: stop before measuring without it
@@ -117,6 +120,18 @@ class LeaseError(DeviceError):
 
 class AgentError(DeviceError):
     """The agent failed on the board; ``detail`` holds the board's own traceback."""
+
+
+class DiedError(AgentError):
+    """A job ended without its end being written down; what it had measured is kept."""
+
+
+class HangError(DeviceError):
+    """The link to a board holds, but a job or a program on it does not get on."""
+
+
+class PowerCycleError(DeviceError):
+    """The command that power-cycles a board could not be run, or failed."""
 
 
 class StateError(DeviceError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bench.agent import wire
@@ -16,7 +18,10 @@ from bench.status import Reason
 from bench.store.jobs import Job
 from bench.store.reader import Run, open_run
 from bench.store.reopen import reopen
-from bench.store.writer import RunWriter
+from bench.store.writer import RunWriter, trial_id
+
+_AT_ONCE = threading.BoundedSemaphore(os.cpu_count() or 1)
+"""More evaluations at a time would be no faster, and each holds all samples of its job."""
 
 
 def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
@@ -28,10 +33,15 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
         StoreError: the results folder cannot be read or written, or a newer version of the agent
             wrote the journal.
     """
-    facts = job.facts
-    cases = _pending(open_run(writer.path, writer.path.parent), job)
+    cases = _pending(writer.manifest, writer.stored, job)
     if not cases:
         return []
+    with _AT_ONCE:
+        return _evaluated(writer, job, cases)
+
+
+def _evaluated(writer: RunWriter, job: Job, cases: Sequence[Case]) -> list[Trial]:
+    facts = job.facts
     records, problems = wire.decode_records(job.journal())
     try:
         recorded = recordings(records, problems, list(facts.artifacts))
@@ -46,7 +56,7 @@ def evaluate_job(writer: RunWriter, job: Job) -> list[Trial]:
             writer.manifest.procedure,
             facts.power,
             run_id=writer.manifest.run_id,
-            trial_id=trial_id(case, writer.manifest, facts.attempt),
+            trial_id=writer.trial_id(case, facts.attempt),
             attempt=facts.attempt,
             artifact=facts.artifacts[case.key],
             labelled=facts.labelled.get(case.key),
@@ -88,7 +98,8 @@ def completed(run: Run) -> Run:
     Raises:
         StoreError: the manifest is damaged by now.
     """
-    if not run.unfinished or not any(_pending(run, job) for job in run.jobs):
+    stored = {trial.trial_id for trial in (*run.trials, *run.superseded)}
+    if not run.unfinished or not any(_pending(run.manifest, stored, job) for job in run.jobs):
         return run
     try:
         writer = reopen(run.path)
@@ -107,24 +118,17 @@ def completed(run: Run) -> Run:
     return replace(found, problems=(*found.problems, *problems))
 
 
-def trial_id(case: Case, manifest: Manifest, attempt: int) -> str:
-    """Number of the case in the manifest: short, unique in the run, safe as a file name.
+def _pending(manifest: Manifest, stored: Collection[str], job: Job) -> list[Case]:
+    """Return the cases of a job that have no trial of it yet, though its journal is here.
 
-    From the first time on that the run is resumed, the attempt follows: ``t003r1``.
+    ``stored``: ids of all trials of the run.
     """
-    number = f"t{manifest.cases.index(case) + 1:03d}"
-    return f"{number}r{attempt}" if attempt else number
-
-
-def _pending(run: Run, job: Job) -> list[Case]:
-    """Return the cases of a job that have no trial of it yet, though its journal is here."""
     if not job.is_settled or (job.facts.end is not None and job.facts.end.state == "lost"):
         return []
-    done = {trial.trial_id for trial in (*run.trials, *run.superseded)}
     return [
         case
-        for case in run.manifest.cases
-        if job.covers(case) and trial_id(case, run.manifest, job.facts.attempt) not in done
+        for place, case in enumerate(manifest.cases, 1)
+        if job.covers(case) and trial_id(place, job.facts.attempt) not in stored
     ]
 
 

@@ -6,6 +6,8 @@ are.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 
 from pydantic import ConfigDict, Field, with_config
@@ -132,10 +134,26 @@ class TrialFacts(TypedDict, total=False):
 
 
 @with_config(_OPEN)
-class ModelFacts(TypedDict, total=False):
-    """``board`` and ``cpu`` of a probe."""
+class BoardFacts(TypedDict, total=False):
+    """``board`` of a probe; ``compatible``: of its device tree, the most specific first."""
 
     model: str | None
+    compatible: list[str]
+
+
+@with_config(_OPEN)
+class CpuFacts(TypedDict, total=False):
+    """``cpu`` of a probe."""
+
+    model: str | None
+    count: Count | None
+
+
+@with_config(_OPEN)
+class MemoryFacts(TypedDict, total=False):
+    """``memory`` of a probe."""
+
+    total_bytes: Count | None
 
 
 @with_config(_OPEN)
@@ -150,6 +168,23 @@ class SystemFacts(TypedDict, total=False):
 class ProbeFacts(TypedDict, total=False):
     """What a board answered to ``probe`` (see :mod:`bench.agent.wire`), as it is stored."""
 
-    board: ModelFacts
-    cpu: ModelFacts
+    board: BoardFacts
+    cpu: CpuFacts
+    memory: MemoryFacts
     os: SystemFacts
+
+
+def board_kind(probe: Mapping[str, Any]) -> str:
+    """Return what boards of one kind have in common, from what one told: its module and carrier
+    (without a device tree: its processor), cores, and memory in GiB; empty where it told neither.
+
+    The model string plays no part: modules of one carrier share it whatever is on them.
+    """
+    cpu, board = probe.get("cpu", {}), probe.get("board", {})
+    what = (board.get("compatible") or [cpu.get("model")])[0]
+    if not what:
+        return ""
+    total_bytes = probe.get("memory", {}).get("total_bytes")
+    # The kernel keeps some for itself, not always the same.
+    memory = f", {math.ceil(total_bytes / 2**30)} GiB" if total_bytes else ""
+    return f"{what}, {cpu.get('count') or 'unknown'} cores{memory}"

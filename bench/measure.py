@@ -1,68 +1,33 @@
-"""One device's part in a run: probe, export, deploy, measure, collect, evaluate, store."""
+"""What is done on one board in a run: probe, export, deploy, measure, collect, evaluate, store."""
 
 from __future__ import annotations
 
 import getpass
 import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bench.analysis.validity import blank_trial
-from bench.board_runtimes import require_any, runtime_problem
+from bench.board_runtimes import require_any
 from bench.boards import recognise_probed
 from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
 from bench.config import PowerSettings
 from bench.connection import place_of
-from bench.contact import Contact, DeviceSettings, contact
+from bench.contact import Contact
+from bench.deployment import artifact_of, deploy
 from bench.device.client import Started
-from bench.device.deploy import Pushed, push_artifacts
 from bench.device.follow import LEAST_WAIT_S
 from bench.device.job import Deployed, build_job
-from bench.earlier import EarlierRuns
-from bench.engine_options import needs_calibration, rounding
-from bench.errors import ExportError, LeaseError, PowerError, StateError, UnsupportedCase
-from bench.evaluation import trial_id
-from bench.export.cases import export_case
-from bench.export.labelled import LabelledSet
+from bench.errors import LeaseError, PowerError, StateError
 from bench.metering import metering
-from bench.observer import Observer
-from bench.own_models import take_in
-from bench.plan import Plan, checkpoint, refusal
 from bench.power import asked, choose_power, period_s, sensor_options
-from bench.recordings import Artifact
 from bench.records import BoardState, Case, JobEnd, JobFacts, MeterFacts, PowerSource
-from bench.runtimes import graph_limits
-from bench.status import Reason, Status, Verdict
+from bench.run_context import RunContext
+from bench.status import Reason, Verdict
 from bench.store.files import safe_name
-from bench.store.writer import RunWriter
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class RunContext:
-    """What all devices of a run share. ``cancel`` asks them to stop after the round they are in.
-
-    ``labelled``: what accuracy is counted on. ``calibration``: inputs of int8 engines, by model.
-    ``attempt``: 0 in a new run, then how often it has
-    been resumed. ``wait``: whether to wait for a board on which somebody else measures.
-    """
-
-    plan: Plan
-    cache: Path
-    writer: RunWriter
-    observer: Observer
-    cancel: threading.Event
-    earlier: EarlierRuns
-    labelled: LabelledSet | None = None
-    calibration: Mapping[str, Path] = field(default_factory=dict)
-    attempt: int = 0
-    wait: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,50 +42,59 @@ class _Board:
     period_s: float
 
 
-def measure_device(
-    name: str, device: DeviceSettings, cases: Sequence[Case], run: RunContext
-) -> None:
-    """Measure a device's cases; each that got far enough to have a trial is stored.
+def measure_board(board: Contact, cases: Sequence[Case], run: RunContext) -> None:
+    """Measure cases on a board; each that got far enough to have a trial is stored.
 
-    There is one job per power mode that is asked for. Jobs of earlier runs whose host is gone are
-    collected first.
+    There is one job per power mode that is asked for, and per model where the plan says so. Jobs
+    of earlier runs whose host is gone are collected first.
 
     Raises:
         LeaseError: somebody else measures on the board, and the run does not wait.
-        DeviceError: the board cannot be reached or used, was lost, or lacks the power sensor that
-            was named.
+        DeviceError: the board cannot be used, was lost, or lacks the power sensor that was named.
         ConfigError: something asked for cannot be had anywhere (for example torch is missing).
         StoreError: the results folder cannot be written.
     """
-    run.observer.phase(name, "connecting")
-    with contact(name, device, run.cancel, partial(run.observer.note, name)) as board:
-        run.earlier.collect(board)
-        run.observer.phase(name, "probing")
-        settings = asked(device.power, run.plan.power)
-        options = sensor_options(settings)
-        probe = _when_free(board, lambda: board.client.probe(device.root, options), run)
-        run.writer.add_probe(name, probe)
-        if probe["lock"]["problem"] is not None:
-            run.observer.note(name, probe["lock"]["problem"])
-        _check_state(name, cases, probe, run)
-        known = recognise_probed(probe)
-        power, without_power = _power(name, known, settings, probe, run)
-        require_any([case.runtime for case in cases], probe, name)
+    name, device = board.name, board.settings
+    run.earlier.collect(board)
+    run.observer.phase(name, "probing")
+    settings = asked(device.power, run.plan.power)
+    options = sensor_options(settings)
+    probe = _when_free(board, lambda: board.client.probe(device.root, options), run)
+    run.writer.add_probe(name, probe)
+    if probe["lock"]["problem"] is not None:
+        run.observer.note(name, probe["lock"]["problem"])
+    _check_state(name, cases, probe, run)
+    known = recognise_probed(probe)
+    power, without_power = _power(name, known, settings, probe, run)
+    require_any([case.runtime for case in cases], probe, name)
+    ready = _Board(board, known.emulated, power, without_power, period_s(settings, power))
+    for part in _parts(cases, run.plan.per_model):
         artifacts = [
             (case, artifact)
-            for case in cases
-            if not run.cancel.is_set() and (artifact := _artifact(case, probe, run)) is not None
+            for case in part
+            if not run.cancel.is_set() and (artifact := artifact_of(case, probe, run)) is not None
         ]
-        if not artifacts or run.cancel.is_set():
+        if run.cancel.is_set():
             return
-        run.observer.phase(name, "sending")
-        deployed = _deploy(board, artifacts, run)
-        period = period_s(settings, power)
-        ready = _Board(board, known.emulated, power, without_power, period)
-        for power_mode in dict.fromkeys(item.case.power_mode for item in deployed):
-            if not run.cancel.is_set():
-                group = [item for item in deployed if item.case.power_mode == power_mode]
-                _measure_group(ready, power_mode, group, run)
+        if artifacts:
+            deployed = deploy(board, artifacts, run)
+            _measure_part(ready, deployed, run)
+
+
+def _parts(cases: Sequence[Case], per_model: bool) -> list[list[Case]]:
+    """Return what is exported, sent and measured together."""
+    if not per_model:
+        return [list(cases)]
+    models = dict.fromkeys(case.model for case in cases)
+    return [[case for case in cases if case.model == model] for model in models]
+
+
+def _measure_part(board: _Board, deployed: Sequence[Deployed], run: RunContext) -> None:
+    """Measure what has been sent: a job per power mode."""
+    for power_mode in dict.fromkeys(item.case.power_mode for item in deployed):
+        if not run.cancel.is_set():
+            group = [item for item in deployed if item.case.power_mode == power_mode]
+            _measure_group(board, power_mode, group, run)
 
 
 def _when_free(board: Contact, ask: Callable[[], Answer], run: RunContext) -> Answer:
@@ -166,7 +140,8 @@ def _measure_group(
 ) -> None:
     """Measure cases of one power mode in one job and store their trials."""
     name, settings = board.contact.name, board.contact.settings
-    job_id = _job_id(run.writer.manifest.run_id, run.attempt, name, power_mode)
+    model = group[0].case.model if run.plan.per_model else None
+    job_id = _job_id(run.writer.manifest.run_id, run.attempt, name, power_mode, model)
     with metering(name, settings.meter, job_id, run.writer, run.observer) as meter:
         _measure_job(board, job_id, power_mode, group, meter, run)
 
@@ -215,11 +190,14 @@ def _measure_job(
     collector.require_own_end(collector.collect(board.contact, facts, started))
 
 
-def _job_id(run_id: str, attempt: int, device: str, power_mode: str | None) -> str:
+def _job_id(
+    run_id: str, attempt: int, device: str, power_mode: str | None, model: str | None
+) -> str:
     """Return a name that no other job has: neither of this run nor of another one."""
     # The dot keeps them apart whatever devices are called: the run's id is followed by a dash.
     again = f".r{attempt}" if attempt else ""
     where = device if power_mode is None else f"{device}@{power_mode}"
+    where += "" if model is None else f"+{model}"
     return safe_name(f"{run_id}{again}-{where}")
 
 
@@ -231,109 +209,6 @@ def _start(board: Contact, facts: JobFacts, job: dict[str, Any], run: RunContext
         end = JobEnd(state="lost", text=f"the job was not started: {error}")
         run.writer.save_job(facts.model_copy(update={"end": end}))
         raise
-
-
-def _artifact(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact | None:
-    """Export a case; one that cannot be is stored as skipped or failed, and ``None``."""
-    try:
-        artifact = _export(case, probe, run)
-    except UnsupportedCase as error:
-        verdict = Verdict(status=Status.SKIPPED, reasons=(Reason.UNSUPPORTED,), detail=str(error))
-    except ExportError as error:
-        verdict = Verdict(status=Status.FAILED, reasons=(Reason.EXPORT,), detail=str(error))
-    else:
-        if not artifact.fresh:
-            run.observer.phase(case.device, f"taken from the cache: {case.label}")
-        return artifact
-    run.observer.note(case.device, f"{case.label}: {verdict.status}: {verdict.detail}")
-    manifest = run.writer.manifest
-    trial = blank_trial(
-        case,
-        verdict,
-        run_id=manifest.run_id,
-        trial_id=trial_id(case, manifest, run.attempt),
-        attempt=run.attempt,
-    )
-    run.writer.append(trial, None)
-    run.observer.trial(trial)
-    return None
-
-
-def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
-    def exporting() -> None:
-        run.observer.phase(case.device, f"exporting {case.label}")
-
-    plan = run.plan
-    reason = refusal(plan, case) or runtime_problem(case.runtime, probe, case.device)
-    if reason is not None:
-        raise UnsupportedCase(reason)
-    limits = graph_limits(case.runtime, probe["runtimes"][case.runtime]["version"])
-    if case.model in plan.own:
-        batch = case.batch if plan.batches else None
-        own_rounding = rounding(case, limits, run.calibration.get(case.model))
-        return take_in(plan, case.model, batch, limits, run.cache, exporting, own_rounding)
-    return export_case(
-        case.model,
-        case.scheme,
-        case.weights,
-        case.batch,
-        limits,
-        run.cache,
-        exporting,
-        checkpoint(plan, case),
-        rounding(case, limits, run.calibration.get(case.model)),
-    )
-
-
-def _deploy(
-    board: Contact, artifacts: Sequence[tuple[Case, Artifact]], run: RunContext
-) -> list[Deployed]:
-    counted = _counted(board.name, [case.model for case, _ in artifacts], run)
-    parts = run.labelled.parts if run.labelled is not None and counted else ()
-    files = [artifact for _, artifact in artifacts]
-    calibrated = dict.fromkeys(case.model for case, _ in artifacts if case.model in run.calibration)
-    others = [part.path for part in parts] + [run.calibration[model] for model in calibrated]
-    pushed = push_artifacts(board.transport, board.settings.work_dir, files, others)
-    exported = sum(artifact.fresh for _, artifact in artifacts)
-    run.observer.note(
-        board.name, f"{exported} of {len(artifacts)} artifacts exported, {pushed.sent} files sent"
-    )
-    on_board = tuple((pushed.path(part.path), part.images) for part in parts)
-    return [
-        Deployed(
-            case,
-            artifact,
-            *pushed.of(artifact),
-            labelled=on_board if case.model in counted else (),
-            options=_engine_options(case, artifact, pushed, run),
-        )
-        for case, artifact in artifacts
-    ]
-
-
-def _engine_options(
-    case: Case, artifact: Artifact, pushed: Pushed, run: RunContext
-) -> dict[str, Any]:
-    """Return the options of a case's engine, with the paths of their files on the board."""
-    plan, inputs = run.plan, run.calibration.get(case.model)
-    if inputs is not None and not needs_calibration(case, plan.files.get(case.model)):
-        inputs = None
-    return {
-        "cuda_graph": plan.engine.cuda_graph,
-        "layer_profile": plan.engine.layer_profile,
-        "calibration": None if inputs is None else pushed.path(inputs),
-        "bound": None if artifact.bound is None else pushed.path(artifact.bound),
-    }
-
-
-def _counted(name: str, models: Sequence[str], run: RunContext) -> set[str]:
-    """Return the models whose accuracy can be counted; it is said why not of the others."""
-    if run.labelled is None:
-        return set()
-    misfits = {model: run.labelled.misfit(model) for model in models}
-    for problem in filter(None, misfits.values()):
-        run.observer.note(name, problem)
-    return {model for model, problem in misfits.items() if problem is None}
 
 
 def _power(

@@ -16,5 +16,11 @@ class Observer(Protocol):
     def note(self, device: str, text: str) -> None:
         """Something a person should know; ``device`` is empty when it concerns all."""
 
+    def heard(self, device: str, text: str) -> None:
+        """A device that was left alone has been looked at: what it said."""
+
+    def ended(self, device: str, problem: str) -> None:
+        """Nothing more is done with a device; ``problem`` is why, empty when it is done."""
+
     def trial(self, trial: Trial) -> None:
         """A trial has been stored."""

@@ -74,6 +74,8 @@ class Plan:
     """The labelled set (``NAME:FOLDER``) that is counted on the board."""
     accuracy_images: int | None = None
     """No more images of it than that."""
+    per_model: bool = False
+    """Whether each model is a job of its own: done and stored before the next one begins."""
     engine: EngineOptions = NOTHING_FURTHER
     file_batches: Mapping[str, int] = field(default_factory=dict)
     """Inferences per run of a user's own models, once they have been looked into."""
@@ -105,6 +107,7 @@ def make_plan(
     overrides: Sequence[Override] = (),
     procedure: Procedure = PROCEDURES["quick"],
     estimates: bool = True,
+    per_model: bool = False,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     ranges: Mapping[str, Range] | None = None,
     inputs: Mapping[str, Path] | None = None,
@@ -120,6 +123,7 @@ def make_plan(
 
     ``ranges`` and ``inputs`` (sample files) are what inputs of the user's own models are fed.
     ``trained``: a folder of trainings (of ``bench train``) to take the networks' weights from.
+    ``per_model``: each model is a job of its own.
     ``skips``: combinations that cannot run stay in the plan and are skipped one by one.
 
     Raises:
@@ -158,6 +162,7 @@ def make_plan(
         overrides=tuple(overrides),
         procedure=procedure,
         estimates=estimates,
+        per_model=per_model,
         files=files,
         functions=functions,
         shapes=shapes or {},

@@ -20,6 +20,7 @@
     accuracy: "fashion-mnist:/data/fashion"
     cuda_graph: true
     calibration: images                         # a folder or an .npy, relative to this file
+    per_model: true                         # each model is a job of its own
     procedure: {preset: standard, latency_rounds: 60}
 
 Everything is optional and means what the option of ``bench run`` of that name means. Every
@@ -96,6 +97,7 @@ class PlanFile(Settings):
     exclude: tuple[CasePattern, ...] | None = None
     overrides: tuple[OverrideEntry, ...] | None = None
     estimates: bool | None = None
+    per_model: bool | None = None
     shapes: dict[str, Annotated[tuple[Count, ...], Field(min_length=1)]] | None = None
     ranges: dict[str, tuple[Bound, Bound]] | None = None
     inputs: dict[str, Path] | None = None

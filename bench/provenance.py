@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from bench.meters import meters
 from bench.networks import models
 from bench.plugins import GROUPS, Table
 from bench.plugins.agent_module import AgentModule
-from bench.records import PluginFacts
+from bench.records import PluginFacts, Resumption
 from bench.runtimes import RuntimeSpec, runtimes
 from bench.sensors import sensors
 
@@ -73,6 +75,25 @@ def plugins() -> tuple[PluginFacts, ...]:
         )
         for table in tables()
         for name, plugin in table.plugins.items()
+    )
+
+
+def resumption(
+    command: Sequence[str], devices: dict[str, dict[str, Any]], reason: str = ""
+) -> Resumption:
+    """Return the record that a run is gone on with now, on ``devices`` with these settings.
+
+    Raises:
+        ConfigError: a name is claimed twice.
+    """
+    return Resumption(
+        resumed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=tuple(command),
+        git_revision=git_revision(),
+        versions=versions(),
+        devices=devices,
+        plugins=plugins(),
+        reason=reason,
     )
 
 

@@ -246,6 +246,8 @@ class PlanFacts(Record):
     accuracy_images: int | None = None
     cuda_graph: bool = False
     layer_profile: bool = False
+    per_model: bool = False
+    """Whether each model is a job of its own."""
     calibration: CalibrationFacts | None = None
 
 
@@ -260,7 +262,10 @@ class PluginFacts(Record):
 
 
 class Resumption(Record):
-    """That a run was gone on with: when, by what, and with which device settings."""
+    """That a run was gone on with: when, by what, and with which device settings.
+
+    ``reason``: why the run went on by itself, empty when a person asked for it.
+    """
 
     resumed_at: str
     command: tuple[str, ...]
@@ -268,6 +273,27 @@ class Resumption(Record):
     versions: dict[str, str]
     devices: dict[str, dict[str, Any]]
     plugins: tuple[PluginFacts, ...] = ()
+    reason: str = ""
+
+
+class Pool(Record):
+    """Boards of one kind that share the cases out among themselves.
+
+    ``shared``: key of the case that each of them measures, so that their spread is known.
+    """
+
+    kind: str
+    devices: tuple[str, ...]
+    shared: str
+
+
+class Incident(Record):
+    """What went wrong with a board during a run, and what was done about it."""
+
+    at: str
+    device: str
+    kind: Literal["failed", "power-cycled", "put aside"]
+    text: str
 
 
 class Manifest(Record):
@@ -283,10 +309,14 @@ class Manifest(Record):
     devices: dict[str, dict[str, Any]]
     """Configuration of each device as used (no secrets)."""
     cases: tuple[Case, ...]
+    pools: tuple[Pool, ...] = ()
+    """Empty unless cases were shared out (``--spread``)."""
+    incidents: tuple[Incident, ...] = ()
     plan: PlanFacts = PlanFacts()
     plugins: tuple[PluginFacts, ...] = ()
     resumptions: tuple[Resumption, ...] = ()
     probes: dict[str, ProbeFacts] = Field(default_factory=dict)
+    """By device; they lie in files of their own (:mod:`bench.store.probes`)."""
     device_errors: dict[str, str] = Field(default_factory=dict)
     finished_at: str | None = None
     interrupted: bool = False

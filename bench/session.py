@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,24 +14,29 @@ from bench import calibrations
 from bench.attach import attach, held, settings_of, where_it_was
 from bench.contact import DeviceSettings
 from bench.earlier import EarlierRuns
-from bench.engine_options import engine_options
-from bench.errors import ConfigError, StoreError
+from bench.errors import DeviceError, StoreError
 from bench.export.cases import require_exporter
-from bench.export.inputs import InputValues
 from bench.export.labelled import LabelledSet, labelled_set
-from bench.export.onnx_files import external_files
 from bench.figures import PowerCalibration
-from bench.measure import RunContext, measure_device
+from bench.live import published
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
 from bench.own_models import look_into, require_known_inputs
 from bench.parallel import on_devices
 from bench.plan import Plan, expand
 from bench.plan_checks import require_power, require_runnable
-from bench.provenance import git_revision, plugins, versions
-from bench.records import Case, Manifest, ModelFile, PlanFacts, Resumption
+from bench.pools import kinds_of
+from bench.provenance import git_revision, plugins, resumption, versions
+from bench.records import Case, Manifest, Pool
+from bench.recovery import see_through
+from bench.run_context import RunContext
+from bench.spread import pools_of, share_out
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter, new_run_id
+from bench.stored_plan import plan_facts, plan_of, require_same_functions
+from bench.uploads import DEFAULT_UPLOADS, Uploads
+
+NOBODY: Mapping[str, Exception] = {}
 
 
 def run(
@@ -44,12 +48,15 @@ def run(
     command: Sequence[str],
     observer: Observer,
     wait: bool = False,
+    spread: bool = False,
+    uploads: int = DEFAULT_UPLOADS,
 ) -> Outcome:
     """Measure a plan on devices and store every trial as soon as it is known.
 
-    ``wait``: wait for boards on which somebody else measures. A device that cannot be used does
-    not stop the others. Ctrl-C asks the devices to stop; what
-    they have measured by then is collected and kept, and the run is marked as interrupted.
+    ``wait``: wait for boards on which somebody else measures. ``spread``: boards of one kind share
+    the cases out. ``uploads``: so many boards are sent files at the same time. A device that
+    cannot be used does not stop the others. Ctrl-C asks the devices to stop; what they have
+    measured by then is collected and kept, and the run is marked as interrupted.
 
     Raises:
         ConfigError: no case can run, an ONNX file is damaged or its shapes are not settled (found
@@ -62,6 +69,13 @@ def run(
     plan, functions = look_into(plan, cache, observer)
     require_power(plan, {name: device.power for name, device in devices.items()})
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
+    pools: tuple[Pool, ...] = ()
+    absent: dict[str, DeviceError] = {}
+    if spread:
+        kinds, absent = kinds_of(devices, observer)
+        pools = pools_of(kinds, cases)
+        cases = share_out(pools, {name: cases[name] for name in kinds})
+        _tell_pools(pools, cases, observer)
     every = [case for of_device in cases.values() for case in of_device]
     require_runnable(plan, every)
     calibrations.require_use(plan, every)
@@ -77,35 +91,27 @@ def run(
         procedure=plan.procedure,
         devices=_as_configured(devices),
         cases=tuple(every),
-        plan=PlanFacts(
-            batches=plan.batches,
-            clocks=plan.clocks,
-            governor=plan.governor,
-            power=plan.power,
-            estimates=plan.estimates,
-            files={name: _model_file(path) for name, path in plan.files.items()},
-            functions=functions,
-            shapes=dict(plan.shapes),
-            ranges=dict(plan.values.ranges),
-            samples={name: _plain_file(path) for name, path in plan.values.samples.items()},
-            inputs={name: tuple(text) for name, text in plan.file_inputs_told.items()},
-            trained=None
-            if plan.trained is None
-            else {name: _plain_file(path) for name, path in plan.trained.items()},
-            accuracy=plan.accuracy,
-            accuracy_images=plan.accuracy_images,
-            cuda_graph=plan.engine.cuda_graph,
-            layer_profile=plan.engine.layer_profile,
-            calibration=calibrations.facts(plan, calibration),
-        ),
+        pools=pools,
+        plan=plan_facts(plan, functions, calibration),
     )
     writer = RunWriter.create(results_dir, manifest)
     cancel = threading.Event()
-    earlier = EarlierRuns(results_dir, observer, cancel)
-    context = RunContext(
-        plan, cache, writer, observer, cancel, earlier, labelled, calibration, wait=wait
-    )
-    return _carry_out(devices, cases, context)
+    with published(observer, writer.path, _counts(cases)) as told:
+        earlier = EarlierRuns(results_dir, told, cancel)
+        context = RunContext(
+            plan,
+            cache,
+            writer,
+            told,
+            cancel,
+            earlier,
+            labelled,
+            calibration,
+            wait=wait,
+            command=tuple(command),
+            uploads=Uploads(uploads),
+        )
+        return _carry_out(devices, cases, context, absent)
 
 
 def resume(
@@ -116,6 +122,7 @@ def resume(
     command: Sequence[str],
     observer: Observer,
     wait: bool = False,
+    uploads: int = DEFAULT_UPLOADS,
 ) -> Outcome:
     """Measure what a run lacks: its cases that have no trial, or a failed or interrupted one.
 
@@ -127,10 +134,10 @@ def resume(
         StoreError: another process is at work on the run, its folder cannot be written, or its
             manifest is damaged.
     """
-    plan = _plan_of(run)
+    plan = plan_of(run)
     _require_exporter(plan)
     plan, functions = look_into(plan, cache, observer)
-    _require_same_functions(run.manifest.plan, functions)
+    require_same_functions(run.manifest.plan, functions)
     labelled = _labelled(plan, cache)
     calibration = calibrations.prepare(plan, run.unfinished, cache)
     calibrations.require_same(run.manifest.plan.calibration, calibration)
@@ -150,31 +157,24 @@ def resume(
         return collected
     chosen = {name: wanted[name] for name in cases}
     writer = held(run)
-    resumption = Resumption(
-        resumed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=tuple(command),
-        git_revision=git_revision(),
-        versions=versions(),
-        plugins=plugins(),
-        devices=_as_configured(chosen),
-    )
-    attempts = (*writer.manifest.resumptions, resumption)
     cancel = threading.Event()
-    earlier = EarlierRuns(run.path.parent, observer, cancel)
-    context = RunContext(
-        plan,
-        cache,
-        writer,
-        observer,
-        cancel,
-        earlier,
-        labelled,
-        calibration,
-        attempt=len(attempts),
-        wait=wait,
-    )
-    with closing(writer, {}):
-        writer.update(resumptions=attempts)
+    with closing(writer, {}), published(observer, writer.path, _counts(cases)) as told:
+        earlier = EarlierRuns(run.path.parent, told, cancel)
+        gone_on = resumption(command, _as_configured(chosen))
+        context = RunContext(
+            plan,
+            cache,
+            writer,
+            told,
+            cancel,
+            earlier,
+            labelled,
+            calibration,
+            attempt=writer.add_resumption(gone_on),
+            wait=wait,
+            command=tuple(command),
+            uploads=Uploads(uploads),
+        )
         outcome = _carry_out(chosen, cases, context)
     missed = {name: error for name, error in collected.device_errors.items() if name in withheld}
     return replace(outcome, device_errors={**missed, **outcome.device_errors})
@@ -208,99 +208,48 @@ def _carry_out(
     devices: Mapping[str, DeviceSettings],
     cases: Mapping[str, Sequence[Case]],
     context: RunContext,
+    absent: Mapping[str, Exception] = NOBODY,
 ) -> Outcome:
-    """Measure cases on their devices and return how that ended."""
+    """Measure cases on their devices and return how that ended; ``absent`` have none, and why."""
+    present = {name: device for name, device in devices.items() if name not in absent}
 
     def measure(name: str) -> None:
-        measure_device(name, devices[name], cases[name], context)
+        see_through(name, devices[name], cases[name], context)
 
     with closing(context.writer, devices):
         try:
-            failures = on_devices(devices, measure, context.cancel, context.observer)
+            failures = on_devices(present, measure, context.cancel, context.observer)
         finally:
             earlier = context.earlier.close()
         return conclude(
             context.writer,
             devices,
-            failures,
+            {**absent, **failures},
             interrupted=context.cancel.is_set(),
             earlier=tuple(open_run(path, path.parent) for path in earlier),
         )
 
 
+def _tell_pools(
+    pools: Sequence[Pool], cases: Mapping[str, Sequence[Case]], observer: Observer
+) -> None:
+    """Say who measures what; it is no error when there is nothing to share out."""
+    for pool in pools:
+        shares = ", ".join(f"{name} {len(cases[name])}" for name in pool.devices)
+        observer.note("", f"cases shared out among boards of {pool.kind}: {shares}")
+        observer.note("", f"each of them measures {pool.shared}, which shows how they differ")
+    pooled = {name for pool in pools for name in pool.devices}
+    for name in cases:
+        if name not in pooled:
+            observer.note(name, "no other board is of its kind: it measures every case")
+
+
+def _counts(cases: Mapping[str, Sequence[Case]]) -> dict[str, int]:
+    return {name: len(own) for name, own in cases.items()}
+
+
 def _as_configured(devices: Mapping[str, DeviceSettings]) -> dict[str, dict[str, object]]:
     return {name: device.model_dump(mode="json") for name, device in devices.items()}
-
-
-def _model_file(path: Path) -> ModelFile:
-    return ModelFile(
-        path=str(path),
-        sha256=_sha256(path),
-        external={name: _sha256(path.parent / name) for name in external_files(path)},
-    )
-
-
-def _plain_file(path: Path) -> ModelFile:
-    return ModelFile(path=str(path.resolve()), sha256=_sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _require_unchanged(stored: ModelFile) -> None:
-    """Raise ConfigError unless an ONNX file and its weights are those that a run began with."""
-    path = Path(stored.path)
-    if not path.is_file():
-        raise ConfigError(f"{path}: the run measured this file; it is gone")
-    changed = None if _sha256(path) == stored.sha256 else path
-    if changed is None and stored.external:
-        # Runs of before know nothing of the weights.
-        files = {name: path.parent / name for name in external_files(path)}
-        differing = (
-            file for name, file in files.items() if stored.external.get(name) != _sha256(file)
-        )
-        changed = next(differing, None)
-    if changed is not None:
-        raise ConfigError(f"{changed}: has changed since the run began; start a new run")
-
-
-def _plan_of(run: Run) -> Plan:
-    """Return the plan of a stored run, as far as its unfinished cases need it.
-
-    Raises:
-        ConfigError: an ONNX file (or its weights) is not there any more, or has changed.
-    """
-    facts, names = run.manifest.plan, tuple({case.model: None for case in run.unfinished})
-    files = {name: file for name, file in facts.files.items() if name in names}
-    trained, calibration = facts.trained, facts.calibration
-    samples = facts.samples
-    for file in (*files.values(), *(trained or {}).values(), *samples.values()):
-        _require_unchanged(file)
-    return Plan(
-        models=names,
-        batches=facts.batches,
-        clocks=facts.clocks,
-        governor=facts.governor,
-        power=facts.power,
-        procedure=run.manifest.procedure,
-        estimates=facts.estimates,
-        files={name: Path(file.path) for name, file in files.items()},
-        functions=tuple(name for name in names if name in facts.functions),
-        shapes=facts.shapes,
-        values=InputValues(facts.ranges, {name: Path(file.path) for name, file in samples.items()}),
-        trained=None
-        if trained is None
-        else {name: Path(file.path) for name, file in trained.items()},
-        accuracy=facts.accuracy,
-        accuracy_images=facts.accuracy_images,
-        engine=engine_options(
-            facts.cuda_graph,
-            facts.layer_profile,
-            None if calibration is None else Path(calibration.path),
-        ),
-    )
 
 
 def _labelled(plan: Plan, cache: Path) -> LabelledSet | None:
@@ -313,13 +262,3 @@ def _require_exporter(plan: Plan) -> None:
     """Refuse models that torch builds where it is not installed, before a board waits."""
     if set(plan.models) - set(plan.files):
         require_exporter()
-
-
-def _require_same_functions(facts: PlanFacts, found: Mapping[str, str]) -> None:
-    """Raise ConfigError unless torch functions give what they gave when a run began."""
-    for name, digest in found.items():
-        if facts.functions[name] != digest:
-            raise ConfigError(
-                f"{name}: what it gives (or torch makes of it) has changed since the run began; "
-                "start a new run"
-            )

@@ -12,12 +12,12 @@ from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.analysis.timeline import Lane, Strand, Thinning, events, first_ns, thinning
 from bench.errors import ConfigError, StoreError, suggest
-from bench.evaluation import trial_id
 from bench.records import Case, Trial
 from bench.status import Source
 from bench.store.exporting import replacing
 from bench.store.jobs import Job
 from bench.store.reader import Run
+from bench.store.writer import trial_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,15 @@ def _read(run: Run, job: Job, chosen: set[tuple[Case, int | None]]) -> _Found | 
     """Return what the journal of a job holds of the cases that are meant."""
     facts = job.facts
     cases = [
-        case
-        for case in run.manifest.cases
+        (number, case)
+        for number, case in enumerate(run.manifest.cases, 1)
         if job.covers(case) and {(case, None), (case, facts.attempt)} & chosen
     ]
     records, problems = wire.decode_records(job.journal())
     recorded = recordings(records, problems, list(facts.artifacts))
     lanes = []
-    for case in cases:
-        name = trial_id(case, run.manifest, facts.attempt)
+    for number, case in cases:
+        name = trial_id(number, facts.attempt)
         metered = tuple(part.trace for part in run.meter(name))
         lanes.append(Lane(f"{case.label} ({name})", recorded[case.key], metered))
     origin_ns = first_ns(lanes)

@@ -4,7 +4,9 @@ Cases that were measured side by side (same job, same group) are compared round 
 rounds of one index stand next to each other in time, so that drift hits both and drops out of the
 logarithm of their ratio, whose mean has a t-interval. Anything else is compared by the two
 intervals, added in quadrature on the logarithmic scale, together with an allowance for what shifts
-between runs: a run does not show it, since it lasts for all of the run.
+between runs: a run does not show it, since it lasts for all of the run. Two boards of one kind are
+compared with an allowance for what such boards differ by as well; two boards of different kinds
+without, since there the boards are what is compared.
 
 An interval inside the margin means *same*, one beyond it *better* or *worse*, and one that
 straddles its edge *inconclusive*. A quantity whose own status speaks against it cannot be better
@@ -20,21 +22,13 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.analysis.allowances import BETWEEN_RUNS, Allowed, allowance, two_of_a_kind
 from bench.analysis.batches import batch_means, mean_half_width
 from bench.analysis.conditions import Difference, Subject, differences
 from bench.analysis.figures import QUANTITIES, Figure, Quantity
 from bench.records import Case
 
 MIN_PAIRS = 3
-
-BETWEEN_RUNS = 0.09
-"""Relative 95 % half-width of what shifts a latency or an energy between two runs of the very same
-case, besides their own intervals: t·√2·s with s = 2.6 %, the standard deviation between nine
-``quick`` runs of four cases without background load (of fifteen, in two series an hour apart, on a
-shared two-core machine) after taking off what their own intervals explain. All cases of a run
-mostly shift together (2.9 %, against 1.1 % case by case), so that it is the machine rather than the
-load, and more loads within a run need not show it. Nine runs on one machine: a rough value."""
-
 
 WIDEST = 100.0
 """Half-width of a logarithm beyond which an interval says no less: it still fits into a float."""
@@ -56,7 +50,8 @@ class QuantityComparison:
 
     ``a`` and ``b`` in ``unit``; ``ratio`` is B/A with its 95 % interval, ``None`` where it is not
     known. ``between_runs``: the allowance (relative half-width) for what shifts between runs that
-    is part of the interval, ``None`` where there is none. ``method``: how the ratio came about;
+    is part of the interval, ``None`` where there is none; ``between_boards``: likewise for what
+    boards of one kind differ by. ``method``: how the ratio came about;
     ``why``: why the outcome is what it is.
     """
 
@@ -69,6 +64,7 @@ class QuantityComparison:
     low: float | None
     high: float | None
     between_runs: float | None
+    between_boards: float | None
     outcome: Outcome
     word: str
     method: str
@@ -80,6 +76,7 @@ class CaseComparison:
     """Two trials with what differs between the conditions they were measured under.
 
     ``loads``: fresh loads of the side that has fewer, ``None`` when that is not known.
+    ``one_kind``: whether they are of two boards of one kind.
     """
 
     label: str
@@ -87,20 +84,32 @@ class CaseComparison:
     b: str
     paired: bool
     loads: int | None
+    one_kind: bool
     differences: tuple[Difference, ...]
     quantities: tuple[QuantityComparison, ...]
 
 
 def compare(
-    a: Subject, b: Subject, margin: float, between_runs: float = BETWEEN_RUNS
+    a: Subject,
+    b: Subject,
+    margin: float,
+    between_runs: float = BETWEEN_RUNS,
+    between_boards: float | None = None,
 ) -> CaseComparison:
     """Compare two trials; ``margin`` is relative (0.01: within 1 % counts as the same).
 
     ``between_runs``: relative 95 % half-width of what shifts between runs, for trials that were
-    not measured side by side; 0 declines the allowance.
+    not measured side by side; 0 declines the allowance. ``between_boards``: the same for what
+    boards of one kind differ by; ``None`` takes what their pool has shown, else an assumption.
     """
     paired = side_by_side(a, b)
-    allowance = None if paired or not between_runs else between_runs
+    one_kind = two_of_a_kind(a, b)
+
+    def allowed(quantity: Quantity) -> Allowed:
+        if paired or not quantity.shifts:
+            return Allowed()
+        return allowance(quantity.name, a, b, between_runs, between_boards)
+
     loads = [int(side.trial.facts.get("loads") or 0) for side in (a, b)]
     return CaseComparison(
         label=_label(a.trial.case, b.trial.case),
@@ -108,9 +117,10 @@ def compare(
         b=b.name,
         paired=paired,
         loads=min(loads) or None,
+        one_kind=one_kind,
         differences=differences(a, b),
         quantities=tuple(
-            _compare(quantity, a, b, paired, margin, allowance if quantity.shifts else None)
+            _compare(quantity, a, b, paired, margin, allowed(quantity))
             for quantity in QUANTITIES
             if not quantity.optional or _has(quantity, a) or _has(quantity, b)
         ),
@@ -194,7 +204,7 @@ def _compare(
     b: Subject,
     paired: bool,
     margin: float,
-    between_runs: float | None,
+    allowed: Allowed,
 ) -> QuantityComparison:
     left, right = quantity.figure(a.trial), quantity.figure(b.trial)
     blocked = _blocked(left, right)
@@ -204,8 +214,8 @@ def _compare(
     method = ""
     if not blocked and not refused and left.value and right.value:
         log_ratio, half_width, method = _ratio(left, right, paired, same_board)
-        if half_width is not None and between_runs is not None:
-            half_width = _quadrature([half_width, float(np.log1p(between_runs))])
+        if half_width is not None and allowed.logs:
+            half_width = _quadrature([half_width, *allowed.logs])
     outcome, why = Outcome.INCONCLUSIVE, blocked or refused
     if left.unmeasured and right.unmeasured:
         outcome, why = Outcome.UNMEASURED, left.problem
@@ -215,7 +225,7 @@ def _compare(
         low, high = float(np.exp(log_ratio - reach)), float(np.exp(log_ratio + reach))
         if not left.problem and not right.problem:
             outcome = decide(low, high, margin)
-            why = _words(outcome, low, high, margin, between_runs)
+            why = _words(outcome, low, high, margin, allowed)
     elif log_ratio is not None and not why:
         why = "one side has no interval: too few rounds"
     for side, figure in (("A", left), ("B", right)):
@@ -231,7 +241,8 @@ def _compare(
         ratio=None if log_ratio is None else float(np.exp(log_ratio)),
         low=low,
         high=high,
-        between_runs=None if half_width is None else between_runs,
+        between_runs=None if half_width is None else allowed.between_runs,
+        between_boards=None if half_width is None else allowed.between_boards,
         outcome=outcome,
         word=words.get(outcome, outcome.value),
         method=method,
@@ -301,13 +312,10 @@ def _quadrature(parts: Sequence[float]) -> float:
     return float(np.sqrt(sum(part**2 for part in parts)))
 
 
-def _words(
-    outcome: Outcome, low: float, high: float, margin: float, between_runs: float | None
-) -> str:
+def _words(outcome: Outcome, low: float, high: float, margin: float, allowed: Allowed) -> str:
     where = {
         Outcome.SAME: "within",
         Outcome.INCONCLUSIVE: "neither within nor beyond",
     }.get(outcome, "beyond")
     span = f"the change lies between {low - 1:+.2%} and {high - 1:+.2%}"
-    allowed = "" if between_runs is None else f" (±{100 * between_runs:.3g} % between runs allowed)"
-    return f"{span}{allowed}: {where} the margin of {100 * margin:.3g} %"
+    return f"{span}{allowed.words}: {where} the margin of {100 * margin:.3g} %"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from bench.facts import MomentFacts, TrialFacts
+from bench.facts import MomentFacts, TrialFacts, board_kind
 from bench.records import Manifest, Trial
 
 
@@ -14,11 +14,15 @@ from bench.records import Manifest, Trial
 class Subject:
     """A trial with its run: one side of a comparison.
 
-    ``conditions``: what a fair comparison has equal on both sides, by name.
+    ``conditions``: what a fair comparison has equal on both sides, by name. ``kind``: what other
+    boards of its kind have too, empty where that is not known. ``spread``: what boards of its pool
+    differ by, by quantity (:mod:`bench.analysis.board_spread`); empty where no pool has shown it.
     """
 
     trial: Trial
     conditions: dict[str, str]
+    kind: str = ""
+    spread: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -65,7 +69,8 @@ def subject(trial: Trial, manifest: Manifest) -> Subject:
         "sustained": procedure.sustain_s,
         "graph": None if trial.artifact is None else trial.artifact.graph_sha256[:12],
     }
-    return Subject(trial, {name: str(value) for name, value in found.items() if value})
+    conditions = {name: str(value) for name, value in found.items() if value}
+    return Subject(trial, conditions, board_kind(probe))
 
 
 def differences(a: Subject, b: Subject) -> tuple[Difference, ...]:

@@ -22,7 +22,7 @@ from bench.errors import BenchError, ConfigError, DeviceError, StoreError
 COMMANDS = {
     "run": ("bench.cli.run:run", "Measure models on one or more devices."),
     "attach": ("bench.cli.attach:attach", "Collect what boards still have of a run."),
-    "status": ("bench.cli.status:status", "Show the jobs that are on the boards."),
+    "status": ("bench.cli.status:status", "Show the jobs on the boards, or watch runs at work."),
     "plan": ("bench.cli.plan:plan", "Show what a plan file would measure and how long it takes."),
     "compare": (
         "bench.cli.compare:compare_command",

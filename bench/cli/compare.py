@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from bench.analysis.compare import BETWEEN_RUNS, Outcome, compare, overall
+from bench.analysis.allowances import BETWEEN_RUNS
+from bench.analysis.board_spread import BETWEEN_BOARDS, pool_spread
+from bench.analysis.compare import Outcome, compare, overall
 from bench.analysis.conditions import Subject, match, subject
 from bench.analysis.figures import QUANTITIES
 from bench.cli import options
@@ -74,6 +77,12 @@ class Percent(click.ParamType[float]):
     help="Allowed for what shifts latency and energy between runs; 0 declines it.",
 )
 @click.option(
+    "--between-boards",
+    type=Percent(),
+    help="Allowed for what two boards of one kind differ by; left out: what their pool has shown "
+    f"(bench run --spread), else {BETWEEN_BOARDS:.0%}; 0 declines it.",
+)
+@click.option(
     "--fail-on",
     type=options.CommaList(),
     default="latency,energy",
@@ -102,6 +111,7 @@ def compare_command(
     b: str,
     margin: float,
     between_runs: float,
+    between_boards: float | None,
     fail_on: tuple[str, ...],
     style: str,
     output: Path | None,
@@ -116,7 +126,7 @@ def compare_command(
 
     Cases of one run are compared round by round. Two runs also differ by what lasts for a whole run
     (temperature, other users, where a process lies in memory), which neither of them shows:
-    --between-runs allows for it.
+    --between-runs allows for it. Two boards of one kind differ as well: --between-boards.
 
     In JUnit a regression is a failure, a figure that one side lacks an error, and what is
     inconclusive or has no partner is skipped.
@@ -131,7 +141,7 @@ def compare_command(
         raise ConfigError(f"--fail-on: no quantity {unknown[0]!r}; there is {', '.join(_NAMES)}")
     if b.startswith("#"):
         b = a.rpartition("#")[0] + b if "#" in a else a + b
-    found = _compared(a, b, margin, between_runs, fail_on, results_dir)
+    found = _compared(a, b, margin, between_runs, between_boards, fail_on, results_dir)
     if output is None:
         _print(found, style)
     else:
@@ -149,6 +159,7 @@ def _compared(
     b: str,
     margin: float,
     between_runs: float,
+    between_boards: float | None,
     fail_on: tuple[str, ...],
     results_dir: Path,
 ) -> Comparison:
@@ -174,7 +185,7 @@ def _compared(
         raise ConfigError(
             f"A and B have no case in common: {names}; name one case of each as RUN#CASE"
         )
-    cases = tuple(compare(one, two, margin, between_runs) for one, two in pairs)
+    cases = tuple(compare(one, two, margin, between_runs, between_boards) for one, two in pairs)
     return Comparison(
         margin=margin,
         between_runs=between_runs,
@@ -194,7 +205,15 @@ def _subjects(name: str, results_dir: Path) -> list[Subject]:
         people().print(f"{run.manifest.run_id}: {problem}", markup=False, soft_wrap=True)
     if not run.trials:
         raise ConfigError(f"{run.manifest.run_id} has no trials to compare")
-    subjects = [subject(trial, run.manifest) for trial in run.trials]
+    spreads = {
+        device: pool_spread(pool, run.trials)
+        for pool in run.manifest.pools
+        for device in pool.devices
+    }
+    subjects = [
+        replace(subject(trial, run.manifest), spread=spreads.get(trial.case.device, {}))
+        for trial in run.trials
+    ]
     if not separator:
         return subjects
     chosen = next(

@@ -55,6 +55,12 @@ def names(
     )
 
 
+def devices(default: str) -> Callable[[Command], Command]:
+    """``--device``: which devices of devices.yaml are meant (:mod:`bench.selection`)."""
+    text = f"Names of devices.yaml, patterns as 'jetson-*', tag:NAME, or all; {default}."
+    return names("--device", "names", text=text)
+
+
 MOST_ELEMENTS = 2**31
 """Numbers in one input above which a shape must be a slip of the keyboard."""
 

@@ -11,13 +11,14 @@ from rich.table import Table
 from bench.analysis.marker_pattern import markers_s
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import AnyDevice, find_device, load_devices
+from bench.config import AnyDevice, load_devices
 from bench.plan import Plan, expand, make_plan, refusal
 from bench.plan_checks import loose_ends, require_power, require_runnable
 from bench.plan_file import choose_procedure, load_plan
 from bench.power import asked
 from bench.procedures import ExpectedTime, doubts, expected_time
 from bench.records import Case
+from bench.selection import select
 
 JETSON_LAG_S = 0.43
 """Time constant of an INA3221 as NVIDIA's kernels set it; taken for a board not yet asked."""
@@ -39,7 +40,7 @@ def show(path: Path, devices_path: Path | None, as_json: bool) -> None:
     """List the cases per device, those that cannot run with the reason, and the time it takes."""
     file = load_plan(path)
     known = load_devices(devices_path)
-    devices = {name: find_device(known, name) for name in file.devices or ("local",)}
+    devices = select(file.devices or ("local",), known)
     procedure = choose_procedure(file, None, {})
     made = make_plan(**file.arguments(), procedure=procedure, skips=True)
     cases = {name: expand(made, name, device.threads) for name, device in devices.items()}

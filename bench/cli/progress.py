@@ -1,15 +1,25 @@
-"""Says on stderr how a run goes on: a bar in a terminal, plain lines elsewhere."""
+"""Says on stderr how a run goes on: a table of all boards in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
 
+from bench.cli.board_view import board_rows
+from bench.live import Boards
 from bench.records import Trial
+
+SPARE_LINES = 6
+"""Lines of the terminal that the table leaves to the notes above it."""
+LEAST_ROWS = 3
+GIVING_WAY = ("last looked at", "last result")
 
 
 class PlainProgress:
@@ -33,82 +43,85 @@ class PlainProgress:
         """Print something a person should know."""
         self._console.print(f"{device}: {text}" if device else text, markup=False, soft_wrap=True)
 
+    def heard(self, device: str, text: str) -> None:
+        """Nothing: what follows says it."""
+
+    def ended(self, device: str, problem: str) -> None:
+        """Print that nothing more is done with a device; why is said in the end."""
+        if problem:
+            self._console.print(f"{device}: given up", markup=False, soft_wrap=True)
+
     def trial(self, trial: Trial) -> None:
         """Print that a case is done."""
         text = f"{trial.case.device}: stored {trial.case.label}"
         self._console.print(text, markup=False, soft_wrap=True)
 
 
-class BarProgress:
-    """A bar per device that runs by the *expected* time: the board itself is not asked.
+class LiveProgress:
+    """A line per board with what it is *expected* to be doing: the board itself is not asked.
 
     The screen is redrawn once a second, since drawing costs power and CPU time that the device
     under test may be paying for (``local`` is measured by the machine that draws).
     """
 
     def __init__(self, console: Console) -> None:
-        self._bars = Progress(
-            TextColumn("{task.fields[device]}"),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=console,
-            auto_refresh=False,
-            transient=True,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._ends: dict[str, tuple[float, float]] = {}
+        self._console = console
+        self._boards = Boards()
+        self._live = Live(console=console, auto_refresh=False, transient=True)
         self._done = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
 
-    def __enter__(self) -> BarProgress:
-        self._bars.start()
+    def __enter__(self) -> LiveProgress:
+        self._live.start()
         self._ticker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._ticker.join()
-        self._bars.stop()
+        self._live.stop()
 
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
-        """Begin a bar of ``expected_s``, or one without an end."""
-        now = time.monotonic()
-        if device not in self._tasks:
-            self._tasks[device] = self._bars.add_task(
-                "", total=None, device=escape(device), left=""
-            )
-        if expected_s is None:
-            self._ends.pop(device, None)
-        else:
-            self._ends[device] = (now, expected_s)
-        self._bars.update(
-            self._tasks[device], description=escape(text), total=expected_s, completed=0, left=""
-        )
-        self._bars.refresh()
+        """Show what a device has begun."""
+        self._boards.phase(device, text, expected_s)
 
     def note(self, device: str, text: str) -> None:
-        """Print a line above the bars."""
+        """Print a line above the table."""
         line = f"{device}: {text}" if device else text
-        self._bars.console.print(line, markup=False, soft_wrap=True)
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def heard(self, device: str, text: str) -> None:
+        """Show what a device said when it was looked at."""
+        self._boards.heard(device, text)
+
+    def ended(self, device: str, problem: str) -> None:
+        """Show that nothing more is done with a device."""
+        self._boards.ended(device, problem)
 
     def trial(self, trial: Trial) -> None:
-        """Say that a case is done."""
-        self.phase(trial.case.device, f"stored {trial.case.label}")
+        """Show the result of a case."""
+        self._boards.trial(trial)
 
     def _tick(self) -> None:
         while not self._done.wait(1.0):
-            for device, (start, expected_s) in list(self._ends.items()):
-                passed = time.monotonic() - start
-                left = max(expected_s - passed, 0.0)
-                self._bars.update(
-                    self._tasks[device],
-                    completed=min(passed, expected_s),
-                    left=f"about {left:.0f} s left (expected)",
-                )
-            self._bars.refresh()
+            rows = max(self._console.height - SPARE_LINES, LEAST_ROWS)
+            self._live.update(
+                boards_table(board_rows(self._boards.views(), time.time(), rows)), refresh=True
+            )
 
 
-def progress(console: Console) -> PlainProgress | BarProgress:
+def boards_table(rows: Sequence[Mapping[str, str]]) -> Table:
+    """Return the rows of :func:`bench.cli.board_view.board_rows` as a table; where the terminal is
+    narrow the last columns give way."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name in rows[0] if rows else ():
+        # A column that may not wrap is not made narrower as long as others may.
+        table.add_column(name, no_wrap=name not in GIVING_WAY)
+    for row in rows:
+        table.add_row(*(Text(text, no_wrap=True, overflow="ellipsis") for text in row.values()))
+    return table
+
+
+def progress(console: Console) -> PlainProgress | LiveProgress:
     """Return the progress display that suits where stderr goes."""
-    return BarProgress(console) if console.is_terminal else PlainProgress(console)
+    return LiveProgress(console) if console.is_terminal else PlainProgress(console)

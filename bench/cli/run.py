@@ -14,18 +14,20 @@ from bench.cli import options
 from bench.cli.outcome import tell
 from bench.cli.output import people
 from bench.cli.progress import progress
-from bench.config import AnyDevice, find_device, load_devices
+from bench.config import AnyDevice, load_devices
 from bench.errors import ConfigError
 from bench.export.cache import default_cache
 from bench.plan import Plan, expand, make_plan
 from bench.plan_checks import loose_ends
 from bench.plan_file import PlanFile, choose_procedure, load_plan
 from bench.procedures import doubts
+from bench.selection import select, shared_boards
 from bench.session import resume as resume_session
 from bench.session import run as run_session
 from bench.store.reader import open_run
+from bench.uploads import DEFAULT_UPLOADS
 
-_WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
+_WITH_RESUME = {"resumed", "wait", "uploads", "results_dir", "devices_path", "as_json"}
 
 
 @click.command()
@@ -35,7 +37,7 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
     type=click.Path(path_type=Path, dir_okay=False),
     help="Plan file; options given here win over it.",
 )
-@options.names("--device", "names", text="Devices of devices.yaml, with commas (default: local).")
+@options.devices("the default is local")
 @options.names("--model", "models", text="Built-in ones, ONNX files, package.module:function.")
 @options.names("--scheme", "schemes", text="dense, basis:0.25, basis:26/53/106, …")
 @options.names("--weights", text="Weight modes: load, runtime, factored.")
@@ -74,6 +76,25 @@ _WITH_RESUME = {"resumed", "wait", "results_dir", "devices_path", "as_json"}
     help="Go on with a run: measure only what is missing, failed or interrupted.",
 )
 @click.option("--wait", is_flag=True, help="Wait for a board on which somebody else measures.")
+@click.option(
+    "--per-model",
+    is_flag=True,
+    default=None,
+    help="A job per model: each is done and stored before the next one begins.",
+)
+@click.option(
+    "--spread",
+    is_flag=True,
+    help="Boards of one kind share the cases out, instead of each measuring all.",
+)
+@click.option(
+    "--uploads",
+    type=click.IntRange(min=1),
+    default=DEFAULT_UPLOADS,
+    show_default=True,
+    metavar="N",
+    help="Send files to so many boards at the same time.",
+)
 @options.results_dir
 @options.devices_file
 @options.as_json
@@ -81,6 +102,8 @@ def run(
     plan_path: Path | None,
     resumed: str | None,
     wait: bool,
+    spread: bool,
+    uploads: int,
     names: tuple[str, ...] | None,
     results_dir: Path,
     devices_path: Path | None,
@@ -99,12 +122,18 @@ def run(
         stored = open_run(resumed, results_dir)
         with progress(console) as display:
             outcome = resume_session(
-                stored, known, cache=cache, command=command, observer=display, wait=wait
+                stored,
+                known,
+                cache=cache,
+                command=command,
+                observer=display,
+                wait=wait,
+                uploads=uploads,
             )
         return tell(outcome, console, as_json=as_json)
     file = load_plan(plan_path) if plan_path is not None else None
     wanted = names or (file and file.devices) or ("local",)
-    devices = {name: find_device(known, name) for name in wanted}
+    devices = select(wanted, known)
     plan = _plan(file, given)
     for text in _warnings(plan, devices):
         console.print(f"bench: warning: {text}", markup=False)
@@ -117,6 +146,8 @@ def run(
             command=command,
             observer=display,
             wait=wait,
+            spread=spread,
+            uploads=uploads,
         )
     return tell(outcome, console, as_json=as_json)
 
@@ -161,7 +192,7 @@ def _plan(file: PlanFile | None, given: Mapping[str, Any]) -> Plan:
 def _warnings(plan: Plan, devices: Mapping[str, AnyDevice]) -> list[str]:
     """Return what will hardly give what was asked for, each once."""
     threads = {name: device.threads for name, device in devices.items()}
-    found = loose_ends(plan, threads)
+    found = [*shared_boards(devices), *loose_ends(plan, threads)]
     for name, count in threads.items():
         found += doubts(plan.procedure, expand(plan, name, count))
     return list(dict.fromkeys(found))

@@ -15,23 +15,53 @@ from bench.board_jobs import BoardJob, survey
 from bench.cli import EXIT_DEVICE, options
 from bench.cli.output import emit_json, people, tables
 from bench.cli.progress import progress
-from bench.config import find_device, load_devices
+from bench.cli.status_watch import as_documents, watch
+from bench.config import load_devices
+from bench.errors import ConfigError
+from bench.run_status import RunWatch
+from bench.selection import select
 
 
 @click.command()
-@options.names("--device", "names", text="Devices of devices.yaml (default: all).")
+@options.devices("the default is all")
+@click.option(
+    "--watch",
+    "watched",
+    is_flag=True,
+    help="Show the runs of the results folder again and again; asks no board.",
+)
+@click.option(
+    "--every",
+    type=options.Duration(),
+    default=2.0,
+    show_default="2s",
+    help="How often, with --watch.",
+)
 @options.results_dir
 @options.devices_file
 @options.as_json
 def status(
-    names: tuple[str, ...] | None, results_dir: Path, devices_path: Path | None, as_json: bool
+    names: tuple[str, ...] | None,
+    watched: bool,
+    every: float,
+    results_dir: Path,
+    devices_path: Path | None,
+    as_json: bool,
 ) -> int:
     """Show the jobs on the boards: running, finished and not collected, orphaned.
 
     Asking a board that measures costs it a moment. Exit code 4 if a board cannot be reached.
+
+    With --watch: boards, trials by status and the queue of the runs at work here, from the disk
+    alone, until Ctrl-C; with --json a line of JSON each time.
     """
+    if watched:
+        if names:
+            raise ConfigError("--watch asks no board: leave out --device")
+        watch(results_dir, every, as_json=as_json)
+        return 0
     known = load_devices(devices_path)
-    devices = {name: find_device(known, name) for name in names or known}
+    devices = select(names or ("all",), known)
     console = people()
     with progress(console) as display:
         found = survey(devices, results_dir, display)
@@ -41,6 +71,7 @@ def status(
             {
                 "jobs": [{**asdict(job), "orphan": job.is_orphan} for job in found.jobs],
                 "unreachable": {name: str(error) for name, error in found.errors.items()},
+                "runs": as_documents(RunWatch(results_dir).look()),
             }
         )
     elif jobs:

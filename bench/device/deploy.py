@@ -10,10 +10,12 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import bench.agent
 from bench.device.transport import Push, Transport
+from bench.once import Once
 from bench.plugins import Plugin
 from bench.plugins.agent_module import AgentModule
 from bench.recordings import Artifact
@@ -119,10 +121,18 @@ def push_agent(transport: Transport, work_dir: str) -> str:
     Raises:
         DeviceError: the board cannot be reached or written to.
     """
-    content, sha256 = build_agent()
+    content, sha256 = _agent()
     remote = posixpath.join(work_dir, f"agent-{sha256[:HASH_DIGITS]}.pyz")
     transport.push([Push(content, remote, sha256)])
     return remote
+
+
+_AGENT: Once[tuple[bytes, str]] = Once()
+
+
+def _agent() -> tuple[bytes, str]:
+    """The agent of this process, built once for all boards."""
+    return _AGENT((), build_agent)[0]
 
 
 def push_artifacts(
@@ -143,8 +153,16 @@ def push_artifacts(
     bound = [artifact.bound for artifact in artifacts if artifact.bound is not None]
     for local in (*(artifact.reference for artifact in artifacts), *bound, *others):
         if local not in hashes:
-            hashes[local] = hashlib.sha256(local.read_bytes()).hexdigest()
+            status = local.stat()
+            hashes[local] = _sha256(local, status.st_size, status.st_mtime_ns)
     files = [
         Push(local, posixpath.join(folder, local.name), sha256) for local, sha256 in hashes.items()
     ]
     return Pushed(ARTIFACTS, transport.push(files))
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    """Hash a file; once for all boards, as long as it keeps its size and time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

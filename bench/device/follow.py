@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bench.device.client import AgentClient, Started
 from bench.device.retry import Interrupted
 from bench.device.transport import Transport
-from bench.errors import AgentError
+from bench.errors import HangError
 
 # A board that is late is asked how much longer it needs, but not more often than this: every
 # question starts a program there.
@@ -39,7 +39,7 @@ def follow(
     Raises:
         TransportError: the link is down and did not come back. The job goes on by itself, and its
             results wait on the board.
-        AgentError: the job did not end for so long that it never will.
+        HangError: the job did not end for so long that it never will.
     """
     wait_s = _until_look_s(started.expected_s, started.next_checkpoint_s)
     give_up_s = _give_up_s(started.expected_s)
@@ -57,7 +57,7 @@ def follow(
             return str(status["state"])
         remaining_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
         if time.monotonic() > give_up_s:
-            raise AgentError(f"job {job_id} hangs: it was to take {started.expected_s:.0f} s")
+            raise HangError(f"job {job_id} hangs: it was to take {started.expected_s:.0f} s")
         late(remaining_s)
         checkpoint_s = status["next_checkpoint_s"] or None
         if checkpoint_s is not None or not started.expected_s:

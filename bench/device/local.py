@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.device.remedies import remedy
 from bench.device.transport import Completed, Push
-from bench.errors import DeviceError
+from bench.errors import DeviceError, HangError
 
 NOT_FOUND = 127
 NOT_RUNNABLE = 126
@@ -53,7 +53,7 @@ class LocalTransport:
         except BaseException as error:
             _end(process)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise DeviceError(
+                raise HangError(
                     f"{argv[0]} took longer than {timeout_s:g} s and was ended"
                 ) from error
             raise

@@ -25,7 +25,7 @@ from bench.device.ssh_config import Hop, SshSettings, resolve
 from bench.device.ssh_link import Link
 from bench.device.ssh_program import RemoteProgram
 from bench.device.transport import Completed, Push
-from bench.errors import DeviceError, TransportError
+from bench.errors import DeviceError, HangError, TransportError
 
 __all__ = ["SshSettings", "SshTransport", "connect"]
 
@@ -197,7 +197,7 @@ class SshTransport:
             return program.finish(timeout_s)
         except TimeoutError as error:
             self._end(program)
-            raise DeviceError(
+            raise HangError(
                 f"{argv[0]} on {self._where} took longer than {timeout_s:g} s and was ended"
             ) from error
         finally:
@@ -256,8 +256,8 @@ class SshTransport:
             said = _last_line(completed)
             raise DeviceError(f"cannot write {remote} on {self._where}: {said}{remedy(said)}")
 
-    def _stalled(self, remote: str) -> DeviceError:
-        return DeviceError(
+    def _stalled(self, remote: str) -> HangError:
+        return HangError(
             f"{self._where} stood still for {self._settings.command_timeout_s:g} s at {remote}"
         )
 

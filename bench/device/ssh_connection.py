@@ -17,6 +17,9 @@ from paramiko.ssh_exception import SSHException
 
 RECEIVE_WINDOW_BYTES = 64 * 2**20
 SIGNALLED = -1000
+READ_S = 0.1
+"""How long paramiko reads before it looks whether it is to end."""
+IDLE_READ_S = 2.0
 
 
 class _ListeningPacketizer(Packetizer):
@@ -65,6 +68,15 @@ class Connection(paramiko.Transport):
         sent; 0 asks nothing."""
         self._asking_since_s = time.monotonic() if interval else None
         self.packetizer.set_keepalive(interval, self._ask)
+
+    def idle(self, idle: bool) -> None:
+        """Look up from reading seldom (``True``), or as often as paramiko does by itself.
+
+        What arrives, and the end of the connection, is seen at once in either case.
+        """
+        # It may have ended by itself.
+        with suppress(OSError, AttributeError):
+            self.sock.settimeout(IDLE_READ_S if idle else READ_S)
 
     def silence_s(self) -> float:
         """Return for how long the server has said nothing although it is asked; else 0."""

@@ -35,6 +35,8 @@ SHORTEST_WAIT_S = 0.05
 KEEP_ALIVE_S = 10.0
 DEAD_AFTER_S = 30.0
 WATCH_S = 0.5
+# What a silent link need not notice for so long; many of them must not keep the host awake.
+SILENT_WATCH_S = 5.0
 
 # Everything that goes wrong becomes one TransportError; paramiko's own tracebacks would only
 # repeat it on the terminal.
@@ -59,6 +61,7 @@ class Link:
         self._socket: socket.socket | None = None
         self._proxy: subprocess.Popen[bytes] | None = None
         self._closed = threading.Event()
+        self._watch_s = WATCH_S
         deadline = time.monotonic() + timeout_s
         try:
             for hop in hops:
@@ -80,8 +83,10 @@ class Link:
 
     def quiet(self, silent: bool) -> None:
         """Send nothing unasked (``True``), or ask for signs of life (``False``)."""
+        self._watch_s = SILENT_WATCH_S if silent else WATCH_S
         for connection in self._chain:
             connection.set_keepalive(0.0 if silent else KEEP_ALIVE_S)
+            connection.idle(silent)
 
     def close(self) -> None:
         """End all connections of the chain."""
@@ -100,7 +105,7 @@ class Link:
             self._proxy.wait()
 
     def _watch(self) -> None:
-        while not self._closed.wait(WATCH_S):
+        while not self._closed.wait(self._watch_s):
             if any(connection.silence_s() > DEAD_AFTER_S for connection in self._chain):
                 self.close()
 

@@ -15,7 +15,7 @@ from paramiko.ssh_exception import SSHException
 
 from bench.device.ssh_connection import SIGNALLED
 from bench.device.transport import Completed
-from bench.errors import DeviceError, TransportError
+from bench.errors import DeviceError, HangError, TransportError
 
 READ_BYTES = 2**20
 POLL_S = 0.5
@@ -85,7 +85,7 @@ class RemoteProgram:
         """Send input block by block, and then its end; stops early when the program ends.
 
         Raises:
-            DeviceError: nothing moved for ``stall_s``.
+            HangError: nothing moved for ``stall_s``.
         """
         self._channel.settimeout(stall_s)
         try:
@@ -93,7 +93,7 @@ class RemoteProgram:
                 self._channel.sendall(block)
             self._channel.shutdown_write()
         except TimeoutError as error:
-            raise DeviceError(f"{self._where} took no data for {stall_s:g} s") from error
+            raise HangError(f"{self._where} took no data for {stall_s:g} s") from error
         except (OSError, EOFError, SSHException):
             # The program or the link ended; which of them, finish() can tell.
             return

@@ -148,6 +148,9 @@ def explanation(comparison: Comparison) -> list[str]:
 
 def _limits(case: CaseComparison, between_runs: float) -> list[str]:
     """Return what the intervals do not show, or show only by an allowance."""
+    boards = _boards_allowed(case)
+    if boards:
+        return [f"  {text}" for text in boards]
     allowed = any(item.between_runs is not None for item in case.quantities)
     if allowed:
         return [
@@ -164,6 +167,16 @@ def _limits(case: CaseComparison, between_runs: float) -> list[str]:
     return []
 
 
+def _boards_allowed(case: CaseComparison) -> list[str]:
+    """Return what is allowed for because two boards of one kind are compared, by quantity."""
+    return [
+        f"{item.quantity}: ±{100 * item.between_boards:.3g} % allowed for what two boards of one "
+        "kind differ by (--between-boards)"
+        for item in case.quantities
+        if item.between_boards is not None
+    ]
+
+
 def remarks(comparison: Comparison) -> list[str]:
     """Return what a reader of the figures must know besides them."""
     found = []
@@ -173,6 +186,9 @@ def remarks(comparison: Comparison) -> list[str]:
             "between runs (--between-runs); a smaller change shows between cases of one run"
         )
     for case in comparison.cases:
+        found += [f"{case.label}, {text}" for text in _boards_allowed(case)]
+        if case.one_kind and not _boards_allowed(case):
+            found.append(f"{case.label}: two boards of one kind, and nothing is allowed for that")
         if case.differences:
             words = ", ".join(f"{item.name} {item.a} → {item.b}" for item in case.differences)
             found.append(f"{case.label} differs in: {words}")

@@ -55,7 +55,8 @@ class RunHead:
 
     manifest: Manifest
     command: str
-    resumed: tuple[tuple[str, str], ...]
+    resumed: tuple[tuple[str, str, str], ...]
+    """When, why (empty where a person did), by which command."""
     missing: int
     superseded: int
     waiting: int
@@ -79,21 +80,24 @@ class Page:
     lines: tuple[TableLine, ...]
     notes: tuple[str, ...]
     sections: tuple[Section, ...]
+    charts: bool = True
+    """Whether charts were asked for; what a device has none of is left out all the same."""
     trend_charts: tuple[ChartImage, ...] = ()
     trends: tuple[CaseTrend, ...] = ()
 
 
-def write_report(run: Run, page: Path | None = None) -> ReportPaths:
+def write_report(run: Run, page: Path | None = None, *, charts: bool = True) -> ReportPaths:
     """Draw the charts (PNG and SVG) and write the page into the run's folder.
 
     Draws from what is stored alone, so it can be repeated at any time. ``page``: where to write the
-    page instead, and no charts.
+    page instead, and no files of charts. Without ``charts`` there are none in the page either, and
+    it says how to have them drawn.
 
     Raises:
         StoreError: a file cannot be written.
     """
     folder = run.path / "charts"
-    if page is None:
+    if charts and page is None:
         with explained("make", folder):
             folder.mkdir(exist_ok=True)
     devices = rows_by_device(run)
@@ -102,15 +106,15 @@ def write_report(run: Run, page: Path | None = None) -> ReportPaths:
     paths: list[Path] = []
     for number, (device, rows) in enumerate(devices.items(), 1):
         found = Material(title_of([device], rows), rows[:MOST_ROWS], (run,), problems)
-        charts: list[tuple[PageChart, str]] = []
-        for chart, figure in drawn(found):
+        images: list[tuple[PageChart, str]] = []
+        for chart, figure in drawn(found) if charts else ():
             files = rendered(figure)
-            charts.append((chart, data_uri(files, len(run.manifest.cases))))
+            images.append((chart, data_uri(files, len(run.manifest.cases))))
             if page is None:
                 name = chart.name if len(devices) == 1 else f"{chart.name}-{safe_name(device)}"
                 paths += _write_chart(folder, name, files)
-        power = timeline(found, f"power-{number}")
-        sections.append(section(f"device-{number}", found.where, rows, charts, power, run.manifest))
+        power = timeline(found, f"power-{number}") if charts else None
+        sections.append(section(f"device-{number}", found.where, rows, images, power, run.manifest))
     rows_of_all = [("", row) for rows in devices.values() for row in rows]
     columns = table_columns(row for _, row in rows_of_all)
     content = Page(
@@ -121,6 +125,7 @@ def write_report(run: Run, page: Path | None = None) -> ReportPaths:
         lines=table_lines(rows_of_all, columns),
         notes=_notes(row for _, row in rows_of_all),
         sections=tuple(sections),
+        charts=charts,
     )
     target = run.path / PAGE_FILE if page is None else page
     _write_page(content, target)
@@ -205,7 +210,7 @@ def _head(run: Run, problems: Sequence[str]) -> RunHead:
         manifest=manifest,
         command=shlex.join(manifest.command),
         resumed=tuple(
-            (item.resumed_at.replace("T", " "), shlex.join(item.command))
+            (item.resumed_at.replace("T", " "), item.reason, shlex.join(item.command))
             for item in manifest.resumptions
         ),
         missing=len(run.missing),

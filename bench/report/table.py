@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -140,3 +142,28 @@ def _sources(devices: dict[str, tuple[Row, ...]]) -> list[str]:
         words |= dict.fromkeys(f"by meter: {fmt.source(stats)}" for stats in meters if stats)
         lines += [fmt.plain(f"{device}: {text}") for text in words]
     return lines
+
+
+def boards_summary(run: Run) -> Table:
+    """Return one line per board: how many of its cases have a trial, and what became of it."""
+    manifest = run.manifest
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    table.add_column("board", overflow="fold")
+    table.add_column("cases", justify="right", no_wrap=True)
+    table.add_column("outcome", overflow="fold")
+    stored = Counter(trial.case.device for trial in run.trials)
+    asked = Counter(case.device for case in manifest.cases)
+    for name in manifest.devices:
+        error = manifest.device_errors.get(name)
+        retries = sum(item.device == name for item in manifest.incidents)
+        word, colour = "done", "green"
+        if error is not None:
+            word, colour = fmt.plain(error), "bold red"
+        elif stored[name] < asked[name]:
+            word, colour = "interrupted", "yellow"
+        elif retries:
+            word, colour = "done, after a failure (manifest.json has it)", "yellow"
+        table.add_row(
+            Text(fmt.plain(name)), f"{stored[name]} of {asked[name]}", Text(word, style=colour)
+        )
+    return table

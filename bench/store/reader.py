@@ -15,6 +15,7 @@ from bench.store.documents import first_line, parse_document, require_safe_name
 from bench.store.files import MANIFEST_FILE, TRIALS_FILE, explained, require_confined
 from bench.store.jobs import Job, read_jobs
 from bench.store.listing import is_run
+from bench.store.probes import read_probes
 
 if TYPE_CHECKING:
     from bench.store import raw
@@ -121,7 +122,10 @@ def open_run(path_or_id: str | Path, results_dir: Path) -> Run:
     counting = tuple(trial for trial in found if id(trial) in those)
     superseded = tuple(trial for trial in found if id(trial) not in those)
     jobs, unreadable = read_jobs(path)
-    return Run(path, manifest, counting, (*problems, *unreadable), superseded, tuple(jobs))
+    probes, untold = read_probes(path)
+    manifest = manifest.model_copy(update={"probes": {**manifest.probes, **probes}})
+    told = (*problems, *unreadable, *untold)
+    return Run(path, manifest, counting, told, superseded, tuple(jobs))
 
 
 def find_run(path_or_id: str | Path, results_dir: Path) -> Path:

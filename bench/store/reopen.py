@@ -20,7 +20,9 @@ def reopen(path: Path) -> RunWriter:
     writer = RunWriter(path, open_run(path, path.parent).manifest)
     try:
         # Somebody else may have written it before the folder was ours.
-        writer.manifest = open_run(path, path.parent).manifest
+        run = open_run(path, path.parent)
+        writer.manifest = run.manifest
+        writer.stored.update(trial.trial_id for trial in (*run.trials, *run.superseded))
         with explained("make a folder in", path):
             for name in FOLDERS:
                 (path / name).mkdir(exist_ok=True)

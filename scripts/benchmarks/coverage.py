@@ -31,7 +31,7 @@ from scipy.special import ndtri
 
 from bench.agent import schedule
 from bench.agent.stopping import decide
-from bench.analysis import compare
+from bench.analysis import allowances, compare
 from bench.analysis.conditions import Subject
 from bench.analysis.validity import evaluate
 from bench.procedures import PROCEDURES, make_procedure
@@ -248,7 +248,7 @@ def across_runs(between_runs: float, trials: int, seed: int) -> float:
     Shifts have the size that the default allowance is for.
     """
     random = np.random.default_rng(seed)
-    shift = float(np.log1p(compare.BETWEEN_RUNS)) / (1.96 * np.sqrt(2))
+    shift = float(np.log1p(allowances.BETWEEN_RUNS)) / (1.96 * np.sqrt(2))
     different = 0
     for _ in range(trials):
         a, b = (
@@ -276,7 +276,7 @@ def main() -> None:
     print(f"equal cases called different at margin 0: {false:.1%} of {trials}", flush=True)
     found = verdicts(1.03, 0.01, trials, seed)
     print(f"a difference of 3 % found at margin 1 %: {found:.1%} of {trials}", flush=True)
-    for allowance in (compare.BETWEEN_RUNS, 0.0):
+    for allowance in (allowances.BETWEEN_RUNS, 0.0):
         false = across_runs(allowance, trials, seed)
         print(
             f"equal runs called different at margin 0, ±{allowance:.0%} allowed between runs: "

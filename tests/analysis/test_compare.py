@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bench.analysis.allowances import BETWEEN_RUNS
 from bench.analysis.compare import (
-    BETWEEN_RUNS,
     Outcome,
     compare,
     decide,

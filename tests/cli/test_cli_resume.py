@@ -57,6 +57,7 @@ def test_interrupted_cases_are_measured_again_and_the_old_trials_are_kept(bench:
 
 
 def test_a_case_that_is_done_is_not_measured_again(bench: Program) -> None:
+    bench.devices(board={"give_up_after": 1})
     bench.plan("one", "two", latency_rounds=40)
     host = bench.start(*RUN)
     journal = bench.wait_for_rounds(4)

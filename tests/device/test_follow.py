@@ -8,7 +8,7 @@ import pytest
 
 from bench.device import follow as following
 from bench.device.client import Started
-from bench.errors import AgentError
+from bench.errors import HangError
 
 ENDED = {"state": "finished", "remaining_s": None, "next_checkpoint_s": None}
 
@@ -71,7 +71,7 @@ def test_a_job_that_announces_more_and_more_is_waited_for(monkeypatch):
 
 def test_a_job_that_is_silent_beyond_its_end_hangs(monkeypatch):
     board = Board([running(0.0, 0.0)], monkeypatch)
-    with pytest.raises(AgentError, match="hangs"):
+    with pytest.raises(HangError, match="hangs"):
         board.follow(60.0, 60.0)
     assert 700 < board.now_s < 900
     assert min(board.waits_s) >= following.LEAST_WAIT_S

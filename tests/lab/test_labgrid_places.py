@@ -272,11 +272,17 @@ def test_an_environment_that_names_no_coordinator(
         open_transport(LabgridDevice(place="nano", **settings))
 
 
+def cycled(settings: dict[str, Any], **which: Any) -> None:
+    remedy = power_cycle("board", LabgridDevice(on_hang="labgrid", **which, **settings))
+    assert remedy is not None
+    remedy()
+
+
 def test_power_is_cycled_by_labgrid_s_own_driver(
     lab: Lab, settings: dict[str, Any], switch: Switch
 ) -> None:
     held = hold(lab, "nano")
-    power_cycle(LabgridDevice(place="nano", **settings))
+    cycled(settings, place="nano")
     assert switch.told == ["/nano/3 0", "/nano/3 1"]
     assert lab.holder("nano") == OURS, "it was not the last one to use it"
     held.release()
@@ -284,10 +290,10 @@ def test_power_is_cycled_by_labgrid_s_own_driver(
 
 
 def test_why_power_cannot_be_cycled_is_said(lab: Lab, settings: dict[str, Any], sshd: Sshd) -> None:
-    with pytest.raises(PlaceError, match="a reservation does not say which board"):
-        power_cycle(LabgridDevice(reservation={"board": "orin"}, **settings))
-    with pytest.raises(PlaceError, match="has no power switch"):
-        power_cycle(LabgridDevice(place="orin", **settings))
-    with pytest.raises(PlaceError, match=r"could not power-cycle its board: .*500"):
-        power_cycle(LabgridDevice(place="dark", **settings))
+    with pytest.raises(PowerCycleError, match="a reservation does not say which board"):
+        cycled(settings, reservation={"board": "orin"})
+    with pytest.raises(PowerCycleError, match="has no power switch"):
+        cycled(settings, place="orin")
+    with pytest.raises(PowerCycleError, match=r"could not power-cycle its board: .*500"):
+        cycled(settings, place="dark")
     assert lab.holder("dark") is None

@@ -43,6 +43,12 @@ class Witness:
         self.notes: list[str] = []
         self.trials: list[Trial] = []
 
+    def heard(self, device: str, text: str) -> None:
+        pass
+
+    def ended(self, device: str, problem: str) -> None:
+        pass
+
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         self.phases.append(text)
 

@@ -136,7 +136,7 @@ def test_a_job_that_dies_is_collected_and_its_state_put_back(
                 lock = json.loads((Path(settings.work_dir) / "lock").read_text())
                 os.kill(lock["pid"], signal.SIGKILL)
 
-    settings = device
+    settings = device = device.model_copy(update={"give_up_after": 1})
     modes: list[str] = []
     outcome, _ = measure({"jetson": device}, replace(plan, power_modes=("15W",)), observer=Killer())
     assert modes == ["15W"]

@@ -244,7 +244,7 @@ def test_an_agent_that_dies_is_an_error_and_its_finished_rounds_are_kept(
     )
 
     def kill_the_conductor() -> None:
-        for _ in range(600):
+        for _ in range(2400):
             for journal in (tmp_path / "board/jobs").glob("*/journal.jsonl"):
                 data = journal.read_bytes()
                 if data.count(b'"kind":"round"') >= 5:
@@ -255,7 +255,7 @@ def test_an_agent_that_dies_is_an_error_and_its_finished_rounds_are_kept(
 
     killer = threading.Thread(target=kill_the_conductor)
     killer.start()
-    outcome, _ = measure({"local": local}, plan)
+    outcome, _ = measure({"local": local.model_copy(update={"give_up_after": 1})}, plan)
     killer.join()
     assert isinstance(outcome.device_errors["local"], AgentError)
     (trial,) = outcome.run.trials

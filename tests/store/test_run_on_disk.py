@@ -122,7 +122,7 @@ def test_write_then_read(writer):
     writer.update(finished_at="later", device_errors={"nano": "unreachable"})
     run = open_run(writer.manifest.run_id, writer.path.parent)
     assert run.trials == (trial(0), trial(1))
-    assert run.manifest == writer.manifest
+    assert run.manifest.model_copy(update={"probes": {}}) == writer.manifest
     assert run.manifest.probes["local"]["memory"]["total_bytes"] == 1
     assert run.manifest.device_errors == {"nano": "unreachable"}
     assert [case.model for case in run.missing] == ["net2"]

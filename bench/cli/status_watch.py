@@ -1,0 +1,99 @@
+"""``bench status --watch``: the runs of the results folder, refreshed in place."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from bench.cli.board_view import board_rows
+from bench.cli.output import tables
+from bench.cli.printable import escaped_json
+from bench.cli.progress import boards_table
+from bench.run_status import RunStatus, RunWatch
+
+ROWS_WITHOUT_TERMINAL = 1000
+
+
+def watch(results_dir: Path, every_s: float, *, as_json: bool) -> None:
+    """Show how the runs stand every ``every_s`` seconds until Ctrl-C; a line of JSON each time
+    with ``as_json``.
+
+    Raises:
+        StoreError: the results folder cannot be read.
+    """
+    seen = RunWatch(results_dir)
+    try:
+        if as_json:
+            _lines(seen, every_s)
+        else:
+            _table(seen, every_s)
+    except KeyboardInterrupt:
+        return
+
+
+def as_documents(runs: Sequence[RunStatus]) -> list[dict[str, Any]]:
+    """Return runs as plain data for JSON."""
+    return [asdict(run) for run in runs]
+
+
+def _lines(seen: RunWatch, every_s: float) -> None:
+    while True:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        document = {"at": at, "runs": as_documents(seen.look())}
+        click.echo(escaped_json(json.dumps(document, ensure_ascii=False, allow_nan=False)))
+        time.sleep(every_s)
+
+
+def _table(seen: RunWatch, every_s: float) -> None:
+    console = tables()
+    if not console.is_terminal:
+        while True:
+            console.print(_view(seen.look(), ROWS_WITHOUT_TERMINAL))
+            time.sleep(every_s)
+    with Live(console=console, auto_refresh=False, screen=False) as live:
+        while True:
+            live.update(_view(seen.look(), max(console.height - 8, 3)), refresh=True)
+            time.sleep(every_s)
+
+
+def _view(runs: Sequence[RunStatus], rows: int) -> Group:
+    now = Text(f"{datetime.now():%H:%M:%S}  {'' if runs else 'no run is at work here'}")
+    parts: list[Text | Table] = [now]
+    if runs:
+        parts.append(_runs_table(runs))
+    for run in runs:
+        if run.boards:
+            shown = board_rows(run.boards, time.time(), max(rows // len(runs), 3))
+            parts.append(boards_table(shown))
+    return Group(*parts)
+
+
+def _runs_table(runs: Sequence[RunStatus]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name in ("run", "state", "cases", "trials", "queue", "jobs on boards", "given up"):
+        table.add_column(name, overflow="fold")
+    for run in runs:
+        given_up = {name for name, view in run.boards.items() if view.problem}
+        cells = (
+            run.run_id,
+            "at work" if run.running else "bench attach collects it",
+            str(run.cases),
+            ", ".join(f"{count} {status}" for status, count in run.trials.items()) or "none yet",
+            str(sum(run.queue.values())),
+            str(run.to_collect),
+            ", ".join([*given_up, *run.device_errors]),
+        )
+        table.add_row(*map(Text, cells))
+    return table

@@ -1,0 +1,109 @@
+"""How the runs of a results folder stand, read from the disk alone: no board is asked.
+
+That is for ``bench status --watch``: a board that measures must not be looked at every few seconds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.errors import StoreError
+from bench.live import BoardView, read_live
+from bench.status import Status
+from bench.store.files import MANIFEST_FILE, TRIALS_FILE
+from bench.store.hold import is_held
+from bench.store.reader import open_run
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run at work, or one that boards still have something of.
+
+    ``trials``: how many have which status of their latency. ``queue``: cases without a trial, by
+    device. ``to_collect``: jobs that boards may still have. ``boards``: what the process at work on
+    it told last, by device; empty where there is none. ``device_errors``: boards that could not be
+    used.
+    """
+
+    run_id: str
+    path: str
+    started_at: str
+    running: bool
+    cases: int
+    trials: Mapping[str, int]
+    queue: Mapping[str, int]
+    to_collect: int
+    device_errors: Mapping[str, str]
+    boards: Mapping[str, BoardView]
+
+
+class RunWatch:
+    """Looks at a results folder again and again; a run that has not changed is not read again."""
+
+    def __init__(self, results_dir: Path) -> None:
+        self._results_dir = results_dir
+        self._seen: dict[Path, tuple[tuple[int, ...], RunStatus | None]] = {}
+
+    def look(self) -> list[RunStatus]:
+        """Return the runs at work and those with jobs to collect, oldest first.
+
+        Raises:
+            StoreError: the results folder cannot be read.
+        """
+        try:
+            folders = sorted(path.parent for path in self._results_dir.glob(f"*/{MANIFEST_FILE}"))
+        except OSError as error:
+            raise StoreError(f"cannot read {self._results_dir}: {error.strerror}") from error
+        found = (self._status(folder) for folder in folders)
+        return [
+            status
+            for status in found
+            if status is not None and (status.running or status.to_collect)
+        ]
+
+    def _status(self, folder: Path) -> RunStatus | None:
+        mark = _mark(folder)
+        if folder not in self._seen or self._seen[folder][0] != mark:
+            self._seen[folder] = mark, _read(folder)
+        stored = self._seen[folder][1]
+        if stored is None:
+            return None
+        running = is_held(folder)
+        return replace(stored, running=running, boards=read_live(folder) if running else {})
+
+
+def _mark(folder: Path) -> tuple[int, ...]:
+    """Return what changes with everything that is read of a run."""
+    marks: list[int] = []
+    for name in (MANIFEST_FILE, TRIALS_FILE, "jobs", "journals"):
+        try:
+            status = (folder / name).stat()
+            marks += [status.st_mtime_ns, status.st_size]
+        except OSError:
+            marks += [0, 0]
+    return tuple(marks)
+
+
+def _read(folder: Path) -> RunStatus | None:
+    try:
+        run = open_run(folder, folder.parent)
+        to_collect = len(run.to_collect)
+    except StoreError:
+        # `bench results list` says what is wrong with it.
+        return None
+    counts = Counter(trial.latency_status.status for trial in run.trials)
+    return RunStatus(
+        run_id=run.manifest.run_id,
+        path=str(folder),
+        started_at=run.manifest.started_at,
+        running=False,
+        cases=len(run.manifest.cases),
+        trials={status.value: counts[status] for status in Status if counts[status]},
+        queue=dict(Counter(case.device for case in run.missing)),
+        to_collect=to_collect,
+        device_errors=run.manifest.device_errors,
+        boards={},
+    )

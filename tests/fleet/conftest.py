@@ -1,0 +1,113 @@
+"""Runs on many simulated boards: one tiny ONNX model, exported once, no processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from board_folder import tiny_model
+from simulated_board import SimulatedBoard
+
+from bench.config import SshDevice
+from bench.outcome import Outcome
+from bench.plan import Plan
+from bench.procedures import PROCEDURES
+from bench.records import Trial
+from bench.session import resume, run
+from bench.store.reader import Run
+
+
+class Witness:
+    """An observer that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, str]] = []
+        self.trials: list[Trial] = []
+        self.problems: dict[str, str] = {}
+
+    def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
+        pass
+
+    def note(self, device: str, text: str) -> None:
+        self.notes.append((device, text))
+
+    def heard(self, device: str, text: str) -> None:
+        pass
+
+    def ended(self, device: str, problem: str) -> None:
+        self.problems[device] = problem
+
+    def trial(self, trial: Trial) -> None:
+        self.trials.append(trial)
+
+
+class Fleet:
+    """Boards by name, and a plan of small models that they measure."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.boards: dict[str, SimulatedBoard] = {}
+        self.witness = Witness()
+
+    def add(self, *names: str, **how: Any) -> None:
+        """Put boards on the shelf."""
+        self.boards.update({name: SimulatedBoard(**how) for name in names})
+
+    def plan(self, *models: str, **changes: Any) -> Plan:
+        """A plan that measures each model as it is."""
+        files = {name: tiny_model(self.folder / f"{name}.onnx") for name in models}
+        return Plan(
+            models=models,
+            schemes=("dense",),
+            # As many rounds as the simulated boards' journal has.
+            procedure=PROCEDURES["quick"].model_copy(
+                update={"latency_rounds": 4, "energy_rounds": 2}
+            ),
+            files=files,
+            **changes,
+        )
+
+    def measure(
+        self, plan: Plan, settings: dict[str, dict[str, Any]] | None = None, **how: Any
+    ) -> Outcome:
+        """Run a plan on all boards; ``settings`` are those of devices.yaml, by name."""
+        devices = {
+            name: SshDevice(transport="ssh", host=name, **(settings or {}).get(name, {}))
+            for name in self.boards
+        }
+        return run(
+            plan,
+            devices,
+            results_dir=self.folder / "results",
+            cache=self.folder / "cache",
+            command=["bench", "run"],
+            observer=self.witness,
+            **how,
+        )
+
+    def resume(self, stored: Run) -> Outcome:
+        """Go on with a run on all boards."""
+        return resume(
+            stored,
+            {name: SshDevice(transport="ssh", host=name) for name in self.boards},
+            cache=self.folder / "cache",
+            command=["bench", "run", "--resume"],
+            observer=self.witness,
+        )
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """A shelf without boards; those that are added are reached instead of real ones."""
+    made = Fleet(tmp_path)
+
+    def connect(device: SshDevice, cancel: object = None) -> Any:
+        return made.boards[device.host].connect()
+
+    connecting: Callable[..., Any] = connect
+    monkeypatch.setattr("bench.contact.open_transport", connecting)
+    monkeypatch.setattr("bench.recovery.open_transport", connecting)
+    monkeypatch.setattr("bench.recovery.KNOCK_S", 0.01)
+    return made

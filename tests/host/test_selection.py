@@ -1,0 +1,102 @@
+"""Which devices ``--device`` means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.config import LocalDevice, SshDevice, load_devices
+from bench.errors import ConfigError
+from bench.selection import select, shared_boards
+
+FILE = """
+devices:
+  local: {transport: local}
+  jetson-nano: {transport: ssh, host: nano.lan, tags: [lab, maxwell]}
+  jetson-orin-1: {transport: ssh, host: orin1.lan, tags: orin, on_hang: usbrelay 'BOARD 1'}
+  jetson-orin-2: {transport: ssh, host: orin2.lan, tags: [orin, lab]}
+"""
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> dict[str, LocalDevice | SshDevice]:
+    path = tmp_path / "devices.yaml"
+    path.write_text(FILE)
+    return load_devices(path)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (["jetson-nano"], ["jetson-nano"]),
+        (["jetson-orin-2", "jetson-orin-2", "local"], ["jetson-orin-2", "local"]),
+        (["all"], ["local", "jetson-nano", "jetson-orin-1", "jetson-orin-2"]),
+        (["jetson-*"], ["jetson-nano", "jetson-orin-1", "jetson-orin-2"]),
+        (["*-[12]"], ["jetson-orin-1", "jetson-orin-2"]),
+        (["tag:lab"], ["jetson-nano", "jetson-orin-2"]),
+        (["tag:orin", "all"], ["jetson-orin-1", "jetson-orin-2", "local", "jetson-nano"]),
+    ],
+)
+def test_what_is_meant(known: dict, wanted: list[str], names: list[str]) -> None:
+    assert list(select(wanted, known)) == names
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("pi-*", "no device fits 'pi-*'; there is local, jetson-nano"),
+        ("tag:orni", "no device has the tag 'orni'; did you mean 'orin'?"),
+        ("jetson-nan", "unknown device 'jetson-nan'; did you mean 'jetson-nano'"),
+        ("Jetson-*", "no device fits 'Jetson-*'"),
+    ],
+)
+def test_what_is_not_there_is_one_line_that_names_what_is(
+    known: dict, word: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        select([word], known)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_no_tags_at_all(known: dict) -> None:
+    with pytest.raises(ConfigError, match="no device has any: add `tags:`"):
+        select(["tag:lab"], {"local": known["local"]})
+
+
+def test_a_name_wins_over_what_it_would_mean(known: dict) -> None:
+    named = {**known, "all": known["local"]}
+    assert list(select(["all"], named)) == ["all"]
+
+
+def board(**settings: object) -> SshDevice:
+    return SshDevice(**{"transport": "ssh", "host": "10.0.0.9", **settings})
+
+
+def test_two_names_of_one_board_are_told_whatever_the_user() -> None:
+    (line,) = shared_boards({"a": board(), "b": board(port=22, user="ada"), "c": board(port=2222)})
+    assert line.startswith("a and b lead to one board (10.0.0.9:22)") and "--wait" in line
+    assert shared_boards({"a": board(), "local": LocalDevice(transport="local")}) == []
+
+
+def test_a_hang_s_remedy_is_words_and_never_a_shell(known: dict) -> None:
+    remedy = known["jetson-orin-1"].on_hang
+    assert remedy.command == ("usbrelay", "BOARD 1") and remedy.times == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{transport: local, on_hang: reboot}", "this machine would switch itself off"),
+        ("{transport: ssh, host: x, on_hang: {comand: [a]}}", "unknown key 'on_hang.comand'"),
+        ("{transport: ssh, host: x, on_hang: []}", "on_hang"),
+        ("{transport: ssh, host: x, tags: ['a b']}", "tags"),
+        ("{transport: ssh, host: x, give_up_after: 0}", "give_up_after"),
+    ],
+)
+def test_settings_that_make_no_sense(tmp_path: Path, entry: str, said: str) -> None:
+    path = tmp_path / "devices.yaml"
+    path.write_text(f"devices:\n  a: {entry}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_devices(path)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
