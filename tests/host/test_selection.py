@@ -90,6 +90,8 @@ def test_a_hang_s_remedy_is_words_and_never_a_shell(known: dict) -> None:
         ("{transport: local, on_hang: reboot}", "this machine would switch itself off"),
         ("{transport: ssh, host: x, on_hang: {comand: [a]}}", "unknown key 'on_hang.comand'"),
         ("{transport: ssh, host: x, on_hang: []}", "on_hang"),
+        ("{transport: ssh, host: x, on_hang: labgrid}", "for devices of transport labgrid"),
+        ("{transport: labgrid, place: x, on_hang: {times: 1}}", "a command or `switch: labgrid`"),
         ("{transport: ssh, host: x, tags: ['a b']}", "tags"),
         ("{transport: ssh, host: x, give_up_after: 0}", "give_up_after"),
     ],

@@ -20,7 +20,7 @@ from bench.device.labgrid.coordinator import Coordinator
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.notes import all_notes
 from bench.device.retry import Interrupted
-from bench.errors import ConfigError, HostKeyError, PlaceError
+from bench.errors import ConfigError, HostKeyError, PlaceError, PowerCycleError
 
 OURS = f"{HOST}/{US}"
 
