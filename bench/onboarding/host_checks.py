@@ -20,7 +20,7 @@ from bench.onboarding.checks import Check, does_not_apply, failed, passed
 
 GIB = 2**30
 LOW_DISK_BYTES = GIB
-EXTRAS = ("models", "train", "joulescope", "ppk2", "trt-check", "dev")
+EXTRAS = ("models", "train", "joulescope", "ppk2", "labgrid", "trt-check", "dev")
 
 
 def host_checks(devices_path: Path | None, cache: Path) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,9 @@ def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: C
     code, checks = doctor(capsys)
     assert code == 0
     assert checks["extra models"]["result"] == checks["cache"]["result"] == "ok"
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    extras = {f"extra {name}" for name in project["project"]["optional-dependencies"]}
+    assert {name for name in checks if name.startswith("extra ")} == extras
     (tmp_path / "devices.yaml").write_text("devices: [")
     monkeypatch.setenv("BENCH_CACHE", "/proc/no-such-folder")
     code, checks = doctor(capsys)
