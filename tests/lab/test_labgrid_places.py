@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from bench.connection import keep_place, open_transport, place_of, power_cycle
 from bench.device.labgrid.coordinator import Coordinator
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.notes import all_notes
+from bench.device.labgrid.power import cycle_power
 from bench.device.retry import Interrupted
 from bench.errors import ConfigError, HostKeyError, PlaceError, PowerCycleError
 
@@ -305,6 +307,18 @@ def test_a_command_power_cycles_the_place_that_it_is_told_and_nobody_else_s(
     remedy()
     assert mark.read_text() == "nano"
     assert lab.holder("nano") is None
+
+
+def test_ctrl_c_does_not_reach_a_power_cycle_that_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "group"
+    client = tmp_path / "client"
+    client.write_text(f"#!/bin/sh\nps -o pgid= -p $$ > {told}\n")
+    client.chmod(0o755)
+    monkeypatch.setattr("bench.device.labgrid.power.sys.executable", str(client))
+    cycle_power("127.0.0.1:1", "nano")
+    assert int(told.read_text()) != os.getpgrp()
 
 
 def test_a_place_that_is_kept_stays_taken_when_the_connection_ends(
