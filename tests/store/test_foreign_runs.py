@@ -271,7 +271,7 @@ def test_what_vanishes_while_a_run_is_read_is_no_problem_of_it(
 
     def scandir(path: Any) -> Iterator[os.DirEntry[str]]:
         for entry in real(path):
-            os.unlink(entry.path)
+            Path(entry.path).unlink()
             yield entry
 
     monkeypatch.setattr("bench.store.files.os.scandir", scandir)
