@@ -114,7 +114,7 @@ class Collector:
             return {"state": "finished"}
         status = client.status(job_id)
         if status["state"] == "running":
-            raise HangError(f"job {job_id} does not stop")
+            raise HangError(f"job {job_id} does not stop", job_id=job_id)
         return status
 
     def _fetch(self, board: Contact, facts: JobFacts, status: Mapping[str, Any]) -> Collected:
@@ -186,13 +186,19 @@ def _with_way_out(run_id: str) -> Iterator[None]:
             f"{error}; the job is on the board: `bench attach {run_id}` collects it later",
             detail=error.detail,
         ) from error
-    except (AgentError, HangError) as error:
-        raise type(error)(
-            f"{error}; `bench attach {run_id}` tries again", detail=error.detail
+    except HangError as error:
+        raise HangError(
+            f"{error}; {_again(run_id)}", detail=error.detail, job_id=error.job_id
         ) from error
+    except AgentError as error:
+        raise type(error)(f"{error}; {_again(run_id)}", detail=error.detail) from error
     except StoreError as error:
         if not isinstance(error.__cause__, OSError):
             raise
         raise StoreError(
             f"{error}; nothing measured is lost: mend that, then `bench attach {run_id}`"
         ) from error
+
+
+def _again(run_id: str) -> str:
+    return f"`bench attach {run_id}` tries again"

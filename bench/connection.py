@@ -54,18 +54,26 @@ def place_of(transport: Transport) -> str | None:
     return transport.place if isinstance(transport, PlaceTransport) else None
 
 
+def keep_place(transport: Transport) -> HeldPlace | None:
+    """Return a hold of a transport's labgrid place that lasts beyond its end, if it has one."""
+    return transport.keep() if isinstance(transport, PlaceTransport) else None
+
+
 @dataclass(frozen=True, slots=True)
 class PlacePowerCycle:
-    """Switches a board with the power switch of its labgrid place.
+    """Switches a board with ``command``, else with the power switch of its labgrid place.
 
-    The place is taken for that, unless this login has it already.
+    The place is taken for that, unless this login has it already: nobody else's board is switched.
     """
 
     device: LabgridDevice
+    command: CommandPowerCycle | None = None
 
     @property
     def words(self) -> str:
         """The switch."""
+        if self.command is not None:
+            return self.command.words
         return f"on_hang switched labgrid's place {self.device.place} off and on"
 
     def __call__(self) -> None:
@@ -79,7 +87,10 @@ class PlacePowerCycle:
                 )
             held = hold_place(wish, threading.Event(), None)
             try:
-                cycle_power(wish.coordinator, held.name)
+                if self.command is None:
+                    cycle_power(wish.coordinator, held.name)
+                else:
+                    replace(self.command, place=held.name)()
             finally:
                 held.release()
         except (PlaceError, ConfigError) as error:
@@ -91,10 +102,10 @@ def power_cycle(name: str, device: AnyDevice) -> PowerCycle | None:
     remedy = device.on_hang
     if remedy is None:
         return None
-    if remedy.command is None:
-        assert isinstance(device, LabgridDevice)
-        return PlacePowerCycle(device)
-    return CommandPowerCycle(name, remedy.command, remedy.timeout_s)
+    command = None
+    if remedy.command is not None:
+        command = CommandPowerCycle(name, remedy.command, remedy.timeout_s)
+    return PlacePowerCycle(device, command) if isinstance(device, LabgridDevice) else command
 
 
 def ssh_settings(device: SshDevice) -> SshSettings:

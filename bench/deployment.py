@@ -84,7 +84,7 @@ def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
 def deploy(
     board: Contact, artifacts: Sequence[tuple[Case, Artifact]], run: RunContext
 ) -> list[Deployed]:
-    """Put what cases need on a board, and return where it lies there.
+    """Put what cases need on a board, and return where it lies there; nothing after Ctrl-C.
 
     Raises:
         DeviceError: the board cannot be reached or written to.
@@ -99,6 +99,9 @@ def deploy(
         run.observer.phase(board.name, "waiting: other boards are being sent files")
 
     with run.uploads.slot(run.cancel, waiting):
+        if run.cancel.is_set():
+            # Else all that waited for a slot would send at once what nobody measures any more.
+            return []
         run.observer.phase(board.name, "sending")
         pushed = push_artifacts(board.transport, board.settings.work_dir, files, others)
     exported = sum(artifact.fresh for _, artifact in artifacts)

@@ -8,6 +8,7 @@
     ├ ExportError        fail the case
     ├ DeviceError
     │ ├ TransportError   transient: retry, then go on with the next board
+    │ │ ├ BusyLostError  lost while somebody else measured there: never power-cycle it
     │ │ └ TrustError     host key or login refused: a person must act, never retried
     │ │   └ HostKeyError the host key is unknown or another one than before
     │ ├ LeaseError       somebody else is measuring on the board: who, since when
@@ -71,6 +72,10 @@ class TransportError(DeviceError):
     """The link failed: unreachable, or lost for longer than it was tried again."""
 
 
+class BusyLostError(TransportError):
+    """The link was lost while somebody else was measuring on the board."""
+
+
 class TrustError(TransportError):
     """A host key is not trusted, or the board refuses the login; trying again changes nothing."""
 
@@ -127,7 +132,14 @@ class DiedError(AgentError):
 
 
 class HangError(DeviceError):
-    """The link to a board holds, but a job or a program on it does not get on."""
+    """The link to a board holds, but a job or a program on it does not get on.
+
+    ``job_id``: the job that does not, empty where it is another program.
+    """
+
+    def __init__(self, message: str, *, detail: str = "", job_id: str = "") -> None:
+        super().__init__(message, detail=detail)
+        self.job_id = job_id
 
 
 class PowerCycleError(DeviceError):

@@ -19,7 +19,15 @@ from bench.deployment import artifact_of, deploy
 from bench.device.client import Started
 from bench.device.follow import LEAST_WAIT_S
 from bench.device.job import Deployed, build_job
-from bench.errors import LeaseError, PowerError, StateError
+from bench.errors import (
+    BusyLostError,
+    HangError,
+    LeaseError,
+    PowerError,
+    StateError,
+    TransportError,
+    TrustError,
+)
 from bench.metering import metering
 from bench.power import asked, choose_power, period_s, sensor_options
 from bench.records import BoardState, Case, JobEnd, JobFacts, MeterFacts, PowerSource
@@ -102,11 +110,21 @@ def _when_free(board: Contact, ask: Callable[[], Answer], run: RunContext) -> An
 
     Raises:
         LeaseError: the board is busy and the run does not wait, or not any longer (Ctrl-C).
+        BusyLostError: it cannot be asked any more since it was seen to be busy.
     """
+    busy: LeaseError | None = None
     while True:
         try:
             return ask()
+        except (TransportError, HangError) as error:
+            if busy is None or isinstance(error, TrustError):
+                raise
+            raise BusyLostError(
+                f"{error}; job {busy.job_id} of somebody else was measuring there",
+                detail=error.detail,
+            ) from error
         except LeaseError as error:
+            busy = error
             if not run.wait or run.cancel.is_set():
                 raise
             wait_s = max(error.left_s or 0.0, LEAST_WAIT_S)

@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal
 
-from bench.attach import uncollected, where_it_was
+from bench.attach import uncollected
 from bench.collect import Collector
-from bench.connection import open_transport, power_cycle
+from bench.connection import keep_place, open_transport, power_cycle
 from bench.contact import Contact, DeviceSettings, contact
 from bench.device.power_cycle import PowerCycle
 from bench.device.retry import Interrupted
 from bench.errors import (
+    BusyLostError,
     DeviceError,
     DiedError,
     HangError,
@@ -53,7 +55,8 @@ def see_through(name: str, device: DeviceSettings, cases: Sequence[Case], run: R
     """
     problem = ""
     try:
-        _attempts(name, device, cases, run)
+        with ExitStack() as until_the_end:
+            _attempts(name, device, cases, run, until_the_end)
     except Exception as error:
         problem = str(error)
         raise
@@ -61,14 +64,22 @@ def see_through(name: str, device: DeviceSettings, cases: Sequence[Case], run: R
         run.observer.ended(name, problem)
 
 
-def _attempts(name: str, device: DeviceSettings, cases: Sequence[Case], run: RunContext) -> None:
+def _attempts(
+    name: str,
+    device: DeviceSettings,
+    cases: Sequence[Case],
+    run: RunContext,
+    until_the_end: ExitStack,
+) -> None:
     failures = cycles = done = 0
-    attempt, left, reached = run, list(cases), False
+    attempt, left, reached, is_others = run, list(cases), False, False
     while True:
         try:
             run.observer.phase(name, "connecting")
             with contact(name, device, run.cancel, partial(run.observer.note, name)) as board:
-                reached = True
+                if not reached:
+                    device = _stay(device, board, until_the_end)
+                reached, is_others = True, False
                 if failures:
                     _collect_own(board, attempt)
                     left = _left(cases, run)
@@ -88,16 +99,25 @@ def _attempts(name: str, device: DeviceSettings, cases: Sequence[Case], run: Run
                 raise _put_aside(error, failures, name, stored) from error
             _note(run, name, "failed", str(error))
             run.observer.note(name, f"{error}; trying again with what is left")
-            # Of several places that would do, the board that has the jobs.
-            jobs = [job.facts for job in stored.jobs if job.facts.device == name]
-            device = where_it_was(device, reversed(jobs))
-            remedy = power_cycle(name, device)
+            # Until it is reached again, it stays the board that somebody else measures on.
+            is_others = is_others or isinstance(error, BusyLostError)
+            remedy = None if is_others else power_cycle(name, device)
             if remedy is not None and cycles < _most(device) and _hangs(error):
                 cycles += _power_cycle(name, device, remedy, error, run)
             elif reached and isinstance(error, TransportError):
                 # It was there, so it may come back; one that never was is not waited for.
                 run.observer.phase(name, "unreachable: waiting for it", device.retry_s)
                 _answers(device, device.retry_s, run)
+
+
+def _stay(device: DeviceSettings, board: Contact, until_the_end: ExitStack) -> DeviceSettings:
+    """Keep the labgrid place of a board, so that nobody else is given it between two attempts, and
+    return how that very board is reached: another one may fit a reservation too."""
+    held = keep_place(board.transport)
+    if held is None:
+        return device
+    until_the_end.callback(held.release)
+    return device.model_copy(update={"place": held.name, "reservation": None})
 
 
 def may_pass(error: DeviceError) -> bool:
@@ -179,7 +199,8 @@ def _power_cycle(
 ) -> int:
     """Switch a board that hangs off and on, and wait until it answers; return how often (0 or 1).
 
-    A board that is merely unreachable is given ``after_s`` first.
+    A board that is merely unreachable is given ``after_s`` first; one on which somebody else
+    measures is left alone.
     """
     settings = device.on_hang
     assert settings is not None
@@ -187,6 +208,11 @@ def _power_cycle(
         run.observer.phase(name, "unreachable; next it is power-cycled", settings.after_s)
         if _answers(device, settings.after_s, run) or run.cancel.is_set():
             return 0
+    elif isinstance(error, HangError) and (others := _job_of_others(name, device, error, run)):
+        run.observer.note(name, f"not power-cycled: {others} of somebody else measures there")
+        return 0
+    if run.cancel.is_set():
+        return 0
     run.observer.phase(name, "power-cycling")
     began_s = time.monotonic()
     try:
@@ -202,6 +228,20 @@ def _power_cycle(
     _note(run, name, "power-cycled", text)
     run.observer.note(name, text)
     return 1
+
+
+def _job_of_others(
+    name: str, device: DeviceSettings, error: HangError, run: RunContext
+) -> str | None:
+    """Return which job measures on a board that seems to hang, if the board says so and it is
+    neither this run's nor the one that hangs: a board may just be slow for being measured."""
+    try:
+        with contact(name, device, run.cancel) as board:
+            busy = board.client.jobs()["busy"]
+    except DeviceError:
+        return None
+    own = {error.job_id, *(job.facts.job_id for job in _stored(run).jobs)}
+    return None if busy is None or busy["job_id"] in own else f"job {busy['job_id']}"
 
 
 def _answers(device: DeviceSettings, within_s: float, run: RunContext) -> bool:

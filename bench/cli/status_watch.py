@@ -85,7 +85,7 @@ def _runs_table(runs: Sequence[RunStatus]) -> Table:
     for name in ("run", "state", "cases", "trials", "queue", "jobs on boards", "given up"):
         table.add_column(name, overflow="fold")
     for run in runs:
-        given_up = {name for name, view in run.boards.items() if view.problem}
+        given_up = [name for name, view in run.boards.items() if view.problem]
         cells = (
             run.run_id,
             "at work" if run.running else "bench attach collects it",
@@ -93,7 +93,7 @@ def _runs_table(runs: Sequence[RunStatus]) -> Table:
             ", ".join(f"{count} {status}" for status, count in run.trials.items()) or "none yet",
             str(sum(run.queue.values())),
             str(run.to_collect),
-            ", ".join([*given_up, *run.device_errors]),
+            ", ".join(dict.fromkeys([*given_up, *run.device_errors])),
         )
         table.add_row(*map(Text, cells))
     return table

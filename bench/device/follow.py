@@ -17,6 +17,8 @@ LEAST_WAIT_S = 5.0
 # A job that takes this many times what it last announced, and this much more, will never end.
 PATIENCE = 3.0
 PATIENCE_S = 600.0
+# One that nobody here saw begin, and that has not told anything yet, may be building engines.
+UNTOLD_S = 3600.0
 CHECKPOINT_DELAY_S = 0.5
 
 
@@ -42,7 +44,9 @@ def follow(
         HangError: the job did not end for so long that it never will.
     """
     wait_s = _until_look_s(started.expected_s, started.next_checkpoint_s)
+    began_s = time.monotonic()
     give_up_s = _give_up_s(started.expected_s)
+    announced = started.expected_s > 0
     while True:
         transport.quiet(True)
         cancelled = cancel.wait(wait_s)
@@ -55,16 +59,27 @@ def follow(
             return "stopped"
         if status["state"] != "running":
             return str(status["state"])
-        remaining_s = max(float(status["remaining_s"] or 0.0), LEAST_WAIT_S)
+        told_s = float(status["remaining_s"] or 0.0)
+        remaining_s = max(told_s, LEAST_WAIT_S)
         if time.monotonic() > give_up_s:
-            raise HangError(f"job {job_id} hangs: it was to take {started.expected_s:.0f} s")
+            raise HangError(
+                f"job {job_id} hangs: {_was_to_take(started.expected_s)}", job_id=job_id
+            )
         late(remaining_s)
         checkpoint_s = status["next_checkpoint_s"] or None
-        if checkpoint_s is not None or not started.expected_s:
+        if checkpoint_s is not None or (told_s and not announced):
             # Only a job that lives announces a time to come, and it may go on for longer; one whose
-            # start was lost sight of did not announce anything until now.
+            # start was lost sight of did not announce anything until now. What has been overdue
+            # since before it was looked at announces nothing, and is not waited for without end.
             give_up_s = max(give_up_s, _give_up_s(remaining_s))
+            announced = True
+        elif status["remaining_s"] is None and not announced:
+            give_up_s = max(give_up_s, began_s + UNTOLD_S)
         wait_s = _until_look_s(remaining_s, checkpoint_s)
+
+
+def _was_to_take(expected_s: float) -> str:
+    return f"it was to take {expected_s:.0f} s" if expected_s else "it was to be over long ago"
 
 
 def _until_look_s(remaining_s: float, checkpoint_s: float | None) -> float:

@@ -33,11 +33,12 @@ class PowerCycle(Protocol):
 @dataclass(frozen=True, slots=True)
 class CommandPowerCycle:
     """Runs a program on this host, without a shell; it finds the device's name in
-    ``BENCH_DEVICE``."""
+    ``BENCH_DEVICE``, and in ``BENCH_PLACE`` that of its labgrid place, if it is one."""
 
     device: str
     argv: Sequence[str]
     timeout_s: float
+    place: str | None = None
 
     @property
     def words(self) -> str:
@@ -46,13 +47,16 @@ class CommandPowerCycle:
 
     def __call__(self) -> None:
         """Run it (see :class:`PowerCycle`)."""
+        which = {"BENCH_DEVICE": self.device}
+        if self.place is not None:
+            which["BENCH_PLACE"] = self.place
         try:
             process = subprocess.Popen(
                 self.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "BENCH_DEVICE": self.device},
+                env={**os.environ, **which},
                 start_new_session=True,
             )
         except OSError as error:

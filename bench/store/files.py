@@ -102,7 +102,8 @@ def require_confined(folder: Path) -> None:
                         )
                 elif entry.is_dir():
                     left.append(Path(entry.path))
-                elif not entry.is_file():
+                elif not entry.is_file() and os.path.lexists(entry.path):
+                    # What is gone by now was the temporary file of whoever writes here.
                     raise StoreError(f"{entry.path} is neither a file nor a folder: remove it")
 
 

@@ -256,7 +256,7 @@ def measure_simulated(folder: Path, count: int, cases: int) -> int:
         files={name: tiny_model(folder / f"{name}.onnx") for name in names},
     )
 
-    def connect(device: Any, cancel: object = None) -> Any:
+    def connect(device: Any, cancel: object = None, tell: object = None) -> Any:
         return boards[device.host].connect()
 
     with mock.patch("bench.contact.open_transport", connect):

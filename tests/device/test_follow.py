@@ -13,7 +13,7 @@ from bench.errors import HangError
 ENDED = {"state": "finished", "remaining_s": None, "next_checkpoint_s": None}
 
 
-def running(remaining_s: float, next_checkpoint_s: float | None) -> dict[str, Any]:
+def running(remaining_s: float | None, next_checkpoint_s: float | None) -> dict[str, Any]:
     return {
         "state": "running",
         "remaining_s": remaining_s,
@@ -75,3 +75,22 @@ def test_a_job_that_is_silent_beyond_its_end_hangs(monkeypatch):
         board.follow(60.0, 60.0)
     assert 700 < board.now_s < 900
     assert min(board.waits_s) >= following.LEAST_WAIT_S
+
+
+def test_a_job_that_is_overdue_when_it_is_first_looked_at_hangs_too(monkeypatch):
+    board = Board([running(0.0, None)], monkeypatch)
+    with pytest.raises(HangError, match="over long ago"):
+        board.follow(0.0, None)
+    assert board.now_s < 700
+
+
+def test_a_job_whose_start_was_lost_sight_of_is_given_the_time_it_announces(monkeypatch):
+    board = Board([running(None, None), running(3000.0, None), ENDED], monkeypatch)
+    assert board.follow(0.0, None) == "finished"
+
+
+def test_a_job_that_never_tells_anything_is_not_waited_for_without_end(monkeypatch):
+    board = Board([running(None, None)], monkeypatch)
+    with pytest.raises(HangError):
+        board.follow(0.0, None)
+    assert 3500 < board.now_s < 3700

@@ -103,7 +103,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """A shelf without boards; those that are added are reached instead of real ones."""
     made = Fleet(tmp_path)
 
-    def connect(device: SshDevice, cancel: object = None) -> Any:
+    def connect(device: SshDevice, cancel: object = None, tell: object = None) -> Any:
         return made.boards[device.host].connect()
 
     connecting: Callable[..., Any] = connect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import threading
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from bench.analysis.board_spread import pool_spread
 from bench.analysis.compare import compare
 from bench.analysis.conditions import subject
-from bench.errors import DeviceError, LeaseError, StoreError, TransportError
+from bench.errors import DeviceError, HangError, LeaseError, StoreError, TransportError
 from bench.export import onnx_files
 from bench.status import Reason, Status, Verdict
 from bench.uploads import Uploads
@@ -298,3 +299,78 @@ def test_uploads_are_bounded_and_a_stalled_one_holds_nobody_up(
     with slots.slot(cancel, lambda: told.append("third")):
         pass
     assert told == ["second", "went ahead"]
+
+
+OTHERS = {
+    "job_id": "of-somebody-else",
+    "pid": 1,
+    "owner": "ada@desk",
+    "user": "ada",
+    "since_wall_s": 1.0,
+    "left_s": 0.0,
+}
+
+
+def test_a_board_that_is_slow_since_somebody_else_measures_there_is_not_power_cycled(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.add("slow")
+    command, mark = power_cycler(fleet, "slow")
+
+    def slow(*_: object) -> None:
+        raise HangError("python3 took longer than 120 s and was ended")
+
+    busy: dict[str, Any] = {"jobs": [], "busy": OTHERS}
+    monkeypatch.setattr("simulated_board.SimulatedTransport._probe", slow)
+    monkeypatch.setattr("simulated_board.SimulatedTransport._jobs", lambda *_: busy)
+    outcome = fleet.measure(fleet.plan("one"), {"slow": {"on_hang": {"command": command}}})
+    assert outcome.device_errors.keys() == {"slow"}
+    assert not mark.exists()
+    assert any("not power-cycled: job of-somebody-else" in text for _, text in fleet.witness.notes)
+    busy["busy"] = None
+    fleet.measure(fleet.plan("one"), {"slow": {"on_hang": {"command": command}}})
+    assert mark.read_text() == "slow "
+
+
+def test_a_board_that_is_lost_while_somebody_else_measures_there_is_not_power_cycled(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.add("busy")
+    command, mark = power_cycler(fleet, "busy")
+
+    def probe(transport: Any) -> Any:
+        # Whoever looks again finds it gone.
+        fleet.boards["busy"].gone = True
+        return {"busy": OTHERS}
+
+    monkeypatch.setattr("simulated_board.SimulatedTransport._probe", lambda self, *_: probe(self))
+    monkeypatch.setattr("bench.measure.LEAST_WAIT_S", 0.01)
+    remedy = {"command": command, "after_s": 0, "boot_s": 0.05}
+    settings = {"busy": {"on_hang": remedy, "retry_s": 0.05, "give_up_after": 3}}
+    outcome = fleet.measure(fleet.plan("one"), settings, wait=True)
+    assert outcome.device_errors.keys() == {"busy"}
+    assert "of-somebody-else" in outcome.run.manifest.incidents[0].text
+    assert not mark.exists()
+
+
+def test_after_ctrl_c_boards_that_wait_for_a_slot_are_sent_nothing(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.add(*NAMES[:4])
+    pushing = fleet.boards["b0"].connect()
+    real = type(pushing).push
+    sending = threading.Semaphore(1)
+    stopped = threading.Event()
+
+    def push(transport: Any, files: Any) -> int:
+        if len(files) > 1 and sending.acquire(blocking=False):
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGINT)
+            stopped.wait(1.0)
+        return int(real(transport, files))
+
+    monkeypatch.setattr(type(pushing), "push", push)
+    outcome = fleet.measure(fleet.plan("one", "two"), uploads=1)
+    assert outcome.interrupted and not outcome.device_errors
+    assert sum(board.uploads > 1 for board in fleet.boards.values()) == 1

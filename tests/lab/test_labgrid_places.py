@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,11 @@ from labgrid_lab import HOST, THEM, US, Lab, Switch, wait_until
 from sshd import Sshd
 
 from bench.config import LabgridDevice
-from bench.connection import open_transport, place_of, power_cycle
+from bench.connection import keep_place, open_transport, place_of, power_cycle
 from bench.device.labgrid.coordinator import Coordinator
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.notes import all_notes
+from bench.device.labgrid.power import cycle_power
 from bench.device.retry import Interrupted
 from bench.errors import ConfigError, HostKeyError, PlaceError, PowerCycleError
 
@@ -287,6 +289,50 @@ def test_power_is_cycled_by_labgrid_s_own_driver(
     assert lab.holder("nano") == OURS, "it was not the last one to use it"
     held.release()
     assert lab.holder("nano") is None
+
+
+def test_a_command_power_cycles_the_place_that_it_is_told_and_nobody_else_s(
+    lab: Lab, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    mark = tmp_path / "cycled"
+    code = "import os, sys; open(sys.argv[1], 'w').write(os.environ['BENCH_PLACE'])"
+    device = LabgridDevice(
+        place="desk", on_hang=[sys.executable, "-c", code, str(mark)], **settings
+    )
+    remedy = power_cycle("board", device)
+    assert remedy is not None
+    with lab.taken("nano"), pytest.raises(PowerCycleError, match="nano is held by"):
+        remedy()
+    assert not mark.exists()
+    remedy()
+    assert mark.read_text() == "nano"
+    assert lab.holder("nano") is None
+
+
+def test_ctrl_c_does_not_reach_a_power_cycle_that_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "group"
+    client = tmp_path / "client"
+    client.write_text(f"#!/bin/sh\nps -o pgid= -p $$ > {told}\n")
+    client.chmod(0o755)
+    monkeypatch.setattr("bench.device.labgrid.power.sys.executable", str(client))
+    cycle_power("127.0.0.1:1", "nano")
+    assert int(told.read_text()) != os.getpgrp()
+
+
+def test_a_place_that_is_kept_stays_taken_when_the_connection_ends(
+    lab: Lab, settings: dict[str, Any]
+) -> None:
+    transport = open_transport(LabgridDevice(reservation={"name": "nano"}, **settings))
+    kept = keep_place(transport)
+    assert kept is not None and kept.name == "nano"
+    transport.close()
+    assert lab.holder("nano") == OURS
+    open_transport(LabgridDevice(place="nano", **settings)).close()
+    assert lab.holder("nano") == OURS
+    kept.release()
+    assert lab.holder("nano") is None and not list(all_notes())
 
 
 def test_why_power_cannot_be_cycled_is_said(lab: Lab, settings: dict[str, Any], sshd: Sshd) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +22,7 @@ from bench.records import Case, JobFacts, Manifest, Trial
 from bench.status import Status, Verdict
 from bench.store import raw
 from bench.store.documents import first_line
-from bench.store.files import is_safe_name, safe_name
+from bench.store.files import is_safe_name, require_confined, safe_name
 from bench.store.listing import list_runs
 from bench.store.reader import open_run
 from bench.store.reopen import reopen
@@ -259,3 +261,19 @@ def test_samples_of_another_shape_are_one_line(run: Path, table: pa.Table) -> No
         with pytest.raises(StoreError, match="cannot read") as caught:
             read("t001")
         assert "\n" not in str(caught.value)
+
+
+def test_what_vanishes_while_a_run_is_read_is_no_problem_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "passing")
+    real = os.scandir
+
+    def scandir(path: Any) -> Iterator[os.DirEntry[str]]:
+        for entry in real(path):
+            Path(entry.path).unlink()
+            yield entry
+
+    monkeypatch.setattr("bench.store.files.os.scandir", scandir)
+    require_confined(tmp_path)
+    assert not (tmp_path / "passing").exists()

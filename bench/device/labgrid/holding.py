@@ -72,6 +72,14 @@ class HeldPlace:
         finally:
             file.close()
 
+    def keep(self) -> HeldPlace:
+        """Return a further hold of the place: it is not returned before both are released."""
+        file = None
+        if self._file is not None:
+            file = NoteFile(self._coordinator, self.name)
+            file.share()
+        return HeldPlace(self._coordinator, self.name, self.route, file, self._tell)
+
     def _return(self, file: NoteFile) -> None:
         note = file.read()
         with Coordinator(self._coordinator) as lab:

@@ -34,6 +34,8 @@ def cycle_power(coordinator: str, place: str) -> None:
             text=True,
             errors="replace",
             check=False,
+            # Ctrl-C in between off and on would leave the board without power.
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired:
         raise PlaceError(

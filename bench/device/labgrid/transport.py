@@ -17,6 +17,10 @@ class PlaceTransport(SshTransport):
         self._held = held
         super().__init__(settings, resolve(settings), cancel)
 
+    def keep(self) -> HeldPlace:
+        """Return a hold of the place that lasts beyond the connection."""
+        return self._held.keep()
+
     def close(self) -> None:
         """End the connection and return the place. May be called twice."""
         super().close()
