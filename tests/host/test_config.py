@@ -99,11 +99,14 @@ def test_malformed_yaml_names_line_and_column(tmp_path: Path) -> None:
             ["'x': name a 'place', or", "not both"],
         ),
         ("devices: {x: {transport: labgrid, plaice: p}}", ["plaice", "did you mean 'place'"]),
-        ("devices: {x: {transport: labgrid, reservation: {}}}", ["'reservation'", "1 item"]),
+        (
+            "devices: {x: {transport: labgrid, reservation: {}}}",
+            ["'reservation'", "not be empty"],
+        ),
         ("devices: {x: {transport: labgrid, reservation: {a: 'b c'}}}", ["reservation.a"]),
         (
             "devices: {x: {transport: labgrid, place: p, coordinator: 'ws://lab:20408/ws'}}",
-            ["'coordinator'", "host or host:port", "ws://lab"],
+            ["'coordinator'", "HOST or HOST:PORT", "ws://lab"],
         ),
         ("devices: {x: {transport: labgrid, place: p, coordinator: 'lab:0'}}", ["coordinator"]),
         ("devices: {x: {transport: labgrid, place: p, host: h}}", ["unknown key 'host'"]),

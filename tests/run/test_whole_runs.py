@@ -80,7 +80,7 @@ def test_this_machine_and_a_second_run_that_exports_and_sends_nothing(
     shared = {trial.artifact.weights_sha256 for trial in outcome.run.trials[1:] if trial.artifact}
     assert len(shared) == 1, "all weight modes read one weights file"
     manifest = json.loads((outcome.run.path / "manifest.json").read_text())
-    assert manifest["probes"]["local"]["runtimes"]["onnxruntime"]["version"]
+    assert outcome.run.manifest.probes["local"]["runtimes"]["onnxruntime"]["version"]
     assert manifest["finished_at"]
 
     again, witness = measure({"local": local})

@@ -26,8 +26,9 @@ from bench.figures import ArtifactFacts, SustainPoint, SustainStats
 from bench.procedures import PROCEDURES
 from bench.records import Case, JobFacts, Manifest
 from bench.report.details import details
-from bench.report.page import flattened, write_report
+from bench.report.page import write_report
 from bench.report.rows import rows_by_device
+from bench.report.sections import flattened
 from bench.report.table import summary_table
 from bench.status import Status, Verdict
 from bench.store.listing import list_runs
