@@ -59,8 +59,7 @@ def _lines(seen: RunWatch, every_s: float) -> None:
 def _table(seen: RunWatch, every_s: float) -> None:
     console = tables()
     if not console.is_terminal:
-        # It falls quiet when its reader goes away, as `head` does.
-        while not console.quiet:
+        while True:
             console.print(_view(seen.look(), ROWS_WITHOUT_TERMINAL))
             time.sleep(every_s)
     with Live(console=console, auto_refresh=False, screen=False) as live:
