@@ -99,7 +99,9 @@ def choose_power(
         estimates: whether an estimate may take the place of a measurement.
     """
     if settings.sensor == "none":
-        return None, _unmeasured(Reason.DECLINED, "power.sensor is 'none' in devices.yaml")
+        return None, _unmeasured(
+            Reason.DECLINED, "no energy asked for (--power none, or power.sensor none)"
+        )
     # A total names rails, so that nothing without rails takes its place.
     every = tuple(AUTO_ORDER) if settings.total is None else _RAILS
     names = every if settings.sensor == "auto" else (settings.sensor,)

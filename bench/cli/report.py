@@ -33,6 +33,8 @@ def report(run_ids: tuple[str, ...], page: Path | None, results_dir: Path, as_js
     in one table, and each case over time. It is written into the results folder, named by the
     newest of the runs, unless -o names another place.
     """
+    if page is not None and not page.parent.is_dir():
+        raise ConfigError(f"-o {page}: there is no folder {page.parent}; make it first")
     runs = [_opened(run_id, results_dir) for run_id in run_ids or (_latest(results_dir),)]
     names = [run.manifest.run_id for run in runs]
     twice = next((name for name in names if names.count(name) > 1), None)

@@ -57,6 +57,8 @@ def export(
     if samples and style == "json":
         raise ConfigError("--samples has too many rows for json; take parquet or csv")
     check_target(output)
+    if not results_dir.is_dir():
+        raise ConfigError(f"there is no results folder {results_dir}; name it with --results")
     problems = Problems()
     trials = measured(results_dir, selection, problems, runs)
     if samples:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bench.cli.options import names
-from bench.store.listing import Selection
+from bench.store.listing import Selection, list_runs
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -61,6 +61,8 @@ def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def nothing(selection: Selection, results_dir: Path) -> str:
     """Return what to say where no run is meant."""
+    if selection.is_open and list_runs(results_dir):
+        return f"no run in {results_dir} has a trial; `bench results list` says why"
     if selection.is_open:
         return f"no runs in {results_dir}; `bench run` makes one"
     return f"no run in {results_dir} fits; `bench results list` without options shows all"

@@ -21,6 +21,7 @@ from bench.report.over_time import round_spreads
 from bench.report.pareto import TRADEOFFS, fronts, pareto_points
 from bench.report.power_traces import power_traces
 from bench.report.rows import Row
+from bench.spreadsheets import harmless
 from bench.status import Verdict
 from bench.store.raw import LatencySamples, PowerSegment
 
@@ -31,12 +32,18 @@ _CASE = ("device", "model", "scheme", "weights", "runtime", "precision", "batch"
 
 
 def as_csv(lines: Iterable[Line]) -> bytes:
-    """Return a table as CSV; the columns are those of the first line."""
+    """Return a table as CSV; the columns are those of the first line.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     lines = list(lines)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]) if lines else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows(
+        {name: harmless(cell) if isinstance(cell, str) else cell for name, cell in line.items()}
+        for line in lines
+    )
     return text.getvalue().encode(errors="replace")
 
 
@@ -102,9 +109,8 @@ def power(rows: Sequence[Row], segments: Mapping[str, Sequence[PowerSegment]]) -
     found = []
     for traces in power_traces(rows, segments).values():
         for trace in traces:
-            stats = trace.row.trial.energy if trace.row.trial else None
             fixed = _case(trace.row) | {"part": trace.part, "window_s": trace.window_s}
-            more = _fields(stats, ("source", "scope", "sensor"))
+            more = {name: trace.source.get(name) for name in ("source", "scope", "sensor")}
             found += [
                 fixed | {"at_s": at_s, "power_w": None if np.isnan(power_w) else power_w} | more
                 for at_s, power_w in zip(trace.at_s.tolist(), trace.power_w.tolist(), strict=True)

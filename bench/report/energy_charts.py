@@ -34,6 +34,7 @@ from bench.status import Source, Verdict
 from bench.store.raw import PowerSegment
 
 _COLUMNS = 3
+_NOT_MEASURED = " — estimated, not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,12 @@ def power_chart(
     if not shown:
         return None
     energies = [row.trial.energy for row in rows if row.trial and row.trial.energy]
+    # A case without an energy has no figure that says where its readings come from.
+    estimated = all(trace.is_estimated for traces in shown.values() for trace in traces)
     columns = max(1, min(_COLUMNS, int(form.width_in / (2.6 * form.text)), len(shown)))
     lines = -(-len(shown) // columns)
     head = Head(
-        _title("Power over time", energies),
+        "Power over time" + (_NOT_MEASURED if estimated else ""),
         f"{where} · {source_words(energies)}",
         _power_meanings(),
     )
@@ -119,7 +122,7 @@ def power_chart(
         for axes in panels[len(shown) :]:
             axes.remove()
         for line in grid:
-            line[0].set_ylabel(f"power{_estimated(energies)} [W]")
+            line[0].set_ylabel(f"power{' (est.)' if estimated else ''} [W]")
         panels[0].set_ylim(bottom=0)
         figure.supxlabel("time since the window opened [s]", fontsize=form.pt(9.5), y=0.01)
     return figure
@@ -223,7 +226,7 @@ def _draw_panel(
 
 def _title(text: str, known: Sequence[EnergyStats]) -> str:
     if known and all(stats.source is Source.ESTIMATED for stats in known):
-        return f"{text} — estimated, not measured"
+        return text + _NOT_MEASURED
     return text
 
 

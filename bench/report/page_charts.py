@@ -42,12 +42,6 @@ class PageChart:
 
 PAGE_CHARTS: tuple[PageChart, ...] = (
     PageChart(
-        "pareto",
-        "What is gained and what it costs",
-        "accuracy against latency and energy, size against energy; who is beaten by none",
-        across=True,
-    ),
-    PageChart(
         "latency",
         "Latency",
         "median latency per case with its interval; figures in the table",
@@ -76,6 +70,12 @@ PAGE_CHARTS: tuple[PageChart, ...] = (
         "memory",
         "Memory and load time",
         "peak memory of each case and what the model adds; figures in the table",
+        across=True,
+    ),
+    PageChart(
+        "pareto",
+        "What is gained and what it costs",
+        "accuracy against latency and energy, size against energy; who is beaten by none",
         across=True,
     ),
     PageChart(

@@ -114,9 +114,11 @@ def _panel(tradeoff: Tradeoff, points: Sequence[Point], steps: Sequence[list[Poi
         trials = [point.row.trial for point in points]
         sets = dict.fromkeys(x.accuracy.dataset.name for x in trials if x and x.accuracy)
         y_label = f"top-1 on {shortened(', '.join(sets), 24)} [%]"
+    guessed = all(point.x.estimated or point.y.estimated for point in points)
+    what = f"{tradeoff.title} — estimated, not measured" if guessed else tradeoff.title
     without = "" if steps else " (no front: nothing valid was measured)"
     return Panel(
-        f"{tradeoff.title}{without}",
+        f"{what}{without}",
         axis_label(tradeoff.x.label, [point.x for point in points]),
         axis_label(y_label, [point.y for point in points]),
         tuple(points),

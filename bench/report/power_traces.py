@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,16 @@ class Trace:
     def is_round(self) -> bool:
         """Whether the case was running."""
         return _is_round(self.part)
+
+    @property
+    def source(self) -> Mapping[str, Any]:
+        """Source, scope and sensor: known also where no energy came of the readings."""
+        return self.row.trial.facts["power_source"] if self.row.trial else {}
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether nothing was measured."""
+        return self.row.trial is not None and _is_estimated(self.row.trial)
 
 
 def power_traces(

@@ -25,6 +25,8 @@ MOST_LINES = 12
 """Cases in one chart at most."""
 
 _WIDTH_IN = 9.0
+_MINUTE = 1 / 24 / 60
+"""In days, the unit of an axis of dates."""
 _MARGIN = 0.01
 _MARKERS = "osD^vP*X"
 
@@ -82,6 +84,10 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
         )
         for axes, panel in zip(grid[:, 0], panels, strict=False):
             _draw_panel(axes, panel, shown, colours)
+        times = [_time(point) for item in shown for point in item.points]
+        # Around a single run with a figure the axis would otherwise span years.
+        beyond = max(0.05 * (max(times) - min(times)), _MINUTE)
+        grid[-1, 0].set_xlim(min(times) - beyond, max(times) + beyond)
         locator = mdates.AutoDateLocator(minticks=2, maxticks=8)  # type: ignore[no-untyped-call]
         grid[-1, 0].xaxis.set_major_locator(locator)
         dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from bench.analysis.column_makers import Kind
 from bench.analysis.columns import COLUMNS, row
 from bench.errors import ConfigError, StoreError
+from bench.spreadsheets import begins_like_formula, harmless
 from bench.store import raw
 from bench.store.files import explained, sync_folder
 from bench.store.gathering import Measured
@@ -61,7 +62,6 @@ SAMPLE_SCHEMA = pa.schema(
     ]
 )
 _ROWS_AT_ONCE = 500_000
-_COMMANDS_OF_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def check_target(path: Path) -> None:
@@ -187,10 +187,8 @@ def _harmless(table: Any) -> Any:
         if isinstance(texts, pa.ChunkedArray):
             texts = texts.combine_chunks()
         words = texts.dictionary.to_pylist()
-        if any(word.startswith(_COMMANDS_OF_SPREADSHEETS) for word in words):
-            safe = [
-                f"'{word}" if word.startswith(_COMMANDS_OF_SPREADSHEETS) else word for word in words
-            ]
+        if any(map(begins_like_formula, words)):
+            safe = [harmless(word) for word in words]
             column = pa.DictionaryArray.from_arrays(texts.indices, pa.array(safe, pa.string()))
             table = table.set_column(position, field, column.cast(pa.string()))
     return table

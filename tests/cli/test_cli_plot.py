@@ -74,6 +74,14 @@ def test_a_chart_of_two_runs_with_its_data(results, tmp_path, capsys):
     assert str(figure) in capsys.readouterr().err
 
 
+def test_texts_of_the_data_are_no_formulas(synthetic, tmp_path):
+    synthetic.write([Case(device="@pi", model="=1+1")], power=None, run_id="odd")
+    assert call(synthetic.folder, "latency", "odd", "-o", str(tmp_path / "x.svg")) == 0
+    (row,) = table(tmp_path / "x.csv")
+    assert (row["device"], row["model"]) == ("'@pi", "'=1+1")
+    assert float(row["p50_s"]) > 0
+
+
 @pytest.mark.parametrize(("width", "inches"), [("1", 3.5), ("2", 7.16), ("4.25in", 4.25)])
 def test_png_is_as_wide_as_was_asked(results, tmp_path, width, inches):
     path = tmp_path / "fig.png"

@@ -99,8 +99,8 @@ def test_several_runs_make_one_page_in_the_results_folder(results, capsys) -> No
         (("20261124", "20261124-nano"), "20261124-nano is named twice; name every run once"),
         (("20261124", "nothing"), "no run nothing in"),
         (("20261124", "-o", "{tmp}"), "it is a folder; name a file"),
-        (("20261124", "-o", "{tmp}/missing/page.html"), "No such file or directory"),
-        (("20261124", "20261125", "-o", "{tmp}/missing/page.html"), "No such file or directory"),
+        (("20261124", "-o", "{tmp}/missing/page.html"), "missing; make it first"),
+        (("20261124", "20261125", "-o", "{tmp}/missing/page.html"), "missing; make it first"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(results, tmp_path, capsys, args, words) -> None:

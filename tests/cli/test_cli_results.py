@@ -182,6 +182,27 @@ def test_an_export_that_cannot_be_is_one_line(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_an_export_of_a_folder_that_is_not_there(tmp_path: Path, capsys) -> None:
+    target = tmp_path / "t.csv"
+    said = Said(capsys, "export", "-o", target, "--results", tmp_path / "gone")
+    assert said.code == 2 and not target.exists()
+    words = f"there is no results folder {tmp_path / 'gone'}; name it with --results"
+    assert said.err == f"bench: {words}\n"
+
+
+@pytest.mark.parametrize("command", ["trend", "percentiles"])
+def test_runs_without_a_trial_are_not_called_missing(
+    results: Path, tmp_path: Path, command: str, capsys
+) -> None:
+    for run in results.glob("2026*"):
+        (run / "trials.jsonl").unlink()
+        for folder in ("jobs", "journals"):
+            shutil.rmtree(run / folder, ignore_errors=True)
+    said = Said(capsys, command, "--results", results)
+    assert (said.code, said.out) == (0, "")
+    assert said.err == f"no run in {results} has a trial; `bench results list` says why\n"
+
+
 def test_trace_writes_what_perfetto_opens(results: Path, tmp_path: Path, capsys) -> None:
     target = tmp_path / "run.perfetto.json"
     said = Said(capsys, "trace", "20261101", "-o", target, "--results", results, "--every", "50")

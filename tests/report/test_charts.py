@@ -209,6 +209,19 @@ def test_estimates_make_no_front(synthetic):
     assert figure is not None
     assert "no front: nothing valid was" in words(figure)
     assert "[mJ], est." in words(figure)
+    assert "estimated, not measured" in words(figure)
+
+
+def test_estimated_power_is_called_so_where_no_energy_came_of_it(synthetic):
+    run = synthetic.write(synthetic.cases("pi"))
+    failed = Verdict(status=Status.FAILED, reasons=(Reason.CRASH,))
+    lost = {"energy": None, "energy_status": failed}
+    material = material_of((changed(run, dict.fromkeys(range(4), lost)),))
+    figure = PLOTS["power"].draw(material, SCREEN)
+    assert figure is not None
+    assert "estimated, not measured" in words(figure)
+    assert "power (est.) [W]" in words(figure)
+    assert {line["source"] for line in PLOTS["power"].data(material)} == {"estimated"}
 
 
 def test_estimates_are_told_from_measurements_in_one_chart(synthetic, measured):
