@@ -39,8 +39,18 @@ def _in_parallel(
     failures: dict[str, Exception] = {}
     # Not Thread.join: interrupted once, it takes the thread for ended.
     ended = {name: threading.Event() for name in tasks}
+    claimed: set[str] = set()
+    claiming = threading.Lock()
+
+    def claim(name: str) -> bool:
+        with claiming:
+            fresh = name not in claimed
+            claimed.add(name)
+        return fresh
 
     def attempt(name: str, task: Callable[[], None]) -> None:
+        if not claim(name):
+            return
         try:
             task()
         except Exception as error:  # every kind is handed to the caller, none is dropped
@@ -48,14 +58,16 @@ def _in_parallel(
         finally:
             ended[name].set()
 
-    for name, task in tasks.items():
-        threading.Thread(target=attempt, args=(name, task), daemon=True).start()
     try:
+        for name, task in tasks.items():
+            threading.Thread(target=attempt, args=(name, task), daemon=True).start()
         for event in ended.values():
             event.wait()
     except KeyboardInterrupt:
         cancel.set()
         observer.note("", "stopping after the current round; press Ctrl-C again to leave")
-        for event in ended.values():
-            event.wait()
+        for name, event in ended.items():
+            # What has not begun by now never will.
+            if not claim(name):
+                event.wait()
     return failures
