@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from bench.collect import Collector
-from bench.config import LabgridDevice, find_device
-from bench.contact import DeviceSettings, contact
+from bench.config import find_device
+from bench.contact import contact
+from bench.device_settings import DeviceSettings, LabgridDevice
 from bench.errors import ConfigError, StoreError
 from bench.evaluation import evaluate_job
 from bench.observer import Observer

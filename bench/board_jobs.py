@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contact import DeviceSettings
+from bench.device_settings import DeviceSettings
 from bench.errors import DeviceError
 from bench.observer import Observer
 from bench.parallel import on_devices

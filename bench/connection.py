@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench.config import AnyDevice, LabgridDevice, LocalDevice, SshDevice
 from bench.device.labgrid.address import coordinator_or_default
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.power import cycle_power
@@ -16,11 +15,12 @@ from bench.device.local import LocalTransport
 from bench.device.power_cycle import CommandPowerCycle, PowerCycle
 from bench.device.ssh import SshSettings, connect
 from bench.device.transport import Transport
+from bench.device_settings import DeviceSettings, LabgridDevice, LocalDevice, SshDevice
 from bench.errors import ConfigError, PlaceError, PowerCycleError
 
 
 def open_transport(
-    device: AnyDevice,
+    device: DeviceSettings,
     cancel: threading.Event | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Transport:
@@ -97,7 +97,7 @@ class PlacePowerCycle:
             raise PowerCycleError(f"on_hang: {error}") from error
 
 
-def power_cycle(name: str, device: AnyDevice) -> PowerCycle | None:
+def power_cycle(name: str, device: DeviceSettings) -> PowerCycle | None:
     """Return what switches a device off and on again, ``None`` where nothing does."""
     remedy = device.on_hang
     if remedy is None:
@@ -113,7 +113,7 @@ def ssh_settings(device: SshDevice) -> SshSettings:
     return replace(_login(device, device.host), port=device.port)
 
 
-def interpreter(device: AnyDevice) -> str:
+def interpreter(device: DeviceSettings) -> str:
     """Return the Python to run the agent with; on this machine the one that runs bench."""
     return device.python or sys.executable
 

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.config import AnyDevice
 from bench.connection import interpreter, open_transport
 from bench.device.client import AgentClient
 from bench.device.deploy import push_agent
 from bench.device.transport import Transport
-
-DeviceSettings = AnyDevice
+from bench.device_settings import DeviceSettings
 
 
 @dataclass(frozen=True, slots=True)

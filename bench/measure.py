@@ -12,7 +12,6 @@ from bench.board_runtimes import require_any
 from bench.boards import recognise_probed
 from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
-from bench.config import PowerSettings
 from bench.connection import place_of
 from bench.contact import Contact
 from bench.deployment import artifact_of, deploy
@@ -30,6 +29,7 @@ from bench.errors import (
 )
 from bench.metering import metering
 from bench.power import asked, choose_power, period_s, sensor_options
+from bench.power_settings import PowerSettings
 from bench.records import BoardState, Case, JobEnd, JobFacts, MeterFacts, PowerSource
 from bench.run_context import RunContext
 from bench.status import Reason, Verdict

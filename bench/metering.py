@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from functools import partial
 
 from bench.analysis.marker_pattern import LONGEST_PERIOD_S
-from bench.config import MeterSettings
 from bench.errors import MeterError, SensorError
 from bench.meters import meters
 from bench.meters.recorder import Recorder
 from bench.observer import Observer
+from bench.power_settings import MeterSettings
 from bench.records import MeterFacts
 from bench.store.meters import meter_log_path, meter_path
 from bench.store.writer import RunWriter

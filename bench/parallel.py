@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from bench.contact import DeviceSettings
+from bench.device_settings import DeviceSettings
 from bench.observer import Observer
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bench.config import PowerSettings
 from bench.errors import ConfigError
 from bench.plan import Plan, expand, fits, refusal
 from bench.power import asked
+from bench.power_settings import PowerSettings
 from bench.records import Case
 
 

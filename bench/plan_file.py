@@ -36,12 +36,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from bench.config import Settings
 from bench.errors import ConfigError, suggest
 from bench.field_problems import in_words
 from bench.plan import Override
 from bench.procedures import PROCEDURES, make_procedure
 from bench.records import Procedure
+from bench.settings import Settings
 from bench.yaml_file import read_yaml
 
 

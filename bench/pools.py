@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from bench.contact import DeviceSettings
+from bench.device_settings import DeviceSettings
 from bench.errors import DeviceError
 from bench.facts import board_kind
 from bench.observer import Observer

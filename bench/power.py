@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.boards.spec import Board, Rail
-from bench.config import PowerSettings
 from bench.errors import ConfigError
 from bench.figures import PowerCalibration
+from bench.power_settings import PowerSettings
 from bench.records import PowerSource
 from bench.status import Reason, Source, Status, Verdict
 

@@ -21,9 +21,10 @@ from typing import Literal
 from bench.attach import uncollected
 from bench.collect import Collector
 from bench.connection import keep_place, open_transport, power_cycle
-from bench.contact import Contact, DeviceSettings, contact
+from bench.contact import Contact, contact
 from bench.device.power_cycle import PowerCycle
 from bench.device.retry import Interrupted
+from bench.device_settings import DeviceSettings
 from bench.errors import (
     BusyLostError,
     DeviceError,

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from bench.config import AnyDevice, LabgridDevice, SshDevice, find_device
+from bench.config import find_device
 from bench.connection import ssh_settings
 from bench.device.ssh_config import resolve
+from bench.device_settings import DeviceSettings, LabgridDevice, SshDevice
 from bench.errors import ConfigError, TransportError, suggest
 
 ALL = "all"
 TAG = "tag:"
 
 
-def select(wanted: Sequence[str], known: dict[str, AnyDevice]) -> dict[str, AnyDevice]:
+def select(wanted: Sequence[str], known: dict[str, DeviceSettings]) -> dict[str, DeviceSettings]:
     """Return the devices that are meant, each once, in the order they were asked for.
 
     A device whose name is just what was written is meant before anything else.
@@ -27,7 +28,7 @@ def select(wanted: Sequence[str], known: dict[str, AnyDevice]) -> dict[str, AnyD
     return {name: known[name] for name in names}
 
 
-def _names(word: str, known: dict[str, AnyDevice]) -> list[str]:
+def _names(word: str, known: dict[str, DeviceSettings]) -> list[str]:
     if word in known:
         return [word]
     if word == ALL:
@@ -43,7 +44,7 @@ def _names(word: str, known: dict[str, AnyDevice]) -> list[str]:
     return [word]
 
 
-def _tagged(tag: str, known: Mapping[str, AnyDevice]) -> list[str]:
+def _tagged(tag: str, known: Mapping[str, DeviceSettings]) -> list[str]:
     found = [name for name, device in known.items() if tag in device.tags]
     if not found:
         tags = list(dict.fromkeys(each for device in known.values() for each in device.tags))
@@ -52,7 +53,7 @@ def _tagged(tag: str, known: Mapping[str, AnyDevice]) -> list[str]:
     return found
 
 
-def shared_boards(devices: Mapping[str, AnyDevice]) -> list[str]:
+def shared_boards(devices: Mapping[str, DeviceSettings]) -> list[str]:
     """Return a line for each board that several of the devices lead to."""
     places: dict[tuple[object, ...], list[str]] = {}
     for name, device in devices.items():

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bench import calibrations
 from bench.attach import attach, held, settings_of, where_it_was
-from bench.contact import DeviceSettings
+from bench.device_settings import DeviceSettings
 from bench.earlier import EarlierRuns
 from bench.errors import DeviceError, StoreError
 from bench.export.cases import require_exporter

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.contact import DeviceSettings, contact
+from bench.contact import contact
+from bench.device_settings import DeviceSettings
 from bench.power import sensor_options
 
 

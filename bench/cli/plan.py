@@ -11,7 +11,8 @@ from rich.table import Table
 from bench.analysis.marker_pattern import markers_s
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import AnyDevice, load_devices
+from bench.config import load_devices
+from bench.device_settings import DeviceSettings
 from bench.plan import Plan, expand, make_plan, refusal
 from bench.plan_checks import loose_ends, require_power, require_runnable
 from bench.plan_file import choose_procedure, load_plan
@@ -64,7 +65,7 @@ def show(path: Path, devices_path: Path | None, as_json: bool) -> None:
         people().print(f"bench: warning: {text}", markup=False)
 
 
-def _time(plan: Plan, cases: list[Case], device: AnyDevice) -> ExpectedTime:
+def _time(plan: Plan, cases: list[Case], device: DeviceSettings) -> ExpectedTime:
     sensor = asked(device.power, plan.power).sensor
     lag_s: float | None = JETSON_LAG_S if device.transport != "local" else 0.0
     if sensor == "none":
@@ -73,7 +74,7 @@ def _time(plan: Plan, cases: list[Case], device: AnyDevice) -> ExpectedTime:
     return expected_time(plan.procedure, _runnable(plan, cases), lag_s, period_s)
 
 
-def _markers(device: AnyDevice) -> str:
+def _markers(device: DeviceSettings) -> str:
     """Say what of the time load markers take."""
     if device.meter is None:
         return ""

@@ -14,7 +14,8 @@ from bench.cli import options
 from bench.cli.outcome import tell
 from bench.cli.output import people
 from bench.cli.progress import progress
-from bench.config import AnyDevice, load_devices
+from bench.config import load_devices
+from bench.device_settings import DeviceSettings
 from bench.errors import ConfigError
 from bench.export.cache import default_cache
 from bench.plan import Plan, expand, make_plan
@@ -189,7 +190,7 @@ def _plan(file: PlanFile | None, given: Mapping[str, Any]) -> Plan:
     return make_plan(**arguments, procedure=procedure, skips=file is not None)
 
 
-def _warnings(plan: Plan, devices: Mapping[str, AnyDevice]) -> list[str]:
+def _warnings(plan: Plan, devices: Mapping[str, DeviceSettings]) -> list[str]:
     """Return what will hardly give what was asked for, each once."""
     threads = {name: device.threads for name, device in devices.items()}
     found = [*shared_boards(devices), *loose_ends(plan, threads)]

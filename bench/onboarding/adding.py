@@ -12,11 +12,11 @@ from typing import Any
 from bench.board_runtimes import runtime_problem
 from bench.boards import recognise_probed
 from bench.boards.spec import Board
-from bench.config import AnyDevice, SshDevice
 from bench.connection import ssh_settings
 from bench.contact import equip
 from bench.device.ssh_config import Hop, parse_address, resolve
 from bench.device.transport import Transport
+from bench.device_settings import DeviceSettings, SshDevice
 from bench.errors import AgentError, ConfigError, DeviceError
 from bench.power import choose_power, sensor_options
 from bench.records import PowerSource
@@ -85,7 +85,7 @@ def device_at(
         raise ConfigError(f"{address!r} is no address; write user@host or user@host:port") from None
 
 
-def same_place(devices: Mapping[str, AnyDevice], device: SshDevice) -> str | None:
+def same_place(devices: Mapping[str, DeviceSettings], device: SshDevice) -> str | None:
     """Return which of the devices is reached at the same host and port, on the same way."""
     wanted = _way(resolve(ssh_settings(device)))
     for name, other in devices.items():

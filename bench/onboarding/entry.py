@@ -16,14 +16,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bench.config import (
-    BUILT_IN,
-    DEFAULT_FILE,
-    AnyDevice,
-    devices_file,
-    find_device,
-    load_devices,
-)
+from bench.config import BUILT_IN, DEFAULT_FILE, devices_file, find_device, load_devices
+from bench.device_settings import DeviceSettings
 from bench.errors import ConfigError
 from bench.figures import PowerCalibration
 
@@ -179,7 +173,7 @@ def _with_block(text: str, entry: MappingNode, calibration: dict[str, Any] | Non
     return "".join([*lines[:at], *(" " * column + line for line in added), *lines[at:]])
 
 
-def _devices_of(path: Path) -> dict[str, AnyDevice]:
+def _devices_of(path: Path) -> dict[str, DeviceSettings]:
     """Return the devices of a file; relative paths start in its own folder, also behind a link."""
     return load_devices(path.resolve() if path.exists() else path)
 
@@ -215,7 +209,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _write(path: Path, text: str, wanted: Mapping[str, AnyDevice] | None = None) -> None:
+def _write(path: Path, text: str, wanted: Mapping[str, DeviceSettings] | None = None) -> None:
     """Replace a file as a whole, once what it will say has been read and found in order.
 
     ``wanted``: devices that it must have then, just so.

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from bench.boards import recognise_probed
 from bench.connection import interpreter, open_transport, place_of
-from bench.contact import DeviceSettings, equip
+from bench.contact import equip
 from bench.device.ssh import SshTransport
 from bench.device.transport import Transport
+from bench.device_settings import DeviceSettings
 from bench.errors import (
     AgentError,
     DeviceError,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contact import DeviceSettings, contact
+from bench.contact import contact
 from bench.device.transport import Push
+from bench.device_settings import DeviceSettings
 from bench.errors import DeviceError
 from bench.onboarding.wheels import KEY_DIGITS, PACKAGES, download, target_of, wanted_versions
 from bench.power import sensor_options

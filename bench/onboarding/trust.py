@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.config import LabgridDevice, SshDevice
 from bench.connection import open_transport
 from bench.device.known_hosts import forget, remember
 from bench.device.transport import Transport
+from bench.device_settings import LabgridDevice, SshDevice
 from bench.errors import HostKeyError
 
 MOST_KEYS = 8

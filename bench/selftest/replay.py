@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bench.agent.sampler import pause_s
 from bench.agent.sensors import ina3221
 from bench.boards import recognise
-from bench.config import PowerSettings
 from bench.power import choose_power
+from bench.power_settings import PowerSettings
 from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
 from bench.records import PowerSource
 from bench.selftest.fake_board import UNREADABLE, FakeBoard

@@ -241,7 +241,7 @@ def kill_job(journal: Path) -> None:
 
 def measure_simulated(folder: Path, count: int, cases: int) -> int:
     """Run a plan of ``cases`` models on ``count`` simulated boards; how many trials it stored."""
-    from bench.config import SshDevice
+    from bench.device_settings import SshDevice
     from bench.plan import Plan
     from bench.procedures import PROCEDURES
     from bench.session import run

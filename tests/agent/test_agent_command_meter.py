@@ -16,8 +16,8 @@ from bench.agent import sampler as sampler_module
 from bench.agent.sampler import Sampler
 from bench.agent.sensors import command
 from bench.boards import GENERIC
-from bench.config import PowerSettings
 from bench.power import choose_power, sensor_options
+from bench.power_settings import PowerSettings
 
 REPOSITORY = Path(__file__).parents[2]
 

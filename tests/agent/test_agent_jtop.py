@@ -28,8 +28,8 @@ from jtop import service as library_service
 from bench.agent import probe
 from bench.agent.sensors import jtop
 from bench.boards import recognise
-from bench.config import PowerSettings
 from bench.power import choose_power
+from bench.power_settings import PowerSettings
 
 Serve = Callable[[Described], str]
 

@@ -11,8 +11,8 @@ import pytest
 from bench.agent import health, probe
 from bench.agent.sensors import battery, ina2xx, rpi_pmic
 from bench.boards import recognise
-from bench.config import PowerSettings
 from bench.power import choose_power, period_s
+from bench.power_settings import PowerSettings
 from bench.status import Source
 
 Tree = Callable[[dict[str, str]], Path]

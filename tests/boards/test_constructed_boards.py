@@ -28,8 +28,8 @@ from bench.agent import probe
 from bench.agent.sensors import SENSORS
 from bench.boards import BOARDS, GENERIC, recognise
 from bench.boards.jetpack import jetpack
-from bench.config import PowerSettings
 from bench.power import choose_power
+from bench.power_settings import PowerSettings
 from bench.records import PowerSource
 from bench.runtimes import RUNTIMES, graph_limits
 from bench.status import Reason, Source, Status, Verdict

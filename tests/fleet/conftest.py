@@ -10,7 +10,7 @@ import pytest
 from board_folder import tiny_model
 from simulated_board import SimulatedBoard
 
-from bench.config import SshDevice
+from bench.device_settings import SshDevice
 from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.procedures import PROCEDURES

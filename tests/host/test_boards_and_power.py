@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bench.boards import BOARDS, GENERIC, recognise
-from bench.config import EstimateModel, PowerSettings
 from bench.power import choose_power
+from bench.power_settings import EstimateModel, PowerSettings
 from bench.status import Reason, Source, Status
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import LabgridDevice, LocalDevice, SshDevice, find_device, load_devices
+from bench.config import find_device, load_devices
+from bench.device_settings import LabgridDevice, LocalDevice, SshDevice
 from bench.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

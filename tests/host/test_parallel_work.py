@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from bench.config import SshDevice
+from bench.device_settings import SshDevice
 from bench.parallel import on_devices
 
 

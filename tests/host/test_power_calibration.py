@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from bench.boards import recognise
-from bench.config import EstimateModel, PowerSettings, ReplayFile, load_devices
+from bench.config import load_devices
 from bench.errors import ConfigError
 from bench.figures import PowerCalibration
 from bench.power import choose_power
+from bench.power_settings import EstimateModel, PowerSettings, ReplayFile
 from bench.status import Source
 
 ORIN = recognise(["nvidia,p3767-0005", "nvidia,tegra234"])

@@ -9,11 +9,11 @@ import pytest
 
 from bench.agent.sensors import SENSORS
 from bench.boards import GENERIC, recognise
-from bench.config import EstimateModel, MeterCommand, PowerSettings, ReplayFile
 from bench.errors import ConfigError
 from bench.plan import make_plan
 from bench.plan_file import load_plan
 from bench.power import AUTO_ORDER, ONLY_WHEN_NAMED, choose_power
+from bench.power_settings import EstimateModel, MeterCommand, PowerSettings, ReplayFile
 from bench.sensors import OURS
 from bench.status import Status
 

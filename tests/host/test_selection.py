@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import LocalDevice, SshDevice, load_devices
+from bench.config import load_devices
+from bench.device_settings import LocalDevice, SshDevice
 from bench.errors import ConfigError
 from bench.selection import select, shared_boards
 

@@ -15,13 +15,13 @@ import pytest
 from labgrid_lab import HOST, THEM, US, Lab, Switch, wait_until
 from sshd import Sshd
 
-from bench.config import LabgridDevice
 from bench.connection import keep_place, open_transport, place_of, power_cycle
 from bench.device.labgrid.coordinator import Coordinator
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.notes import all_notes
 from bench.device.labgrid.power import cycle_power
 from bench.device.retry import Interrupted
+from bench.device_settings import LabgridDevice
 from bench.errors import ConfigError, HostKeyError, PlaceError, PowerCycleError
 
 OURS = f"{HOST}/{US}"

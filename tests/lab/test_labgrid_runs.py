@@ -14,8 +14,8 @@ from labgrid_lab import HOST, THEM, US, Lab, wait_until
 from sshd import Sshd
 
 from bench.cli import main
-from bench.config import LabgridDevice
 from bench.connection import open_transport
+from bench.device_settings import LabgridDevice
 
 OURS = f"{HOST}/{US}"
 

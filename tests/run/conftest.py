@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.config import EstimateModel, LocalDevice, PowerSettings
-from bench.contact import DeviceSettings
+from bench.device_settings import DeviceSettings, LocalDevice
 from bench.outcome import Outcome
 from bench.plan import Plan
+from bench.power_settings import EstimateModel, PowerSettings
 from bench.records import Procedure, Trial
 from bench.session import run
 

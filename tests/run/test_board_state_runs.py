@@ -15,7 +15,7 @@ from stateful_board import LIMITS_KHZ, LOWEST_KHZ, StatefulBoard
 
 from bench.agent import state, wire
 from bench.cli import EXIT_DEVICE, main
-from bench.config import LocalDevice
+from bench.device_settings import LocalDevice
 from bench.errors import AgentError, StateError
 from bench.evaluation import completed
 from bench.outcome import Outcome

@@ -14,10 +14,11 @@ from board_folder import tiny_model
 from bench.analysis.compare import Outcome as Compared
 from bench.analysis.compare import compare
 from bench.analysis.conditions import subject
-from bench.config import LocalDevice, PowerSettings
+from bench.device_settings import LocalDevice
 from bench.figures import PowerCalibration
 from bench.outcome import Outcome
 from bench.plan import Plan
+from bench.power_settings import PowerSettings
 from bench.report.details import details
 from bench.session import resume
 from bench.store.reader import open_run

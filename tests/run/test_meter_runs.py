@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from board_folder import tiny_model
 
-from bench.config import LocalDevice, MeterSettings, PowerSettings
+from bench.device_settings import LocalDevice
 from bench.outcome import Outcome
 from bench.plan import Plan
+from bench.power_settings import MeterSettings, PowerSettings
 from bench.records import Procedure, Trial
 from bench.session import run
 from bench.status import Reason, Source, Status

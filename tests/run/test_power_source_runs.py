@@ -14,9 +14,10 @@ from constructed import build
 from descriptions import THOR
 
 from bench.cli import main
-from bench.config import EstimateModel, LocalDevice, MeterCommand, PowerSettings
+from bench.device_settings import LocalDevice
 from bench.outcome import Outcome
 from bench.plan import Plan
+from bench.power_settings import EstimateModel, MeterCommand, PowerSettings
 from bench.report.details import details
 
 from .conftest import TINY, Witness

@@ -18,11 +18,12 @@ from board_folder import tiny_model
 from sshd import Sshd
 
 from bench.agent import wire
-from bench.config import LocalDevice, PowerSettings, ReplayFile, SshDevice
+from bench.device_settings import LocalDevice, SshDevice
 from bench.errors import AgentError, StoreError, TransportError
 from bench.evaluation import completed
 from bench.outcome import Outcome
 from bench.plan import Plan
+from bench.power_settings import PowerSettings, ReplayFile
 from bench.status import Reason, Source, Status
 from bench.store.listing import list_runs
 from bench.store.reader import open_run

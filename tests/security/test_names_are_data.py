@@ -22,9 +22,9 @@ from bench.analysis.journal import recordings
 from bench.analysis.validity import evaluate
 from bench.cli import main
 from bench.cli.output import people, tables
-from bench.config import SshDevice
 from bench.connection import open_transport
 from bench.device.local import LocalTransport
+from bench.device_settings import SshDevice
 from bench.errors import AgentError, ConfigError
 from bench.procedures import PROCEDURES
 from bench.records import Case, Manifest, PowerSource
