@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Collection, Iterable
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.store.files import MANIFEST_FILE, explained
+from bench.store.files import MANIFEST_FILE, explained, write_atomic
 from bench.store.hold import LOCK_FILE, is_held
 
 INDEX_FILE = ".listing.json"
@@ -234,12 +233,5 @@ def _write_index(results_dir: Path, found: dict[str, tuple[str, RunListing]]) ->
         for name, (signature, listing) in found.items()
     }
     data = json.dumps({"version": _INDEX_VERSION, "runs": runs}).encode()
-    temporary = results_dir / f"{INDEX_FILE}.{secrets.token_hex(8)}"
     with contextlib.suppress(OSError):
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-            temporary.replace(results_dir / INDEX_FILE)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_atomic(results_dir / INDEX_FILE, data)
