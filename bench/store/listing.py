@@ -28,7 +28,7 @@ INDEX_FILE = ".listing.json"
 _INDEX_VERSION = 1
 _SETTLED_NS = 2_000_000_000
 """A file that changed a moment ago may change again without another time on it."""
-_LOOKED_INTO = ("jobs", "journals")
+_LOOKED_INTO = ("jobs", "journals", "probes")
 _MOST_INDEX_BYTES = 1 << 28
 
 
@@ -99,10 +99,7 @@ def list_runs(results_dir: Path) -> list[RunListing]:
     Raises:
         StoreError: the folder cannot be read.
     """
-    if not results_dir.is_dir():
-        return []
-    with explained("read", results_dir):
-        names = sorted(entry.name for entry in os.scandir(results_dir) if is_run(entry))
+    names = run_names(results_dir)
     known = _read_index(results_dir)
     found: dict[str, tuple[str, RunListing]] = {}
     fresh = False
@@ -121,6 +118,18 @@ def list_runs(results_dir: Path) -> list[RunListing]:
         _write_index(results_dir, {name: item for name, item in found.items() if item[0]})
     listings = [replace(item, running=is_held(item.path)) for _, item in found.values()]
     return sorted(listings, key=lambda listing: (listing.started_at or "", listing.run_id))
+
+
+def run_names(results_dir: Path) -> list[str]:
+    """Return the names of the folders of all runs, sorted; none where there is no such folder.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    if not results_dir.is_dir():
+        return []
+    with explained("read", results_dir):
+        return sorted(entry.name for entry in os.scandir(results_dir) if is_run(entry))
 
 
 def is_run(folder: Path | os.DirEntry[str]) -> bool:

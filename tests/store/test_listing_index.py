@@ -15,6 +15,7 @@ from bench.records import Case
 from bench.store import listing
 from bench.store.files import TRIALS_FILE, append_line
 from bench.store.listing import INDEX_FILE, list_runs
+from bench.store.probes import encode_probe, probe_path
 
 
 @pytest.fixture
@@ -95,6 +96,16 @@ def test_a_job_that_is_collected_changes_its_run(results: Path) -> None:
     (job,) = (run.path / "jobs").iterdir()
     job.write_text(job.read_text().replace('"end": null', '"end": {"state": "lost"}'))
     assert list_runs(results)[-1].to_collect == 0
+
+
+def test_what_a_board_told_is_watched_as_well(results: Path) -> None:
+    run = results / "20261103-run"
+    probe = probe_path(run, "orin")
+    probe.write_bytes(encode_probe("orin", {"os": {"kernel": "5.15"}}))
+    age(run)
+    assert list_runs(results)[-1].problem == ""
+    probe.write_text("{")
+    assert "probes/orin.json is damaged" in list_runs(results)[-1].problem
 
 
 def test_a_removed_run_leaves_the_index(results: Path) -> None:
