@@ -105,6 +105,9 @@ def _read(run: Run, job: Job, chosen: set[tuple[Case, int | None]]) -> _Found | 
         for number, case in enumerate(run.manifest.cases, 1)
         if job.covers(case) and {(case, None), (case, facts.attempt)} & chosen
     ]
+    if not cases:
+        return None
+    # All of the job, whatever is meant of it: throttling counts on from the rounds of other cases.
     records, problems = wire.decode_records(job.journal())
     recorded = recordings(records, problems, list(facts.artifacts))
     lanes = []
