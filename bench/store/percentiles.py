@@ -104,6 +104,7 @@ def _of_case(
     parts: list[_Part],
     damaged: Callable[[str], None],
 ) -> CasePercentiles | None:
+    found: _Figures | None = None
     try:
         found = _figures(database, parts)
     except ValueError:
@@ -112,7 +113,6 @@ def _of_case(
             found = _figures(database, parts) if parts else None
         except ValueError as error:
             damaged(f"{case.device}: {case.key} has no percentiles: {error}")
-            found = None
     if found is None or not found.samples:
         return None
     return CasePercentiles(

@@ -83,7 +83,8 @@ def test_a_case_that_the_database_cannot_read_is_told(tmp_path: Path) -> None:
     path = store(tmp_path).path / "raw" / "t001.latency.parquet"
     table = pq.read_table(path)
     place = table.column_names.index("duration_ns")
-    pq.write_table(table.set_column(place, "duration_ns", table["duration_ns"].cast("string")), path)
+    texts = table["duration_ns"].cast("string")
+    pq.write_table(table.set_column(place, "duration_ns", texts), path)
     (second,), said = found(tmp_path)
     assert second.case.scheme == "basis:0.25"
     (problem,) = said
