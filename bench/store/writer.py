@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
+from bench.manifest_parts import Incident, Resumption
 from bench.recordings import Recording
-from bench.records import Case, Incident, JobFacts, Manifest, Resumption, Trial
+from bench.records import Case, JobFacts, Manifest, Trial
 from bench.store import probes, raw
 from bench.store.files import (
     MANIFEST_FILE,
