@@ -36,10 +36,10 @@ from bench.store.listing import INDEX_FILE
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
+from bench_program import BENCH
 from stored_runs import Recipe, store
 
 LIST_S, PERCENTILES_S, MEMORY_MB = 1.0, 3.0, 500.0
-_PROGRAM = "import sys; from bench.cli import main; sys.exit(main())"
 _METER = """
 import os, sys, time
 begin = time.perf_counter()
@@ -150,7 +150,7 @@ def measure(*command: str) -> Cost:
         SystemExit: it failed.
     """
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _METER, sys.executable, "-c", _PROGRAM, *command],
+        [sys.executable, "-S", "-c", _METER, *BENCH, *command],
         stdout=subprocess.PIPE,
         check=False,
     )

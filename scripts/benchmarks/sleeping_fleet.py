@@ -17,6 +17,7 @@ from unittest import mock
 
 import numpy
 import onnx
+from bench_program import BENCH
 from board_folder import tiny_model
 from cable import Cable
 from onnx import TensorProto, helper
@@ -25,7 +26,6 @@ from sshd import Sshd, start_sshd
 
 from bench.agent import wire
 
-BENCH = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main())"]
 PROJECT = Path(__file__).parents[2]
 ROUNDS = 5
 INFERENCE_S = 0.02
