@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from bench.records import Manifest, Trial
@@ -60,18 +60,6 @@ def condition(name: str) -> Callable[[Parts], Value]:
 def of_manifest(value: Callable[[Manifest], Value]) -> Callable[[Parts], Value]:
     """Return something of the run."""
     return lambda parts: value(parts.manifest)
-
-
-def started(manifest: Manifest) -> datetime | None:
-    """Return when a run was started, ``None`` where that cannot be told."""
-    try:
-        found = datetime.fromisoformat(manifest.started_at)
-    except ValueError:
-        return None
-    try:
-        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    except OverflowError:
-        return None
 
 
 def extreme(

@@ -17,11 +17,11 @@ from bench.analysis.column_makers import (
     of_case,
     of_manifest,
     percentile_columns,
-    started,
     verdict_columns,
 )
 from bench.analysis.conditions import subject
 from bench.records import Manifest, Trial
+from bench.timestamps import parse_time
 
 
 def row(trial: Trial, manifest: Manifest) -> dict[str, Value]:
@@ -35,7 +35,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("run_id", "text", "the run", of_manifest(lambda run: run.run_id)),
     at("trial_id", "text", "trial_id", "the trial within its run"),
     at("attempt", "integer", "attempt", "0, or how often the run had been resumed"),
-    Column("started_at", "time", "when the run was started (UTC)", of_manifest(started)),
+    Column(
+        "started_at",
+        "time",
+        "when the run was started (UTC)",
+        of_manifest(lambda run: parse_time(run.started_at)),
+    ),
     at("device", "text", "case.device", "name of the device"),
     Column("board", "text", "model of the board, or of its CPU", condition("board")),
     Column("system", "text", "L4T release, or kernel", condition("system")),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 import matplotlib.dates as mdates
 from matplotlib.axes import Axes
@@ -20,6 +19,7 @@ from bench.report import format as fmt
 from bench.report.status_text import status_lines_of
 from bench.status import Status
 from bench.store.reader import Run
+from bench.timestamps import parse_time
 
 MOST_LINES = 12
 """Cases in one chart at most."""
@@ -70,7 +70,8 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
     ``colours``: by the key of a case. A hollow mark is no valid figure; a vertical line says that
     a condition changed there (engine, power mode, clocks ...).
     """
-    shown = [item for item in found if item.case.device == device][:MOST_LINES]
+    dated = [_dated(item) for item in found if item.case.device == device]
+    shown = [item for item in dated if item.points][:MOST_LINES]
     if not shown:
         return None
     panels = [panel for panel in _PANELS if _values(panel, shown)]
@@ -170,9 +171,14 @@ def _draw(
         )
 
 
+def _dated(item: Trend) -> Trend:
+    """Return a case without what was measured nobody knows when."""
+    points = tuple(point for point in item.points if parse_time(point.started_at))
+    return replace(item, points=points)
+
+
 def _time(point: Point) -> float:
-    started = datetime.fromisoformat(point.started_at)
-    return float(mdates.date2num(started))  # type: ignore[no-untyped-call]
+    return float(mdates.date2num(parse_time(point.started_at)))  # type: ignore[no-untyped-call]
 
 
 def _changes(shown: Sequence[Trend]) -> list[float]:

@@ -16,13 +16,14 @@ import stat
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
 from bench.store.files import MANIFEST_FILE, explained, write_atomic
 from bench.store.hold import LOCK_FILE, is_held
+from bench.timestamps import parse_time
 
 INDEX_FILE = ".listing.json"
 _INDEX_VERSION = 1
@@ -57,11 +58,7 @@ class RunListing:
     @property
     def started(self) -> datetime | None:
         """When it was started, ``None`` where that cannot be told."""
-        try:
-            found = datetime.fromisoformat(self.started_at or "")
-        except ValueError:
-            return None
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return parse_time(self.started_at or "")
 
 
 @dataclass(frozen=True, slots=True)

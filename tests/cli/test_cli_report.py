@@ -94,6 +94,20 @@ def test_several_runs_make_one_page_in_the_results_folder(results, capsys) -> No
 
 
 @pytest.mark.parametrize(
+    "odd", ["who knows", "0001-01-01T00:00:00", "9999-12-31T23:59:59-05:00", "2026-11-24T03:50:12"]
+)
+def test_a_run_with_an_odd_time_is_on_the_page_of_several(results, capsys, odd) -> None:
+    """Of no zone, in no year that can be, or no time at all: it may come from anybody."""
+    manifest = results / "20261124-nano" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("2026-11-24T03:50:12+00:00", odd))
+    names = ("20261124", "20261125")
+    code, _, err = said_by(capsys, "report", *names, "--results", str(results))
+    assert (code, len(err.splitlines())) == (0, 1)
+    text = Path(err.strip()).read_text()
+    assert "energy of each case over time" in text and odd[:16].replace("T", " ") in text
+
+
+@pytest.mark.parametrize(
     ("args", "words"),
     [
         (("20261124", "20261124-nano"), "20261124-nano is named twice; name every run once"),
