@@ -225,11 +225,12 @@ def decode_latency(path: Path) -> LatencySamples | None:
     table = read_latency(path)
     if table is None:
         return None
-    parts = {
-        name: table[name].cast(pa.float64()).to_numpy()
-        for name in _PART_COLUMNS
-        if name in table.column_names
-    }
+    with _told(path):
+        parts = {
+            name: table[name].cast(pa.float64()).to_numpy()
+            for name in _PART_COLUMNS
+            if name in table.column_names
+        }
     return LatencySamples(
         round=table["round"].to_numpy(),
         kind=np.asarray(table["kind"].to_pylist(), dtype=np.str_),

@@ -250,6 +250,7 @@ def other_table(**columns: list[object]) -> pa.Table:
         other_table(round=["x"], kind=["latency"], t_ns=[1], duration_ns=[1]),
         other_table(round=[1], kind=["latency"], t_ns=[1], duration_ns=[-1]),
         other_table(round=[1], kind=["latency"], t_ns=[1], duration_ns=[None]),
+        other_table(round=[1], kind=["latency"], t_ns=[1], duration_ns=[1], copy_ns=[2**60 + 1]),
         other_table(where=["round-0"], t_before_ns=[1], t_after_ns=[2]),
     ],
 )
