@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from bench.analysis.column_makers import Kind
 from bench.analysis.columns import COLUMNS, row
 from bench.errors import ConfigError, StoreError
-from bench.spreadsheets import begins_like_formula, harmless
+from bench.spreadsheets import harmless
 from bench.store import raw
 from bench.store.files import explained, replacing
 from bench.store.gathering import Measured
@@ -172,8 +172,8 @@ def _harmless(table: Any) -> Any:
         if isinstance(texts, pa.ChunkedArray):
             texts = texts.combine_chunks()
         words = texts.dictionary.to_pylist()
-        if any(map(begins_like_formula, words)):
-            safe = [harmless(word) for word in words]
+        safe = [harmless(word) for word in words]
+        if safe != words:
             column = pa.DictionaryArray.from_arrays(texts.indices, pa.array(safe, pa.string()))
             table = table.set_column(position, field, column.cast(pa.string()))
     return table
