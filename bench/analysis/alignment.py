@@ -174,18 +174,21 @@ def _drift(places: Sequence[Place], apart_s: float) -> tuple[float, float]:
 
 
 def _groups(markers: Sequence[Marker]) -> list[Marker]:
-    """Return the groups that were played, in order.
+    """Return the groups that were played, in order; of two of one name the first.
 
     Raises:
-        Misaligned: the opening one was not.
+        Misaligned: the opening one was not, or the two are not in this order.
     """
-    found = [marker for where in _WHERE for marker in markers if marker.where == where]
-    if not found or found[0].where != _WHERE[0]:
+    first = {marker.where: marker for marker in reversed(markers)}
+    if _WHERE[0] not in first:
         raise Misaligned(
             "the load markers before the rounds were not played (the job ended before them, or "
             "they failed)"
         )
-    return found[:2]
+    found = [first[where] for where in _WHERE if where in first]
+    if len(found) == 2 and middle_ns(found[1]) <= middle_ns(found[0]):
+        raise Misaligned("the load markers after the rounds do not lie after those before them")
+    return found
 
 
 def _places(

@@ -108,8 +108,7 @@ def export_samples(
 ) -> int:
     """Write a row per inference and return how many there are; memory does not grow with them.
 
-    A file that cannot be read is told to
-    ``damaged`` in one line and left out.
+    A file that cannot be read is told to ``damaged`` in one line and left out.
 
     Raises:
         StoreError: the file cannot be written.

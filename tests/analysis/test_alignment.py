@@ -197,6 +197,22 @@ def test_markers_that_were_not_played_are_named() -> None:
     assert "before the rounds were not played" in refused(readings, board.markers[1:])
 
 
+def test_a_marker_that_a_journal_names_twice_counts_once() -> None:
+    board, readings = ten_hz()
+    opening, closing = board.markers
+    assert align(readings, (opening, opening, closing)) == align(readings, board.markers)
+    assert not align(readings, (opening, opening)).is_closed
+
+
+def test_groups_in_the_wrong_order_are_refused() -> None:
+    board, readings = ten_hz()
+    opening, _ = board.markers
+    for earlier_ns in (0, 10**9):
+        edges_ns = opening.edges_ns - earlier_ns
+        closing = dataclasses.replace(opening, where="after", edges_ns=edges_ns)
+        assert "do not lie after" in refused(readings, (opening, closing))
+
+
 def test_a_recording_of_the_same_group_twice_is_no_run() -> None:
     """The group before the rounds is not taken for the one after them."""
     board, readings = ten_hz()
