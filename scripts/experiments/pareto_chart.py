@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from result_table import Trained
+from outcomes import Trained
 
 from bench.records import Trial
 from bench.report import canvas, palette
