@@ -9,9 +9,10 @@ from bench.engine_options import needs_calibration
 from bench.errors import ConfigError
 from bench.export.cache import ArtifactCache
 from bench.export.calibration import calibration_inputs
+from bench.manifest_parts import CalibrationFacts
 from bench.networks import models
 from bench.plan import Plan, refusal
-from bench.records import CalibrationFacts, Case
+from bench.records import Case
 
 
 def prepare(plan: Plan, cases: Iterable[Case], cache: Path) -> dict[str, Path]:

@@ -9,21 +9,19 @@ models, and its cases that cannot run are recorded as skipped with the reason (:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
 from bench.engine_options import NOTHING_FURTHER, EngineOptions, engine_options, engine_refusal
-from bench.errors import ConfigError, suggest
+from bench.errors import ConfigError
 from bench.export.cases import WEIGHT_MODES, find_model, parse_scheme
-from bench.export.functions import checked_spelling, refuse_other_files
 from bench.export.inputs import NOTHING_SAID, InputValues, Range, check_values
 from bench.export.trained import network_name, trained_networks
-from bench.networks import models as known_models
+from bench.plan_names import resolve_models, resolve_runtimes, resolve_weights
 from bench.procedures import PROCEDURES
 from bench.records import Case, Procedure
-from bench.runtimes import runtimes as known_runtimes
 from bench.sensors import require_sensor
 from models import Scheme, SchemeError
 
@@ -132,7 +130,7 @@ def make_plan(
             sense.
     """
     default = Plan()
-    names, files, functions = _models(models or default.models)
+    names, files, functions = resolve_models(models or default.models)
     own = {*files, *functions}
     for option, given in (("--shape", shapes), ("--range", ranges), ("--input", inputs)):
         if given and not own:
@@ -149,8 +147,8 @@ def make_plan(
     plan = Plan(
         models=names,
         schemes=tuple(dict.fromkeys(schemes or default.schemes)),
-        weights=_known(weights or default.weights, WEIGHT_MODES, "weight mode"),
-        runtimes=_runtimes(runtimes or default.runtimes),
+        weights=resolve_weights(weights or default.weights),
+        runtimes=resolve_runtimes(runtimes or default.runtimes),
         precisions=tuple(dict.fromkeys(precisions or default.precisions)),
         batches=tuple(dict.fromkeys(batches)),
         threads=tuple(dict.fromkeys(threads)),
@@ -283,45 +281,3 @@ def _parse(scheme: str) -> Scheme:
         return Scheme.parse(scheme)
     except SchemeError as error:
         raise ConfigError(str(error)) from None
-
-
-def _models(
-    wanted: Iterable[str],
-) -> tuple[tuple[str, ...], dict[str, Path], tuple[str, ...]]:
-    """Names of all models, and which of them are ONNX files and functions."""
-    names: list[str] = []
-    files: dict[str, Path] = {}
-    functions: list[str] = []
-    for text in dict.fromkeys(wanted):
-        if text.endswith(".onnx"):
-            path = Path(text)
-            if not path.is_file():
-                raise ConfigError(f"{text}: no such ONNX file")
-            name = path.stem
-            if name in files or name in known_models():
-                raise ConfigError(f"{text}: another model is called {name!r} too; rename the file")
-            files[name] = path.resolve()
-            names.append(name)
-        elif ":" in text:
-            functions.append(checked_spelling(text))
-            names.append(text)
-        else:
-            if text not in known_models():
-                refuse_other_files(text)
-            names.append(find_model(text).name)
-    return tuple(names), files, tuple(functions)
-
-
-def _runtimes(wanted: Iterable[str]) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(wanted))
-    for name in names:
-        known_runtimes().find(name)
-    return names
-
-
-def _known(wanted: Iterable[str], known: Iterable[str], what: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(wanted))
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"unknown {what} {name!r}; {suggest(name, known)}")
-    return names

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.boards import boards
+from bench.manifest_parts import PluginFacts, Resumption
 from bench.meters import meters
 from bench.networks import models
 from bench.plugins import GROUPS, Table
 from bench.plugins.agent_module import AgentModule
-from bench.records import PluginFacts, Resumption
 from bench.runtimes import RuntimeSpec, runtimes
 from bench.sensors import sensors
 

@@ -34,9 +34,10 @@ from bench.errors import (
     TransportError,
     TrustError,
 )
+from bench.manifest_parts import Incident
 from bench.measure import measure_board
 from bench.provenance import resumption
-from bench.records import Case, Incident, Trial
+from bench.records import Case, Trial
 from bench.run_context import RunContext
 from bench.status import Reason
 from bench.store.reader import Run, open_run

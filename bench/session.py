@@ -19,6 +19,7 @@ from bench.export.cases import require_exporter
 from bench.export.labelled import LabelledSet, labelled_set
 from bench.figures import PowerCalibration
 from bench.live import published
+from bench.manifest_parts import Pool
 from bench.observer import Observer
 from bench.outcome import Outcome, closing, conclude
 from bench.own_models import look_into, require_known_inputs
@@ -27,7 +28,7 @@ from bench.plan import Plan, expand
 from bench.plan_checks import require_power, require_runnable
 from bench.pools import kinds_of
 from bench.provenance import git_revision, plugins, resumption, versions
-from bench.records import Case, Manifest, Pool
+from bench.records import Case, Manifest
 from bench.recovery import see_through
 from bench.run_context import RunContext
 from bench.spread import pools_of, share_out

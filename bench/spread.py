@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bench.records import Case, Pool
+from bench.manifest_parts import Pool
+from bench.records import Case
 
 
 def pools_of(kinds: Mapping[str, str], cases: Mapping[str, Sequence[Case]]) -> tuple[Pool, ...]:

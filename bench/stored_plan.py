@@ -11,8 +11,8 @@ from bench.engine_options import engine_options
 from bench.errors import ConfigError
 from bench.export.inputs import InputValues
 from bench.export.onnx_files import external_files
+from bench.manifest_parts import ModelFile, PlanFacts
 from bench.plan import Plan
-from bench.records import ModelFile, PlanFacts
 from bench.store.reader import Run
 
 

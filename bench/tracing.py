@@ -14,7 +14,7 @@ from bench.analysis.timeline import Lane, Strand, Thinning, events, first_ns, th
 from bench.errors import ConfigError, StoreError, suggest
 from bench.records import Case, Trial
 from bench.status import Source
-from bench.store.exporting import replacing
+from bench.store.files import explained, replacing
 from bench.store.jobs import Job
 from bench.store.reader import Run
 from bench.store.writer import trial_id
@@ -69,7 +69,7 @@ def write_trace(
         "left_out": left_out,
     }
     count = 0
-    with replacing(path) as file:
+    with explained("write", path), replacing(path) as file:
         file.write(b'{"displayTimeUnit": "ms",\n"otherData": ' + _encoded(head))
         file.write(b',\n"traceEvents": [')
         for count, event in enumerate(events(strands, thin), 1):
@@ -105,6 +105,9 @@ def _read(run: Run, job: Job, chosen: set[tuple[Case, int | None]]) -> _Found | 
         for number, case in enumerate(run.manifest.cases, 1)
         if job.covers(case) and {(case, None), (case, facts.attempt)} & chosen
     ]
+    if not cases:
+        return None
+    # All of the job, whatever is meant of it: throttling counts on from the rounds of other cases.
     records, problems = wire.decode_records(job.journal())
     recorded = recordings(records, problems, list(facts.artifacts))
     lanes = []

@@ -13,7 +13,8 @@ import numpy as np
 
 from bench.analysis.batches import t_factor
 from bench.analysis.figures import QUANTITIES
-from bench.records import Pool, Trial
+from bench.manifest_parts import Pool
+from bench.records import Trial
 
 LEAST_BOARDS = 3
 """With two, Student's factor of 12.7 would hide everything."""

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from bench.figures import EnergyStats, Interval
 from bench.records import Manifest, Trial
-from bench.status import Verdict
 
 Kind = Literal["text", "integer", "real", "flag", "time"]
 Value = str | int | float | bool | datetime | None
@@ -35,7 +33,10 @@ class Parts:
 
 
 def of_trial(path: str) -> Callable[[Parts], Value]:
-    """Return what follows attributes, ending in ``None`` at the first that is ``None``."""
+    """Return what follows attributes, ending in ``None`` at the first that is ``None``.
+
+    Members of enumerations become plain texts, several reasons a comma-separated one.
+    """
     steps = path.split(".")
 
     def value(parts: Parts) -> Value:
@@ -44,14 +45,11 @@ def of_trial(path: str) -> Callable[[Parts], Value]:
             if found is None:
                 return None
             found = found.get(step) if isinstance(found, Mapping) else getattr(found, step)
-        return found if found is None else _plain(found)
+        if isinstance(found, tuple):
+            return ",".join(found)
+        return str(found) if isinstance(found, str) else found
 
     return value
-
-
-def _plain(value: Any) -> Value:
-    """Return a text for members of enumerations, which are texts of another type."""
-    return str(value) if isinstance(value, str) else value
 
 
 def condition(name: str) -> Callable[[Parts], Value]:
@@ -77,70 +75,47 @@ def started(manifest: Manifest) -> datetime | None:
 
 
 def extreme(
-    name: str, prefix: str, choose: Callable[[Iterable[Any]], Any], end: int
+    name: str, prefix: str, choose: Callable[[Iterable[float]], float]
 ) -> Callable[[Parts], Value]:
-    """Return the lowest or highest of what was read after the rounds of the case."""
+    """Return the lowest or highest (``choose``) of what was read after the rounds of the case."""
 
     def value(parts: Parts) -> Value:
         ranges: Mapping[str, Any] = parts.trial.facts.get(name) or {}  # type: ignore[assignment]
-        ends = [float(ends[end]) for key, ends in ranges.items() if key.startswith(prefix)]
+        ends = [
+            float(end) for key, both in ranges.items() if key.startswith(prefix) for end in both
+        ]
         return choose(ends) if ends else None
 
     return value
 
 
-def verdict_columns(quantity: str, of: Callable[[Trial], Verdict | None]) -> tuple[Column, ...]:
-    """Return the columns of a quantity's status."""
-
-    def told(value: Callable[[Verdict], str]) -> Callable[[Parts], Value]:
-        def tell(parts: Parts) -> Value:
-            verdict = of(parts.trial)
-            return None if verdict is None else value(verdict)
-
-        return tell
-
-    def reasons(verdict: Verdict) -> str:
-        return ",".join(reason.value for reason in verdict.reasons)
-
+def verdict_columns(quantity: str, path: str) -> tuple[Column, ...]:
+    """Return the columns of a quantity's status. ``path``: where in a trial that is."""
     words = "valid, inconclusive, failed, skipped or unmeasured"
     why = "why it is not simply valid, comma-separated"
     return (
-        Column(f"{quantity}_status", "text", words, told(lambda verdict: verdict.status.value)),
-        Column(f"{quantity}_reasons", "text", why, told(reasons)),
-        Column(f"{quantity}_detail", "text", "the same in words", told(lambda it: it.detail)),
+        at(f"{quantity}_status", "text", f"{path}.status", words),
+        at(f"{quantity}_reasons", "text", f"{path}.reasons", why),
+        at(f"{quantity}_detail", "text", f"{path}.detail", "the same in words"),
     )
 
 
 def percentile_columns(name: str) -> tuple[Column, ...]:
     """Return the columns of a percentile (``p99``) of latency."""
-
-    def end(which: Literal["low", "high"]) -> Callable[[Parts], Value]:
-        def value(parts: Parts) -> Value:
-            latency = parts.trial.latency
-            found: Interval | None = None if latency is None else getattr(latency, f"{name}_ci")
-            return None if found is None else getattr(found, which)
-
-        return value
-
+    path, interval = f"latency.{name}_s", f"latency.{name}_ci"
+    low, high = "lower end of its 95 % interval", "upper end of its 95 % interval"
     return (
-        at(f"latency_{name}_s", "real", f"latency.{name}_s", f"{name[1:]}th percentile"),
-        Column(f"latency_{name}_low_s", "real", "lower end of its 95 % interval", end("low")),
-        Column(f"latency_{name}_high_s", "real", "upper end of its 95 % interval", end("high")),
+        at(f"latency_{name}_s", "real", path, f"{name[1:]}th percentile"),
+        at(f"latency_{name}_low_s", "real", f"{interval}.low", low),
+        at(f"latency_{name}_high_s", "real", f"{interval}.high", high),
     )
 
 
 def energy_columns(prefix: str, what: str, path: str) -> tuple[Column, ...]:
     """Return the columns of an energy figure. ``path``: where in a trial it is."""
 
-    def calibrated(parts: Parts) -> Value:
-        stats: Any = parts.trial
-        for step in path.split("."):
-            stats = None if stats is None else getattr(stats, step)
-        found: EnergyStats | None = stats
-        return None if found is None or found.calibration is None else found.calibration.run
-
     def column(name: str, kind: Kind, meaning: str, attribute: str) -> Column:
-        return Column(f"{prefix}_{name}", kind, meaning, of_trial(f"{path}.{attribute}"))
+        return at(f"{prefix}_{name}", kind, f"{path}.{attribute}", meaning)
 
     per = f"joules per inference of one input, by {what}"
     return (
@@ -179,11 +154,8 @@ def energy_columns(prefix: str, what: str, path: str) -> tuple[Column, ...]:
         column("lag_from", "text", "where that is known from: step, settings or none", "lag_from"),
         column("rounds", "integer", "energy rounds", "rounds"),
         column("window_s", "real", "length of a window", "window_s"),
-        Column(
-            f"{prefix}_calibration_run",
-            "text",
-            "run of the calibration that corrected it",
-            calibrated,
+        column(
+            "calibration_run", "text", "run of the calibration that corrected it", "calibration.run"
         ),
         column("note", "text", "what else there is to say of it", "note"),
     )
@@ -196,4 +168,4 @@ def at(name: str, kind: Kind, path: str, meaning: str) -> Column:
 
 def of_case(name: str, kind: Kind, meaning: str) -> Column:
     """Return a column of a field of the case that has the same name."""
-    return Column(name, kind, meaning, of_trial(f"case.{name}"))
+    return at(name, kind, f"case.{name}", meaning)

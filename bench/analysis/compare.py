@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.allowances import BETWEEN_RUNS, Allowed, allowance, two_of_a_kind
 from bench.analysis.batches import batch_means, mean_half_width
+from bench.analysis.comparable import objection, same_board
 from bench.analysis.conditions import Difference, Subject, differences
 from bench.analysis.figures import QUANTITIES, Figure, Quantity
 from bench.records import Case
@@ -207,16 +208,15 @@ def _compare(
     allowed: Allowed,
 ) -> QuantityComparison:
     left, right = quantity.figure(a.trial), quantity.figure(b.trial)
-    blocked = _blocked(left, right)
-    same_board = _same_board(a, b)
-    refused = "" if blocked else _refused(left, right, same_board)
+    on_one_board = same_board(a, b)
+    unfit = objection(left, right, on_one_board)
     log_ratio = half_width = None
     method = ""
-    if not blocked and not refused and left.value and right.value:
-        log_ratio, half_width, method = _ratio(left, right, paired, same_board)
+    if not unfit:
+        log_ratio, half_width, method = _ratio(left, right, paired, on_one_board)
         if half_width is not None and allowed.logs:
             half_width = _quadrature([half_width, *allowed.logs])
-    outcome, why = Outcome.INCONCLUSIVE, blocked or refused
+    outcome, why = Outcome.INCONCLUSIVE, unfit
     if left.unmeasured and right.unmeasured:
         outcome, why = Outcome.UNMEASURED, left.problem
     low = high = None
@@ -229,7 +229,7 @@ def _compare(
     elif log_ratio is not None and not why:
         why = "one side has no interval: too few rounds"
     for side, figure in (("A", left), ("B", right)):
-        if outcome is Outcome.INCONCLUSIVE and figure.problem and not (blocked or refused):
+        if outcome is Outcome.INCONCLUSIVE and figure.problem and not unfit:
             why = "; ".join(part for part in (why, f"{side}: {figure.problem}") if part)
     words = {Outcome.BETTER: quantity.better, Outcome.WORSE: quantity.worse}
     return QuantityComparison(
@@ -250,48 +250,13 @@ def _compare(
     )
 
 
-def _blocked(left: Figure, right: Figure) -> str:
-    """Return why there is nothing to compare."""
-    missing = [
-        f"{side} has no figure ({figure.problem or 'not measured'})"
-        for side, figure in (("A", left), ("B", right))
-        if not figure.value
-    ]
-    return "; ".join(missing)
-
-
-def _refused(left: Figure, right: Figure, same_board: bool) -> str:
-    """Return why two figures must not be compared."""
-    if left.estimated != right.estimated:
-        measured, estimated = ("B", "A") if left.estimated else ("A", "B")
-        return f"refused: {estimated} is an estimate and {measured} a measurement"
-    if left.scope != right.scope:
-        return f"refused: A covers {left.scope or 'unknown'}, B covers {right.scope or 'unknown'}"
-    if left.calibration == right.calibration:
-        return ""
-    # Two boards have a calibration each; their errors are part of the interval, as gain errors.
-    if same_board or None in (left.calibration, right.calibration):
-        said = (_calibrated(side, figure) for side, figure in (("A", left), ("B", right)))
-        return f"refused: {', '.join(said)}"
-    return ""
-
-
-def _calibrated(side: str, figure: Figure) -> str:
-    if figure.calibration is None:
-        return f"the sensor of {side} is not calibrated"
-    return f"that of {side} is {figure.calibration.words}"
-
-
-def _same_board(a: Subject, b: Subject) -> bool:
-    return all(a.conditions.get(name) == b.conditions.get(name) for name in ("device", "board"))
-
-
 def _ratio(
-    left: Figure, right: Figure, paired: bool, same_board: bool
+    left: Figure, right: Figure, paired: bool, on_one_board: bool
 ) -> tuple[float, float | None, str]:
     """Return ``(log ratio, half-width, method)``."""
-    gain = 0.0 if same_board else float(np.hypot(left.gain_error or 0.0, right.gain_error or 0.0))
-    extra = [left.systematic, right.systematic, gain]
+    # The gain error of one board's sensor is the same on both sides.
+    gains = () if on_one_board else (left.gain_error or 0.0, right.gain_error or 0.0)
+    extra = [left.systematic, right.systematic, *gains]
     common = sorted(left.rounds.keys() & right.rounds.keys()) if paired else []
     if len(common) >= MIN_PAIRS:
         log_ratio, spread = paired_log_ratio(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -23,7 +22,7 @@ from bench.analysis.columns import COLUMNS, row
 from bench.errors import ConfigError, StoreError
 from bench.spreadsheets import begins_like_formula, harmless
 from bench.store import raw
-from bench.store.files import explained, sync_folder
+from bench.store.files import explained, replacing
 from bench.store.gathering import Measured
 
 FORMATS = ("parquet", "csv", "json")
@@ -83,24 +82,6 @@ def check_target(path: Path) -> None:
         raise ConfigError(f"-o {path} is {what}; name a file")
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of ``path`` once everything is in it.
-
-    Raises:
-        StoreError: it cannot be written; what was there before still is.
-    """
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
-    with explained("write", path):
-        try:
-            with temporary.open("xb") as file:
-                yield file
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
-
-
 def export_trials(measured: Iterable[Measured], style: str, path: Path) -> int:
     """Write a row per trial and return how many there are.
 
@@ -109,7 +90,7 @@ def export_trials(measured: Iterable[Measured], style: str, path: Path) -> int:
     """
     rows = [row(trial, manifest) for trial, manifest, _ in measured]
     table = pa.Table.from_pylist(rows, schema=TRIAL_SCHEMA)
-    with replacing(path) as file:
+    with explained("write", path), replacing(path) as file:
         if style == "parquet":
             pq.write_table(table, file, compression="zstd")
         elif style == "csv":
@@ -134,7 +115,11 @@ def export_samples(
         StoreError: the file cannot be written.
     """
     rows = 0
-    with replacing(path) as file, _sample_writer(style, file) as write:
+    with (
+        explained("write", path),
+        replacing(path) as file,
+        _sample_writer(style, file) as write,
+    ):
         waiting: list[Any] = []
         for trial, manifest, folder in measured:
             try:

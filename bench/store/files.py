@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import StoreError
 
@@ -29,16 +31,18 @@ def explained(action: str, path: Path) -> Iterator[None]:
         raise StoreError(f"cannot {action} {path}: {cause}") from error
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk, and rename it.
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of ``path`` once everything in it is on the disk.
 
     Raises:
         OSError: it could not be written; an older file of that name is untouched.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    # A name that nobody else has: of two who replace a file at once, one wins.
+    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
+        with temporary.open("xb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -46,6 +50,16 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace a file by one that holds ``data``.
+
+    Raises:
+        OSError: it could not be written; an older file of that name is untouched.
+    """
+    with replacing(path) as file:
+        file.write(data)
 
 
 def append_line(path: Path, line: bytes) -> None:

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Collection, Iterable
@@ -22,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.store.files import MANIFEST_FILE, explained
+from bench.store.files import MANIFEST_FILE, explained, write_atomic
 from bench.store.hold import LOCK_FILE, is_held
 
 INDEX_FILE = ".listing.json"
 _INDEX_VERSION = 1
 _SETTLED_NS = 2_000_000_000
 """A file that changed a moment ago may change again without another time on it."""
-_LOOKED_INTO = ("jobs", "journals")
+_LOOKED_INTO = ("jobs", "journals", "probes")
 _MOST_INDEX_BYTES = 1 << 28
 
 
@@ -100,10 +99,7 @@ def list_runs(results_dir: Path) -> list[RunListing]:
     Raises:
         StoreError: the folder cannot be read.
     """
-    if not results_dir.is_dir():
-        return []
-    with explained("read", results_dir):
-        names = sorted(entry.name for entry in os.scandir(results_dir) if is_run(entry))
+    names = run_names(results_dir)
     known = _read_index(results_dir)
     found: dict[str, tuple[str, RunListing]] = {}
     fresh = False
@@ -122,6 +118,18 @@ def list_runs(results_dir: Path) -> list[RunListing]:
         _write_index(results_dir, {name: item for name, item in found.items() if item[0]})
     listings = [replace(item, running=is_held(item.path)) for _, item in found.values()]
     return sorted(listings, key=lambda listing: (listing.started_at or "", listing.run_id))
+
+
+def run_names(results_dir: Path) -> list[str]:
+    """Return the names of the folders of all runs, sorted; none where there is no such folder.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    if not results_dir.is_dir():
+        return []
+    with explained("read", results_dir):
+        return sorted(entry.name for entry in os.scandir(results_dir) if is_run(entry))
 
 
 def is_run(folder: Path | os.DirEntry[str]) -> bool:
@@ -234,12 +242,5 @@ def _write_index(results_dir: Path, found: dict[str, tuple[str, RunListing]]) ->
         for name, (signature, listing) in found.items()
     }
     data = json.dumps({"version": _INDEX_VERSION, "runs": runs}).encode()
-    temporary = results_dir / f"{INDEX_FILE}.{secrets.token_hex(8)}"
     with contextlib.suppress(OSError):
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-            temporary.replace(results_dir / INDEX_FILE)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_atomic(results_dir / INDEX_FILE, data)

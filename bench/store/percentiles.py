@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import duckdb
 
@@ -13,6 +13,7 @@ from bench.errors import StoreError
 from bench.records import Case, Manifest, Scenario
 from bench.status import Status
 from bench.store import raw
+from bench.store.documents import first_line
 from bench.store.gathering import Measured
 
 SHARES = (0.5, 0.9, 0.95, 0.99, 0.999)
@@ -54,6 +55,17 @@ class _Part:
     is_valid: bool
 
 
+class _Figures(NamedTuple):
+    """The columns of the query, in its order; all but the counts are ``None`` without samples."""
+
+    samples: int
+    filled: int
+    min_ns: int
+    max_ns: int
+    mean_ns: float
+    quantiles_ns: list[float]
+
+
 def case_percentiles(
     measured: Iterable[Measured], damaged: Callable[[str], None]
 ) -> list[CasePercentiles]:
@@ -92,25 +104,29 @@ def _of_case(
     parts: list[_Part],
     damaged: Callable[[str], None],
 ) -> CasePercentiles | None:
-    figures = _figures(database, [part.path for part in parts])
-    if figures is None:
+    found: _Figures | None = None
+    try:
+        found = _figures(database, parts)
+    except ValueError:
         parts = [part for part in parts if _is_sound(part.path, damaged)]
-        figures = _figures(database, [part.path for part in parts]) if parts else None
-    if figures is None or not figures[0]:
+        try:
+            found = _figures(database, parts) if parts else None
+        except ValueError as error:
+            damaged(f"{case.device}: {case.key} has no percentiles: {error}")
+    if found is None or not found.samples:
         return None
-    samples, _, min_ns, max_ns, mean_ns, quantiles_ns = figures
     return CasePercentiles(
         case=case,
         scenario=scenario,
         runs=len(parts),
-        samples=samples,
+        samples=found.samples,
         not_valid=sum(not part.is_valid for part in parts),
-        mean_s=mean_ns * 1e-9,
-        min_s=min_ns * 1e-9,
-        max_s=max_ns * 1e-9,
+        mean_s=found.mean_ns * 1e-9,
+        min_s=found.min_ns * 1e-9,
+        max_s=found.max_ns * 1e-9,
         percentiles_s={
-            share: value_ns * 1e-9 if _beyond(samples, share) >= FEWEST_BEYOND else None
-            for share, value_ns in zip(SHARES, quantiles_ns, strict=True)
+            share: value_ns * 1e-9 if _beyond(found.samples, share) >= FEWEST_BEYOND else None
+            for share, value_ns in zip(SHARES, found.quantiles_ns, strict=True)
         },
     )
 
@@ -120,16 +136,22 @@ def _beyond(samples: int, share: float) -> int:
     return int(round(samples * (1 - share), 6))
 
 
-def _figures(database: duckdb.DuckDBPyConnection, paths: list[Path]) -> tuple[Any, ...] | None:
-    """Return the row of the query, ``None`` where a file is damaged or holds something else."""
+def _figures(database: duckdb.DuckDBPyConnection, parts: list[_Part]) -> _Figures:
+    """Return what the query finds in all files together.
+
+    Raises:
+        ValueError: a file is damaged or holds something else; one line says what.
+    """
+    paths = [_literally(part.path) for part in parts]
     try:
-        found = database.execute(_QUERY, [list(SHARES), [_literally(path) for path in paths]])
-        row = found.fetchone()
-    except duckdb.Error:
-        return None
+        row = database.execute(_QUERY, [list(SHARES), paths]).fetchone()
+    except duckdb.Error as error:
+        raise ValueError(first_line(error)) from error
     assert row is not None
-    rows, filled, min_ns = row[:3]
-    return row if rows == filled and (rows == 0 or min_ns > 0) else None
+    found = _Figures(*row)
+    if found.filled < found.samples or (found.samples and found.min_ns <= 0):
+        raise ValueError("an inference has no time")
+    return found
 
 
 def _literally(path: Path) -> str:

@@ -14,7 +14,7 @@ from bench.records import Case, Manifest, Trial
 from bench.store.documents import first_line, parse_document, require_safe_name
 from bench.store.files import MANIFEST_FILE, TRIALS_FILE, explained, require_confined
 from bench.store.jobs import Job, read_jobs
-from bench.store.listing import is_run
+from bench.store.listing import is_run, run_names
 from bench.store.probes import read_probes
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def find_run(path_or_id: str | Path, results_dir: Path) -> Path:
             return path
     if not results_dir.is_dir():
         raise StoreError(f"no run {path_or_id}: there is no results folder {results_dir}")
-    names = sorted(path.name for path in results_dir.iterdir() if is_run(path))
+    names = run_names(results_dir)
     begun = [name for name in names if name.startswith(str(path_or_id))]
     if len(begun) == 1:
         return results_dir / begun[0]

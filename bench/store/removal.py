@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.errors import ConfigError, StoreError, suggest
 from bench.store.files import explained, sync_folder
 from bench.store.hold import hold, is_held
-from bench.store.listing import is_run
+from bench.store.listing import is_run, run_names
 from bench.store.reader import open_run
 
 _ASIDE = ".removing-"
@@ -26,14 +26,9 @@ def find_whole_name(name: str, results_dir: Path) -> Path:
     given = Path(name)
     elsewhere = given.name != name and given.parent.resolve() != results_dir.resolve()
     if elsewhere or not is_run(path):
-        names = (
-            [item.name for item in results_dir.iterdir() if is_run(item)]
-            if (results_dir.is_dir())
-            else []
-        )
         raise ConfigError(
             f"no run {name} in {results_dir} (to remove one takes its whole name); "
-            f"{suggest(given.name, names)}"
+            f"{suggest(given.name, run_names(results_dir))}"
         )
     if path.is_symlink():
         raise ConfigError(f"{path} is a link to a run; remove the link itself")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
+from bench.manifest_parts import Incident, Resumption
 from bench.recordings import Recording
-from bench.records import Case, Incident, JobFacts, Manifest, Resumption, Trial
+from bench.records import Case, JobFacts, Manifest, Trial
 from bench.store import probes, raw
 from bench.store.files import (
     MANIFEST_FILE,
@@ -48,8 +49,8 @@ class RunWriter:
     disk full. What was written before stays readable.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, stored: Iterable[str] = ()) -> None:
-        """Hold the run's folder. ``stored``: ids of the trials that are in it.
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        """Hold the run's folder.
 
         Raises:
             BlockingIOError: another process holds it.
@@ -58,7 +59,7 @@ class RunWriter:
         self.path = path
         self.manifest = manifest
         """As it is on the disk."""
-        self.stored = set(stored)
+        self.stored: set[str] = set()
         """Ids of the trials that are in the folder."""
         self._places = {case: number for number, case in enumerate(manifest.cases, 1)}
         # Boards wait for each other only where they write into the same file.

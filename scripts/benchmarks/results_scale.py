@@ -1,6 +1,6 @@
 """How the results store does at scale: 1,000 runs with 10 million latency samples in all.
 
-Makes such a store (the same from the same numbers, with the real encoders and the real records),
+Makes such a store (the same from the same numbers, with the real evaluation and encoders),
 then lists its runs and computes percentiles per case over all samples, each as a process of its
 own, as a user would, and holds wall time and peak memory against the bars::
 
@@ -15,6 +15,7 @@ root) keeps others from taking its time.
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,17 +27,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.analysis.validity import evaluate
-from bench.figures import ArtifactFacts
-from bench.procedures import PROCEDURES
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import Case, JobEnd, JobFacts, Manifest, PowerSource, Trial
-from bench.status import Source, Status, Verdict
+from bench.recordings import Round
+from bench.records import Case, Trial
 from bench.store import raw
 from bench.store.files import MANIFEST_FILE, TRIALS_FILE
-from bench.store.jobs import job_path
+from bench.store.hold import LOCK_FILE
 from bench.store.listing import INDEX_FILE
-from bench.store.writer import FOLDERS
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+from stored_runs import Recipe, store
 
 LIST_S, PERCENTILES_S, MEMORY_MB = 1.0, 3.0, 500.0
 _PROGRAM = "import sys; from bench.cli import main; sys.exit(main())"
@@ -51,8 +51,6 @@ sys.exit(status != 0)
 """
 """A small process between, since Linux counts the memory of who starts a process as its own."""
 
-
-MS = 1_000_000
 CASES = tuple(
     Case(device="orin", model="shufflenet_v2_x1_0", scheme=scheme, weights=weights)
     for scheme, weights in (
@@ -62,119 +60,53 @@ CASES = tuple(
         ("basis:0.25", "factored"),
     )
 )
-MEDIANS_MS = (6.1, 6.15, 8.4, 6.6)
 LATENCY_ROUNDS = 20
-POWER = PowerSource(
-    sensor="ina3221",
-    source=Source.MEASURED,
-    scope="module",
-    total=("VDD_IN",),
-    channels=("VDD_IN",),
-    unit="W",
-    lag_s=0.0,
-    resolution_w=0.04,
-    gain_error=0.05,
-)
-ARTIFACT = ArtifactFacts(
-    graph_sha256="5e1f" * 16,
-    weights_sha256="a9c0" * 16,
-    file_bytes=7_700_000,
-    opset=17,
-    ir_version=8,
-)
-SOLO = {
-    "import_s": 0.31,
-    "load_s": 0.08,
-    "first_s": 0.012,
-    "imported_bytes": 61_000_000,
-    "load_rise_bytes": 48_000_000,
-    "steady_rise_bytes": 52_000_000,
-    "peak_bytes": 120_000_000,
-    "runtime_version": "1.23.0",
-    "parity": {"passed": True, "max_abs_error": 3e-6, "cosine": 1.0},
-}
 
 
 def generate(out: Path, runs: int, samples: int) -> int:
     """Write ``runs`` runs below ``out`` and return how many latency samples they hold.
 
-    Status, memory and energy of a case are the same in all runs, since their computation is not
-    what is timed; samples and what follows from them differ.
+    They are copies of one run that was evaluated from a journal, without that, each with latencies
+    of its own. Status, memory and energy of a case are the same in all, since their computation is
+    not what is timed.
     """
     per_trial = max(LATENCY_ROUNDS, round(samples / runs / len(CASES)))
     rng = np.random.default_rng(1)
-    recordings = [_recording(number, per_trial, rng) for number in range(len(CASES))]
-    patterns = [_trial(number, item) for number, item in enumerate(recordings)]
-    power = [raw.encode_power(raw.segments(item)) for item in recordings]
     begin = datetime(2026, 1, 1, tzinfo=UTC)
-    for index in range(runs):
-        started = begin + timedelta(hours=index)
-        run_id = f"{started:%Y%m%d-%H%M%S}-orin-{index:04x}"
-        folder = out / run_id
-        for name in FOLDERS:
-            (folder / name).mkdir(parents=True)
-        _write_facts(folder, run_id, started)
-        shift = 1 + 0.02 * rng.standard_normal()
-        lines = []
-        for number, pattern in enumerate(patterns):
-            rounds = _rounds(number, per_trial, rng, shift)
-            (folder / "raw" / f"{pattern.trial_id}.latency.parquet").write_bytes(
-                raw.encode_latency(rounds)
+    rewritten = shutil.ignore_patterns(MANIFEST_FILE, "*.jsonl", "*.latency.parquet", LOCK_FILE)
+    with tempfile.TemporaryDirectory() as temporary:
+        pattern = store(Path(temporary), Recipe(cases=CASES))
+        for index in range(runs):
+            started = begin + timedelta(hours=index)
+            run_id = f"{started:%Y%m%d-%H%M%S}-orin-{index:04x}"
+            folder = out / run_id
+            shutil.copytree(pattern.path, folder, ignore=rewritten)
+            manifest = pattern.manifest.model_copy(
+                update={
+                    "run_id": run_id,
+                    "started_at": started.isoformat(),
+                    "finished_at": (started + timedelta(minutes=1)).isoformat(),
+                }
             )
-            (folder / "raw" / f"{pattern.trial_id}.power.parquet").write_bytes(power[number])
-            lines.append(_renewed(pattern, run_id, rounds).model_dump_json().encode())
-        (folder / TRIALS_FILE).write_bytes(b"\n".join(lines) + b"\n")
+            (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n")
+            shift = 1 + 0.02 * rng.standard_normal()
+            lines = []
+            for trial in pattern.trials:
+                rounds = _rounds(trial, per_trial, rng, shift)
+                path = raw.latency_path(folder, trial.trial_id)
+                path.write_bytes(raw.encode_latency(rounds))
+                lines.append(_renewed(trial, run_id, rounds).model_dump_json().encode())
+            (folder / TRIALS_FILE).write_bytes(b"\n".join(lines) + b"\n")
     return runs * len(CASES) * per_trial
 
 
-def _durations_ns(number: int, count: int, rng: np.random.Generator, shift: float) -> np.ndarray:
-    spread = rng.gamma(2.0, 0.012, count)
-    return np.round(MEDIANS_MS[number] * MS * shift * (1 + spread)).astype(np.int64)
-
-
-def _rounds(number: int, count: int, rng: np.random.Generator, shift: float) -> tuple[Round, ...]:
-    parts = np.array_split(_durations_ns(number, count, rng, shift), LATENCY_ROUNDS)
-    starts_ns = [
-        (20_000 + (index * len(CASES) + number) * 1_000) * MS for index in range(len(parts))
-    ]
+def _rounds(trial: Trial, count: int, rng: np.random.Generator, shift: float) -> tuple[Round, ...]:
+    assert trial.latency is not None
+    durations_ns = trial.latency.p50_s * 1e9 * shift * (1 + rng.gamma(2.0, 0.012, count))
+    parts = np.array_split(np.round(durations_ns).astype(np.int64), LATENCY_ROUNDS)
     return tuple(
-        Round(index, "latency", start_ns, durations_ns, background=0.02)
-        for index, (start_ns, durations_ns) in enumerate(zip(starts_ns, parts, strict=True))
-    )
-
-
-def _trace(start_ms: int, length_ms: int, power_w: float, rng: np.random.Generator) -> PowerTrace:
-    t_ns = (start_ms + np.arange(0, length_ms, 10) + rng.integers(0, 3)) * MS
-    values = np.round((power_w + rng.normal(0, 0.05, t_ns.size)) / 0.04) * 0.04
-    return PowerTrace(("VDD_IN",), "W", t_ns, t_ns + 40_000, values[:, None])
-
-
-def _recording(number: int, count: int, rng: np.random.Generator) -> Recording:
-    rounds = list(_rounds(number, count, rng, 1.0))
-    for index in range(3):
-        start_ms = 200_000 + (index * len(CASES) + number) * 3_000
-        durations_ns = _durations_ns(number, round(2_800 / MEDIANS_MS[number]), rng, 1.0)
-        window_ns = ((start_ms + 450) * MS, (start_ms + 2_450) * MS)
-        trace = _trace(start_ms, 2_800, 9.0, rng)
-        rounds.append(Round(index, "energy", start_ms * MS, durations_ns, window_ns, trace, 0.02))
-    idle = tuple(
-        IdleLine(where, ((at_ms + 100) * MS, (at_ms + 1900) * MS), _trace(at_ms, 2_000, 4.2, rng))
-        for where, at_ms in (("before", 15_000), ("after", 250_000))
-    )
-    warmup = {"steady": True, "took_s": 1.1, "runs": 180}
-    key = CASES[number].key
-    return Recording(key, SOLO, warmup, None, tuple(rounds), idle, (), finished=True)
-
-
-def _trial(number: int, recording: Recording) -> Trial:
-    return evaluate(
-        recording,
-        CASES[number],
-        PROCEDURES["quick"],
-        POWER,
-        run_id="run",
-        trial_id=f"t{number + 1:03d}",
-        artifact=ARTIFACT,
+        Round(index, "latency", (20 + 4 * index) * 10**9, part, background=0.02)
+        for index, part in enumerate(parts)
     )
 
 
@@ -199,36 +131,6 @@ def _renewed(pattern: Trial, run_id: str, rounds: tuple[Round, ...]) -> Trial:
         }
     )
     return pattern.model_copy(update={"run_id": run_id, "latency": latency})
-
-
-def _write_facts(folder: Path, run_id: str, started: datetime) -> None:
-    manifest = Manifest(
-        run_id=run_id,
-        started_at=started.isoformat(),
-        finished_at=(started + timedelta(minutes=1)).isoformat(),
-        command=("bench", "run", "--device", "orin"),
-        git_revision=None,
-        versions={"bench-on-device": "0.1.0", "python": "3.11.2", "numpy": "2.4.6"},
-        procedure=PROCEDURES["quick"],
-        devices={"orin": {"transport": "ssh", "host": "orin.local", "user": "nvidia"}},
-        cases=CASES,
-        probes={
-            "orin": {
-                "board": {"model": "NVIDIA Jetson Orin Nano Developer Kit"},
-                "os": {"l4t": "36.4.0", "kernel": "5.15.148-tegra"},
-            }
-        },
-    )
-    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n")
-    facts = JobFacts(
-        device="orin",
-        job_id=f"{run_id}-orin",
-        power=POWER,
-        without_power=Verdict(status=Status.UNMEASURED),
-        artifacts={case.key: ARTIFACT for case in CASES},
-        end=JobEnd(state="finished"),
-    )
-    job_path(folder, facts.job_id).write_text(facts.model_dump_json(indent=1) + "\n")
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from trial_figures import energy_stats, latency_stats
 
 from bench.analysis.answers import Answer, Answers, Change, answers
 from bench.analysis.conditions import subject
-from bench.figures import ArtifactFacts, EnergyStats, LatencyStats, MemoryStats, RoundFigure
+from bench.figures import ArtifactFacts, MemoryStats, RoundFigure
 from bench.procedures import PROCEDURES
 from bench.records import Case, Manifest, Trial
 from bench.report.answer_text import paragraph
@@ -50,46 +51,14 @@ def trial(
         "latency_status": VALID,
         "energy_status": VALID,
         "memory_status": VALID,
-        "latency": LatencyStats(
-            samples=400,
-            rounds=20,
-            p50_s=p50_s,
-            p50_low_s=p50_s * 0.999,
-            p50_high_s=p50_s * 1.001,
-            p90_s=None,
-            p95_s=None,
-            p99_s=None,
-            mean_s=p50_s,
-            min_s=p50_s,
-            mad_s=0.0,
-            throughput_per_s=1 / p50_s,
-        ),
-        "energy": energy(gross_j),
+        "latency": latency_stats(p50_s, 0.001),
+        "energy": energy_stats(gross_j),
         "memory": memory(100 * MIB),
         "artifact": artifact(1000),
         "rounds": tuple(rounds),
         **more,
     }
     return Trial(**fields)
-
-
-def energy(gross_j: float, source: Source = Source.MEASURED) -> EnergyStats:
-    return EnergyStats(
-        gross_j=gross_j,
-        net_j=None,
-        uncertainty_j=gross_j * 1e-3,
-        uncertainty_parts_j={"statistical": gross_j * 1e-3},
-        uncorrected_j=gross_j,
-        power_w=5.0,
-        idle_w=None,
-        source=source,
-        scope="module",
-        sensor="ina3221",
-        lag_s=0.0,
-        gain_error=0.05,
-        rounds=8,
-        window_s=2.0,
-    )
 
 
 def memory(peak_bytes: int) -> MemoryStats:
@@ -164,8 +133,10 @@ def test_an_interval_around_no_change_shows_no_difference() -> None:
 
 @pytest.mark.parametrize("source", [Source.ESTIMATED, Source.COUNTER])
 def test_energy_that_was_not_measured_is_never_claimed(source: Source) -> None:
-    dense = DENSE.model_copy(update={"energy": energy(0.05, source)})
-    other = trial(2, "basis:0.25", "runtime", 0.012, 0.065, energy=energy(0.065, source))
+    dense = DENSE.model_copy(update={"energy": energy_stats(0.05, source=source)})
+    other = trial(
+        2, "basis:0.25", "runtime", 0.012, 0.065, energy=energy_stats(0.065, source=source)
+    )
     assert said(only(dense, other))["energy"] is None
     assert said(only(dense, other))["latency"] is Change.MORE
     text = words(dense, other)["energy"]

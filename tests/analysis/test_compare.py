@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from trial_figures import energy_stats, latency_stats
 
 from bench.analysis.allowances import BETWEEN_RUNS
 from bench.analysis.compare import (
@@ -16,8 +17,6 @@ from bench.analysis.compare import (
 from bench.analysis.conditions import Subject, differences, match, subject
 from bench.figures import (
     ArtifactFacts,
-    EnergyStats,
-    LatencyStats,
     MemoryStats,
     PowerCalibration,
     RoundFigure,
@@ -64,8 +63,8 @@ def trial(
         "latency_status": VALID,
         "energy_status": VALID,
         "memory_status": VALID,
-        "latency": latency(p50_s, half_width),
-        "energy": energy(gross_j),
+        "latency": latency_stats(p50_s, half_width),
+        "energy": energy_stats(gross_j),
         "memory": MemoryStats(
             imported_bytes=30 << 20,
             load_rise_bytes=90 << 20,
@@ -78,43 +77,6 @@ def trial(
         "rounds": tuple(figures),
     }
     return Trial(**{**fields, **changes})
-
-
-def latency(p50_s, half_width) -> LatencyStats:
-    return LatencyStats(
-        samples=1000,
-        rounds=40,
-        p50_s=p50_s,
-        p50_low_s=p50_s * (1 - half_width),
-        p50_high_s=p50_s * (1 + half_width),
-        p90_s=None,
-        p95_s=None,
-        p99_s=None,
-        mean_s=p50_s,
-        min_s=p50_s,
-        mad_s=0.0,
-        throughput_per_s=1 / p50_s,
-    )
-
-
-def energy(gross_j, **changes) -> EnergyStats:
-    fields = {
-        "gross_j": gross_j,
-        "net_j": None,
-        "uncertainty_j": 0.01 * gross_j,
-        "uncertainty_parts_j": {"statistical": 0.01 * gross_j, "lag": 0.001 * gross_j},
-        "uncorrected_j": gross_j,
-        "power_w": 5.0,
-        "idle_w": None,
-        "source": Source.MEASURED,
-        "scope": "module",
-        "sensor": "ina3221",
-        "lag_s": 0.43,
-        "gain_error": 0.05,
-        "rounds": 8,
-        "window_s": 5.0,
-    }
-    return EnergyStats(**{**fields, **changes})
 
 
 def side(a_trial, **conditions) -> Subject:
@@ -256,7 +218,7 @@ def test_energy_is_compared_without_the_gain_on_one_board_only():
     ],
 )
 def test_energies_of_another_kind_are_refused(changes, words):
-    item = found(trial(1), trial(2, energy=energy(0.1, **changes)), "energy")
+    item = found(trial(1), trial(2, energy=energy_stats(0.1, **changes)), "energy")
     assert item.outcome is Outcome.INCONCLUSIVE
     assert item.ratio is None
     assert item.why.startswith("refused")
@@ -264,7 +226,7 @@ def test_energies_of_another_kind_are_refused(changes, words):
 
 
 def calibrated(run, gain_error=0.01):
-    return energy(
+    return energy_stats(
         0.05,
         gain_error=gain_error,
         calibration=PowerCalibration(
@@ -285,8 +247,16 @@ def calibrated(run, gain_error=0.01):
 @pytest.mark.parametrize(
     ("a", "b", "words"),
     [
-        (energy(0.05), calibrated("x"), "the sensor of A is not calibrated, that of B is calibr"),
-        (calibrated("x"), energy(0.05), "is calibrated against joulescope in x, the sensor of B"),
+        (
+            energy_stats(0.05),
+            calibrated("x"),
+            "the sensor of A is not calibrated, that of B is calibr",
+        ),
+        (
+            calibrated("x"),
+            energy_stats(0.05),
+            "is calibrated against joulescope in x, the sensor of B",
+        ),
         (calibrated("x"), calibrated("y"), "in x, that of B is calibrated against joulescope in y"),
     ],
 )
@@ -329,7 +299,7 @@ def test_one_calibration_is_compared_and_two_boards_have_one_each():
 
 def test_two_estimates_of_one_scope_are_compared_as_such():
     estimates = [
-        trial(n, gross_j=j, energy=energy(j, source=Source.ESTIMATED))
+        trial(n, gross_j=j, energy=energy_stats(j, source=Source.ESTIMATED))
         for n, j in ((1, 0.05), (2, 0.1))
     ]
     item = found(*estimates, "energy")

@@ -244,20 +244,39 @@ def test_markers_load_steps_and_throttling_are_drawn() -> None:
     assert throttled["args"] == {"oc1": 2, "name": 1} and throttled["ts"] == 51_000.0
 
 
-def test_boards_lie_beside_each_other_by_their_wall_clocks(tmp_path: Path) -> None:
+@pytest.fixture
+def two_jobs(tmp_path: Path) -> tuple[Run, Path]:
+    """A run whose only case was measured again an hour later, and the second journal."""
     run = store(tmp_path / "results", Recipe(cases=(Case(device="orin", model="net"),)))
     (job,) = (run.path / "jobs").iterdir()
     (journal,) = (run.path / "journals").iterdir()
     facts = json.loads(job.read_text())
     facts.update(job_id="second", attempt=1)
     (job.parent / "second.json").write_text(json.dumps(facts))
-    text = journal.read_bytes()
-    records, _ = wire.decode_records(text)
+    records, _ = wire.decode_records(journal.read_bytes())
     records[0]["wall_s"] += 3600
-    (journal.parent / "second.jsonl").write_bytes(b"".join(map(wire.encode_record, records)))
-    found, _ = traced(open_run(run.path, run.path.parent), tmp_path)
+    second = journal.parent / "second.jsonl"
+    second.write_bytes(b"".join(map(wire.encode_record, records)))
+    return open_run(run.path, run.path.parent), second
+
+
+def test_boards_lie_beside_each_other_by_their_wall_clocks(
+    two_jobs: tuple[Run, Path], tmp_path: Path
+) -> None:
+    found, _ = traced(two_jobs[0], tmp_path)
     rounds = [event for event in found if event["name"] == "latency round 0"]
     assert [event["pid"] for event in rounds] == [1, 2]
     assert rounds[1]["ts"] - rounds[0]["ts"] == pytest.approx(3600e6)
     names = [event["args"]["name"] for event in found if event["name"] == "process_name"]
     assert names[1] == "orin (job second, attempt 1)"
+
+
+def test_what_is_wrong_with_a_job_that_is_not_meant_does_not_matter(
+    two_jobs: tuple[Run, Path], tmp_path: Path
+) -> None:
+    run, second = two_jobs
+    second.unlink()
+    second.mkdir()
+    (problem,) = traced(run, tmp_path)[1].left_out
+    assert problem.startswith("job second: cannot read")
+    assert traced(run, tmp_path, trial="t001")[1].left_out == ()

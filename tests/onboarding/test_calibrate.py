@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from trial_figures import energy_stats
 
 from bench.cli import main
 from bench.config import load_devices
 from bench.errors import ConfigError
-from bench.figures import EnergyStats, PowerCalibration, SensorCalibration
+from bench.figures import PowerCalibration, SensorCalibration
 from bench.onboarding.calibrating import calibration_of
 from bench.onboarding.entry import set_calibration
 from bench.procedures import find_procedure
@@ -141,29 +142,11 @@ LINE = SensorCalibration(
 )
 
 
-def energy(**changes) -> EnergyStats:
-    fields = {
-        "gross_j": 0.05,
-        "net_j": None,
-        "uncertainty_j": 0.001,
-        "uncertainty_parts_j": {},
-        "uncorrected_j": 0.05,
-        "power_w": 5.0,
-        "idle_w": None,
-        "source": Source.MEASURED,
-        "scope": "module",
-        "sensor": "ina3221",
-        "lag_s": 0.0,
-        "gain_error": 0.05,
-        "rounds": 3,
-        "window_s": 2.0,
-    }
-    return EnergyStats(**{**fields, **changes})
-
-
 def metered(line=LINE, status=VALID) -> Metered:
     return Metered(
-        status=status, energy=energy(sensor="joulescope", gain_error=0.002), calibration=line
+        status=status,
+        energy=energy_stats(0.05, sensor="joulescope", gain_error=0.002),
+        calibration=line,
     )
 
 
@@ -190,7 +173,7 @@ def stored(folder: Path, *trials: dict) -> Path:
             "latency_status": VALID,
             "energy_status": VALID,
             "memory_status": VALID,
-            "energy": energy(),
+            "energy": energy_stats(0.05),
             "meter": metered(),
             "facts": {"power_source": {"total": ["VDD_IN"]}},
         }
@@ -230,7 +213,7 @@ DOUBT = Verdict(status=Status.INCONCLUSIVE, reasons=(Reason.THROTTLED,), detail=
         ({"energy_status": DOUBT}, "the sensor's energy is inconclusive (it was too hot)"),
         ({"meter": metered(status=DOUBT)}, "the meter's energy is inconclusive (it was too hot)"),
         ({"meter": metered(None)}, "no line between sensor and meter"),
-        ({"energy": energy(source=Source.ESTIMATED)}, "is an estimate"),
+        ({"energy": energy_stats(0.05, source=Source.ESTIMATED)}, "is an estimate"),
         (
             {"meter": metered(LINE.model_copy(update={"meter_scope": "wall"}))},
             "ina3221 covers module and joulescope wall",

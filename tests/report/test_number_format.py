@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from trial_figures import energy_stats
 
 from bench.figures import EnergyStats
 from bench.report import format as fmt
@@ -35,23 +36,7 @@ def test_other_units():
 
 
 def energy(**changes) -> EnergyStats:
-    fields = {
-        "gross_j": 0.0456,
-        "net_j": None,
-        "uncertainty_j": 0.0012,
-        "uncertainty_parts_j": {},
-        "uncorrected_j": 0.04,
-        "power_w": 7.2,
-        "idle_w": None,
-        "source": Source.MEASURED,
-        "scope": "module",
-        "sensor": "ina3221",
-        "lag_s": 0.43,
-        "gain_error": 0.05,
-        "rounds": 2,
-        "window_s": 2.0,
-    }
-    return EnergyStats(**{**fields, **changes})
+    return energy_stats(0.0456, **{"uncertainty_j": 0.0012, "power_w": 7.2, **changes})
 
 
 def test_energy_says_when_it_is_estimated():

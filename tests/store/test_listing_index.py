@@ -15,6 +15,7 @@ from bench.records import Case
 from bench.store import listing
 from bench.store.files import TRIALS_FILE, append_line
 from bench.store.listing import INDEX_FILE, list_runs
+from bench.store.probes import encode_probe, probe_path
 
 
 @pytest.fixture
@@ -97,6 +98,16 @@ def test_a_job_that_is_collected_changes_its_run(results: Path) -> None:
     assert list_runs(results)[-1].to_collect == 0
 
 
+def test_what_a_board_told_is_watched_as_well(results: Path) -> None:
+    run = results / "20261103-run"
+    probe = probe_path(run, "orin")
+    probe.write_bytes(encode_probe("orin", {"os": {"kernel": "5.15"}}))
+    age(run)
+    assert list_runs(results)[-1].problem == ""
+    probe.write_text("{")
+    assert "probes/orin.json is damaged" in list_runs(results)[-1].problem
+
+
 def test_a_removed_run_leaves_the_index(results: Path) -> None:
     list_runs(results)
     shutil.rmtree(results / "20261101-run")
@@ -141,7 +152,7 @@ def test_a_spoilt_index_is_passed_over(results: Path, spoil) -> None:
     spoil(results / INDEX_FILE)
     assert list_runs(results) == good
     assert list_runs(results) == good
-    assert not list(results.glob(f"{INDEX_FILE}.*")), "a temporary file was left behind"
+    assert not list(results.glob("*.tmp")), "a temporary file was left behind"
 
 
 def test_several_at_once_agree(results: Path) -> None:

@@ -78,6 +78,20 @@ def test_a_damaged_file_is_named_and_left_out(tmp_path: Path, content: bytes | p
     assert str(bad) in problem and str(good.path) not in problem
 
 
+def test_a_case_that_the_database_cannot_read_is_told(tmp_path: Path) -> None:
+    """Times as texts of digits: other readers take them for numbers."""
+    path = store(tmp_path).path / "raw" / "t001.latency.parquet"
+    table = pq.read_table(path)
+    place = table.column_names.index("duration_ns")
+    texts = table["duration_ns"].cast("string")
+    pq.write_table(table.set_column(place, "duration_ns", texts), path)
+    (second,), said = found(tmp_path)
+    assert second.case.scheme == "basis:0.25"
+    (problem,) = said
+    assert problem.startswith("orin: net/dense/onnxruntime/fp32/b1/t1 has no percentiles: ")
+    assert "\n" not in problem
+
+
 def test_files_with_and_without_copies_go_together(tmp_path: Path) -> None:
     store(tmp_path, Recipe("a"))
     path = store(tmp_path, Recipe("b")).path / "raw" / "t001.latency.parquet"
