@@ -13,10 +13,11 @@ from bench.contact import contact
 from bench.device_settings import DeviceSettings, LabgridDevice
 from bench.errors import DeviceError
 from bench.facts import board_kind
+from bench.manifest_parts import Pool
 from bench.observer import Observer
 from bench.parallel import on_devices
 from bench.power import sensor_options
-from bench.records import Case, Pool
+from bench.records import Case
 from bench.spread import pools_of, share_out
 
 
