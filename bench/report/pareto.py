@@ -19,7 +19,7 @@ _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class Axis:
     """``figure`` of a trial in the unit of ``label``; ``verdict``: which status it has; ``kind``:
     figures are only comparable where it is the same."""
 
@@ -35,8 +35,8 @@ class Tradeoff:
 
     name: str
     title: str
-    x: _Axis
-    y: _Axis
+    x: Axis
+    y: Axis
     more_is_better: bool
 
 
@@ -94,7 +94,7 @@ def pareto_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
         "Trade-offs",
         f"{where} · a front joins what no other case beats; bars: 95 % intervals",
         (
-            *_front_meaning(panels),
+            *front_meaning(panels),
             *marks.meanings(_verdicts(rows), estimated=estimated, points=True),
         ),
     )
@@ -102,7 +102,8 @@ def pareto_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
         return draw_panels(panels, rows, head, form, panel_in=2.5)
 
 
-def _front_meaning(panels: Sequence[Panel]) -> list[Line2D]:
+def front_meaning(panels: Sequence[Panel]) -> list[Line2D]:
+    """Return what explains the lines of fronts, where any panel has one."""
     if not any(panel.steps for panel in panels):
         return []
     return [Line2D([], [], color=MUTED, linestyle="--", linewidth=1.0, label="front (bold)")]
@@ -183,15 +184,15 @@ def _data_set(trial: Trial) -> tuple[object, ...]:
     return () if trial.accuracy is None else (trial.accuracy.dataset.sha256,)
 
 
-LATENCY = _Axis(
+LATENCY = Axis(
     "latency, p50 [ms]",
     _latency,
     lambda trial: trial.latency_status,
     lambda trial: (trial.case.batch,),
 )
-ENERGY = _Axis("energy per inference [mJ]", _energy, lambda trial: trial.energy_status, _source)
-_ACCURACY = _Axis("top-1 [%]", _accuracy, lambda trial: None, _data_set)
-_SIZE = _Axis("size of the files [MiB]", _size, lambda trial: None, lambda trial: ())
+ENERGY = Axis("energy per inference [mJ]", _energy, lambda trial: trial.energy_status, _source)
+_ACCURACY = Axis("top-1 [%]", _accuracy, lambda trial: None, _data_set)
+_SIZE = Axis("size of the files [MiB]", _size, lambda trial: None, lambda trial: ())
 
 TRADEOFFS = (
     Tradeoff("accuracy-latency", "accuracy against latency", LATENCY, _ACCURACY, True),

@@ -1,4 +1,4 @@
-"""Measures the trained networks of the first seed with ``bench run``, by a plan file."""
+"""Measures every network of the comparison once with ``bench run``, by a plan file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ from training_queue import BENCH, MODEL, RESULT, Trainings
 from bench.store.listing import list_runs
 from bench.store.reader import Run, open_run
 
-SEED = 0
-"""Seed of the trainings that are measured: all have the same graphs, so that one is enough."""
-
 PLAN, RUNS = "plan.yaml", "runs"
 
 
@@ -32,14 +29,10 @@ class Measuring:
     procedure: str
 
 
-class NothingTrained(Exception):
-    """There is no trained network to measure yet."""
-
-
 def measure(networks: Sequence[Network], settings: Trainings, how: Measuring) -> int:
-    """Measure what is trained, or go on with the run that was interrupted; returns bench's code.
+    """Measure the networks, or go on with the run that was interrupted; returns bench's code.
 
-    Nothing is done when a whole run of the very same networks is there. Raises NothingTrained.
+    Nothing is done when a whole run of the very same networks is there.
     """
     out = settings.out
     text = plan_text(networks, settings, how)
@@ -63,7 +56,7 @@ def measured(out: Path) -> Run | None:
     return _latest(out)
 
 
-def trained_scheme(network: Network, out: Path, seed: int) -> dict[str, Any] | None:
+def training_result(network: Network, out: Path, seed: int) -> dict[str, Any] | None:
     """Return what a training came to, ``None`` when it is not over."""
     path = network.folder(out, seed) / RESULT
     if not path.is_file():
@@ -73,32 +66,33 @@ def trained_scheme(network: Network, out: Path, seed: int) -> dict[str, Any] | N
 
 
 def plan_text(networks: Sequence[Network], settings: Trainings, how: Measuring) -> str:
-    """Return the plan file: all schemes of all models, without the pairs that nobody trained.
+    """Return the plan file: all schemes of all models, without the pairs that nobody compares.
 
-    Raises NothingTrained.
+    With the weights of the first seed whose trainings are all at hand, and without any otherwise:
+    weights are not kept in the repository, and only the accuracy on the board depends on them.
     """
+    there = [each for each in networks if not each.problem and each.method not in REPEATED]
+    seed = _seed_with_weights(there, settings)
+    seeds = range(settings.seeds) if seed is None else (seed,)
     wanted: dict[str, list[str]] = {}
-    digests = []
-    for network in networks:
-        if network.problem or network.method in REPEATED:  # the latter's graph is there already
-            continue
-        result = trained_scheme(network, settings.out, SEED)
-        if result is None:
-            continue
-        wanted.setdefault(result["model"], []).append(result["scheme"])
-        content = (network.folder(settings.out, SEED) / MODEL).read_bytes()
-        digests.append(f"# {network.name} {hashlib.sha256(content).hexdigest()}")
-    if not wanted:
-        raise NothingTrained(f"{settings.out}: nothing has been trained; begin with --stage train")
+    for network in there:
+        scheme = _scheme(network, settings.out, seeds)
+        if scheme is not None:
+            wanted.setdefault(network.model, []).append(scheme)
     schemes = list(dict.fromkeys(scheme for of_model in wanted.values() for scheme in of_model))
     plan: dict[str, Any] = {
         "devices": [how.device],
         "models": list(wanted),
         "schemes": schemes,
-        "trained": seed_folder(Path(), SEED).name,
-        "accuracy": settings.data_set,
         "procedure": how.procedure,
     }
+    head = ["# Written by scripts/experiments/fashion-mnist."]
+    if seed is not None:
+        plan |= {"trained": seed_folder(Path(), seed).name, "accuracy": settings.data_set}
+        head.append("# Networks and SHA-256 of their weights:")
+        for network in there:
+            content = (network.folder(settings.out, seed) / MODEL).read_bytes()
+            head.append(f"# {network.name} {hashlib.sha256(content).hexdigest()}")
     others = [
         {"model": model, "scheme": scheme}
         for model, of_model in wanted.items()
@@ -109,8 +103,27 @@ def plan_text(networks: Sequence[Network], settings: Trainings, how: Measuring) 
         plan["exclude"] = others
     stream = io.StringIO()
     YAML().dump(plan, stream)
-    head = "# Written by scripts/experiments/fashion-mnist. Networks and SHA-256 of their weights:"
-    return "\n".join([head, *digests, stream.getvalue()])
+    return "\n".join([*head, stream.getvalue()])
+
+
+def _scheme(network: Network, out: Path, seeds: Sequence[int]) -> str | None:
+    """The scheme that stands for a network on the board.
+
+    Where each seed's dense network decides over the channels, that of the first seed that is
+    trained, ``None`` while there is none.
+    """
+    if not network.by_sensitivity:
+        return str(network.scheme)
+    results = (training_result(network, out, seed) for seed in seeds)
+    return next((str(result["scheme"]) for result in results if result is not None), None)
+
+
+def _seed_with_weights(networks: Sequence[Network], settings: Trainings) -> int | None:
+    for seed in range(settings.seeds):
+        folders = [network.folder(settings.out, seed) for network in networks]
+        if all((folder / file).is_file() for folder in folders for file in (RESULT, MODEL)):
+            return seed
+    return None
 
 
 def _latest(out: Path) -> Run | None:

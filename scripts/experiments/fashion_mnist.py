@@ -1,8 +1,8 @@
 """Every scheme and comparator on Fashion-MNIST: accuracy over seeds, and what it costs on a board.
 
 ShuffleNetV2 0.5x, dense and with 15 and 25 % fewer parameters, and 1.0x, dense and with 35 %
-fewer, are trained (``--stage train``), the networks of the first seed are measured with ``bench
-run`` (``measure``), and the table and the Pareto chart are made of what is stored (``table``).
+fewer, are trained (``--stage train``), each network is measured with ``bench run`` (``measure``),
+and the table and the Pareto chart are made of what is stored (``table``).
 Without ``--stage`` all three follow each other. It can be interrupted at any time and goes on
 where it was: finished trainings are skipped, the others go on from their last whole epoch::
 
@@ -17,9 +17,10 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+import outcomes
 import pareto_chart
 import result_table
-from board_run import Measuring, NothingTrained, measure, measured
+from board_run import Measuring, measure, measured
 from compared_networks import compared
 from training_queue import Queue, Trainings
 
@@ -52,9 +53,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings.out.mkdir(parents=True, exist_ok=True)
         codes = [_carry_out(stage, settings, options) for stage in stages]
-    except NothingTrained as error:
-        print(error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return _INTERRUPTED
@@ -71,7 +69,7 @@ def _carry_out(stage: str, settings: Trainings, options: argparse.Namespace) -> 
     if stage == "measure":
         return measure(networks, settings, Measuring(options.device, options.procedure))
     run = measured(settings.out)
-    trained = result_table.collect(networks, settings.out, settings.seeds, run)
+    trained = outcomes.collect(networks, settings.out, settings.seeds, run)
     for kind, content in pareto_chart.draw(trained).items():
         (settings.out / f"{CHART}.{kind}").write_bytes(content)
     text = result_table.as_markdown(trained, run, f"{CHART}.svg")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from board_run import SEED, trained_scheme
 from compared_networks import (
     BASIS_FROM_DENSE,
     DENSE,
@@ -18,17 +15,16 @@ from compared_networks import (
     PRUNED_BY_SENSITIVITY,
     REDUCTIONS,
     REPEATED,
-    Network,
 )
+from outcomes import Trained, dense_of, differences
 
 from bench.analysis.batches import mean_half_width
-from bench.export.trained import network_name
 from bench.figures import EnergyStats
 from bench.records import Trial
 from bench.report import format as fmt
 from bench.status import Source
 from bench.store.reader import Run
-from models import MODELS, Scheme
+from models import MODELS
 
 GOOD_ENOUGH = 0.85
 """Top-1 on the test set that the dense network must reach for differences to mean anything."""
@@ -45,53 +41,6 @@ HEADER = (
     "scheme", "parameters", "saved", "top-1 (seeds)", "against dense", "weights", "top-1 on board",
     "file", "p50 (95 %)", "energy per inference", "status",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A network with its results by seed and its trials on the board, one per weight mode."""
-
-    network: Network
-    results: dict[int, dict[str, Any]]
-    trials: tuple[Trial, ...]
-
-    @property
-    def top1(self) -> dict[int, float]:
-        """Share of the test images (0 to 1) by seed."""
-        return {seed: result["test_top1"] for seed, result in self.results.items()}
-
-
-def collect(networks: Sequence[Network], out: Path, seeds: int, run: Run | None) -> list[Trained]:
-    """Put together what was trained and what was measured."""
-    found = []
-    for network in networks:
-        by_seed = {} if network.problem else _results(network, out, seeds)
-        found.append(Trained(network, by_seed, _trials(by_seed.get(SEED), run)))
-    return found
-
-
-def _trials(result: dict[str, Any] | None, run: Run | None) -> tuple[Trial, ...]:
-    """Trials of the very weights that a training came to."""
-    if result is None or run is None:
-        return ()
-    name = network_name(result["model"], Scheme.parse(result["scheme"]))
-    measured = (run.manifest.plan.trained or {}).get(name)
-    if measured is None or measured.sha256 != result["checkpoint_sha256"]:
-        return ()
-    wanted = result["model"], result["scheme"]
-    return tuple(trial for trial in run.trials if (trial.case.model, trial.case.scheme) == wanted)
-
-
-def _results(network: Network, out: Path, seeds: int) -> dict[int, dict[str, Any]]:
-    found = {seed: trained_scheme(network, out, seed) for seed in range(seeds)}
-    return {seed: result for seed, result in found.items() if result is not None}
-
-
-def dense_of(model: str, trained: Iterable[Trained]) -> Trained:
-    """The dense network of a model."""
-    return next(
-        each for each in trained if (each.network.model, each.network.method) == (model, DENSE)
-    )
 
 
 def as_markdown(trained: Sequence[Trained], run: Run | None, chart: str) -> str:
@@ -155,12 +104,24 @@ def _facts(trained: Sequence[Trained], run: Run | None) -> Iterator[str]:
         return
     manifest = run.manifest
     yield (
-        f"- On board: seed {SEED}, run `{manifest.run_id}`, device {', '.join(manifest.devices)}, "
-        f"procedure {manifest.procedure.name}."
+        f"- On board: run `{manifest.run_id}`, device {', '.join(manifest.devices)}, procedure "
+        f"{manifest.procedure.name}, {_weights_on_board(results, run)}."
     )
     yield from dict.fromkeys(
         f"- energy: {fmt.source(trial.energy)}" for trial in run.trials if trial.energy
     )
+
+
+def _weights_on_board(results: Sequence[dict[str, Any]], run: Run) -> str:
+    weights = run.manifest.plan.trained
+    if weights is None:
+        return (
+            "with pseudo-random weights in place of trained ones, which are not kept; of what was "
+            "measured only the accuracy would depend on them"
+        )
+    digests = {file.sha256 for file in weights.values()}
+    seeds = {result["seed"] for result in results if result.get("checkpoint_sha256") in digests}
+    return f"with the trained weights of seed {', '.join(map(str, sorted(seeds)))}"
 
 
 def _verdict(model: str, trained: Sequence[Trained]) -> Iterator[str]:
@@ -223,12 +184,6 @@ def _drop(each: Trained, rows: Sequence[Trained]) -> str:
     (dense,) = (other for other in rows if other.network.method == wanted)
     values = differences(each, dense)
     return _mean_and_deviation(values, sign="+") if values.size else fmt.NONE
-
-
-def differences(one: Trained, other: Trained) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Points by which one is better than the other, for each seed that both have."""
-    common = sorted(one.top1.keys() & other.top1.keys())
-    return np.array([100 * (one.top1[seed] - other.top1[seed]) for seed in common])
 
 
 def _mean_and_deviation(values: np.ndarray[Any, np.dtype[np.float64]], sign: str = "") -> str:

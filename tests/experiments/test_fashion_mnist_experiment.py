@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from board_run import Measuring, plan_text
 from compared_networks import (
+    BASIS_FROM_DENSE,
     DENSE,
     DENSE_AGAIN,
     ONLY_SMALL,
@@ -18,10 +20,16 @@ from compared_networks import (
     compared,
 )
 from labelled_images import fashion_mnist
-from pareto_chart import Point, draw, frontier
-from result_table import as_markdown, collect
+from outcomes import Trained, collect
+from pareto_chart import draw, panels
+from result_table import as_markdown
+from ruamel.yaml import YAML
+from stored_runs import ESTIMATE, Recipe, store
 from training_queue import MODEL, RESULT, Queue, Trainings
 
+from bench.manifest_parts import ModelFile, PlanFacts
+from bench.records import Case
+from bench.store.reader import Run
 from models import MODELS
 from models.kinds import KINDS
 
@@ -56,11 +64,20 @@ def test_what_cannot_be_reached_says_the_ceiling(
     assert ceiling in network.problem
 
 
-def stored(out: Path, network: Network, seed: int, top1: float) -> None:
+def stored(
+    out: Path,
+    network: Network,
+    seed: int,
+    top1: float,
+    *,
+    scheme: str | None = None,
+    checkpoint_sha256: str = "",
+) -> None:
     result = {
         "model": network.model,
-        "scheme": str(network.scheme),
+        "scheme": scheme or str(network.scheme),
         "seed": seed,
+        "checkpoint_sha256": checkpoint_sha256,
         "parameters": MODELS[network.model].total(network.scheme),
         "test_top1": top1,
         "train_images": 20_000,
@@ -125,10 +142,17 @@ def test_what_was_not_measured_is_drawn_and_written_as_such(tmp_path: Path) -> N
     assert draw(collect(compared(), tmp_path, 3, None))["png"].startswith(b"\x89PNG")
 
 
-def test_the_frontier_has_what_no_other_point_beats() -> None:
-    costs = {"cheap": (1.0, 88.0), "beaten": (2.0, 87.0), "best": (3.0, 90.0), "dear": (4.0, 90.0)}
-    points = [Point(name, "k", "o", cost, top1, None) for name, (cost, top1) in costs.items()]
-    assert [point.label for point in frontier(points)] == ["cheap", "best"]
+def test_the_front_has_what_no_other_network_beats_and_no_estimate(tmp_path: Path) -> None:
+    cheap, beaten, best, dear = (1.0, 0.88), (2.0, 0.87), (3.0, 0.90), (4.0, 0.90)
+    trained = []
+    for p50_ms, top1 in (cheap, beaten, best, dear):
+        recipe = Recipe(run_id=f"run-{p50_ms}", p50_ms=p50_ms, power=ESTIMATE)
+        trial = store(tmp_path, recipe).trials[0]
+        network = Network(SMALL, "basis", 0.15)
+        trained.append(Trained(network, {0: {"test_top1": top1}}, (trial,)))
+    energy, latency = panels(trained)
+    assert [[point.number for point in step] for step in latency.steps] == [[1, 3]]
+    assert energy.x_label.endswith("est.") and energy.steps == ()
 
 
 def tiny(data: Path, out: Path) -> Trainings:
@@ -183,3 +207,77 @@ def test_results_without_their_weights_count_until_another_training_starts_from_
     assert Queue(settings, jobs=1).run(NETWORKS) == []
     again = json.loads((of_pruned / RESULT).read_bytes())
     assert again["checkpoint_sha256"] == json.loads(before)["checkpoint_sha256"]
+
+
+PRUNED = "prune-l1:28/28/28"
+MEASURED = [Network(SMALL, DENSE), Network(SMALL, "basis", 0.15), NETWORKS[1]]
+
+
+def planned(out: Path) -> dict[str, object]:
+    settings = tiny(out / "data", out)
+    text = plan_text(MEASURED, settings, Measuring("local", "quick"))
+    plan: dict[str, object] = YAML(typ="safe").load(text)
+    return plan
+
+
+def test_networks_are_measured_without_their_weights_where_not_all_are_kept(tmp_path: Path) -> None:
+    stored(tmp_path, MEASURED[0], 0, 0.9)
+    plan = planned(tmp_path)
+    # How many channels pruning by sensitivity leaves is only known once it was trained.
+    assert plan["schemes"] == ["dense", "basis:0.15"]
+    assert not plan.keys() & {"trained", "accuracy"}
+    stored(tmp_path, MEASURED[2], 0, 0.89, scheme=PRUNED)
+    assert planned(tmp_path)["schemes"] == ["dense", "basis:0.15", PRUNED]
+
+
+def test_networks_are_measured_with_the_weights_of_one_seed_and_their_accuracy(
+    tmp_path: Path,
+) -> None:
+    for network in MEASURED:
+        scheme = PRUNED if network.by_sensitivity else None
+        stored(tmp_path, network, 0, 0.9, scheme=scheme)
+        (network.folder(tmp_path, 0) / MODEL).write_bytes(b"weights")
+    plan = planned(tmp_path)
+    assert plan["trained"] == "seed-0"
+    assert str(plan["accuracy"]).startswith("fashion-mnist:")
+
+
+def board_run(tmp_path: Path, *, weights: str | None) -> Run:
+    """A run of the dense network, and of ``basis`` in one weight mode."""
+    cases = (
+        Case(device="orin", model=SMALL),
+        Case(device="orin", model=SMALL, scheme="basis:0.15", weights="load"),
+    )
+    files = [] if weights is None else [f"{SMALL} dense", f"{SMALL} basis:0.15"]
+    trained = {name: ModelFile(path="model.pt", sha256=weights or "") for name in files}
+    plan = PlanFacts(trained=None if weights is None else trained)
+    return store(tmp_path / "runs", Recipe(cases=cases, manifest={"plan": plan}))
+
+
+def rows(tmp_path: Path, run: Run) -> dict[str, str]:
+    text = as_markdown(collect(compared(), tmp_path, 1, run), run, "pareto.svg")
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return {line.split(" | ")[0].strip("| "): line for line in reversed(lines)} | {"": text}
+
+
+def test_costs_are_shown_of_networks_that_were_measured_with_other_weights(tmp_path: Path) -> None:
+    stored(tmp_path, Network(SMALL, DENSE), 0, 0.9)
+    stored(tmp_path, Network(SMALL, BASIS_FROM_DENSE, 0.15), 0, 0.89)
+    run = board_run(tmp_path, weights=None)
+    found = rows(tmp_path, run)
+    assert "5.0" in found["dense"]
+    assert "10.0" in found["basis at 15 %"]
+    assert "not trained" in found["basis at 15 %"]
+    assert "pseudo-random weights in place of trained ones" in found[""]
+    trained = collect(compared(), tmp_path, 1, run)
+    labels = {each.network.method: len(each.trials) for each in trained if each.trials}
+    assert labels == {DENSE: 1, DENSE_AGAIN: 1, "basis": 1, BASIS_FROM_DENSE: 1}
+
+
+def test_a_run_with_the_weights_of_a_training_shows_that_training_alone(tmp_path: Path) -> None:
+    stored(tmp_path, Network(SMALL, DENSE), 0, 0.9, checkpoint_sha256="5a" * 32)
+    run = board_run(tmp_path, weights="5a" * 32)
+    found = rows(tmp_path, run)
+    assert "5.0" in found["dense"]
+    assert found["basis at 15 %"].endswith("| not measured |")
+    assert "with the trained weights of seed 0" in found[""]
