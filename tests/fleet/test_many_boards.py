@@ -332,7 +332,7 @@ def test_a_board_that_is_slow_since_somebody_else_measures_there_is_not_power_cy
     outcome = fleet.measure(fleet.plan("one"), {"slow": {"on_hang": {"command": command}}})
     assert outcome.device_errors.keys() == {"slow"}
     assert not mark.exists()
-    assert any("not power-cycled: job of-somebody-else" in text for _, text in fleet.witness.notes)
+    assert any("not power-cycled: job of-somebody-else" in text for text in fleet.witness.notes)
     busy["busy"] = None
     fleet.measure(fleet.plan("one"), {"slow": {"on_hang": {"command": command}}})
     assert mark.read_text() == "slow "
