@@ -96,14 +96,15 @@ class Boards:
 
 
 def result_words(trial: Trial) -> str:
-    """Return a trial in a few words: case, median latency, energy (as estimated where it is)."""
-    words = []
+    """Return a trial in a few words: case, median latency and energy (as estimated where it is),
+    each with its own status; the latency's status alone where there is no figure of it."""
+    latency, energy = trial.latency_status.status.value, trial.energy_status.status.value
+    words = [latency]
     if trial.latency is not None:
-        words.append(f"{1e3 * trial.latency.p50_s:.4g} ms")
+        words = [f"{1e3 * trial.latency.p50_s:.4g} ms {latency}"]
     if trial.energy is not None:
         estimated = "est. " if trial.energy.source is Source.ESTIMATED else ""
-        words.append(f"{estimated}{1e3 * trial.energy.gross_j:.4g} mJ")
-    words.append(trial.latency_status.status.value)
+        words.append(f"{estimated}{1e3 * trial.energy.gross_j:.4g} mJ {energy}")
     return f"{trial.case.label}: {', '.join(words)}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.errors import StoreError
 from bench.live import BoardView, read_live
+from bench.records import Trial
 from bench.status import Status
 from bench.store.files import MANIFEST_FILE, TRIALS_FILE
 from bench.store.hold import is_held
@@ -22,10 +23,10 @@ from bench.store.reader import open_run
 class RunStatus:
     """A run at work, or one that boards still have something of.
 
-    ``trials``: how many have which status of their latency. ``queue``: cases without a trial, by
-    device. ``to_collect``: jobs that boards may still have. ``boards``: what the process at work on
-    it told last, by device; empty where there is none. ``device_errors``: boards that could not be
-    used.
+    ``trials``: how many have which status, the worst of all quantities that were asked for.
+    ``queue``: cases without a trial, by device. ``to_collect``: jobs that boards may still have.
+    ``boards``: what the process at work on it told last, by device; empty where there is none.
+    ``device_errors``: boards that could not be used.
     """
 
     run_id: str
@@ -94,7 +95,7 @@ def _read(folder: Path) -> RunStatus | None:
     except StoreError:
         # `bench results list` says what is wrong with it.
         return None
-    counts = Counter(trial.latency_status.status for trial in run.trials)
+    counts = Counter(map(_worst_asked_for, run.trials))
     return RunStatus(
         run_id=run.manifest.run_id,
         path=str(folder),
@@ -107,3 +108,12 @@ def _read(folder: Path) -> RunStatus | None:
         device_errors=run.manifest.device_errors,
         boards={},
     )
+
+
+def _worst_asked_for(trial: Trial) -> Status:
+    """Return the worst status of a trial; energy that nobody asked for, or that nothing there
+    reads, is no fault of it."""
+    verdicts = (*trial.verdicts, *((trial.meter.status,) if trial.meter is not None else ()))
+    found = {verdict.status for verdict in verdicts} - {Status.UNMEASURED}
+    order = (Status.FAILED, Status.SKIPPED, Status.INCONCLUSIVE, Status.VALID)
+    return next((status for status in order if status in found), Status.UNMEASURED)
