@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ class Witness:
 
     def note(self, device: str, text: str) -> None:
         self.notes.append((device, text))
+
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        pass
 
     def heard(self, device: str, text: str) -> None:
         pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ class Witness:
         self.phases: list[str] = []
         self.notes: list[str] = []
         self.trials: list[Trial] = []
+
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        pass
 
     def heard(self, device: str, text: str) -> None:
         pass
