@@ -13,7 +13,8 @@ from typing import Any
 
 import grpc
 import pytest
-from labgrid_lab import HOST, THEM, US, Lab, Switch, wait_until
+from bench_program import wait_until
+from labgrid_lab import HOST, THEM, US, Lab, Switch
 from sshd import Sshd
 
 from bench.connection import open_transport, place_of, power_cycle, stay

@@ -16,6 +16,7 @@ import onnx
 import pytest
 from board_folder import tiny_model
 from sshd import Sshd
+from witness import Witness
 
 from bench.agent import wire
 from bench.device_settings import LocalDevice, SshDevice
@@ -28,7 +29,7 @@ from bench.status import Reason, Source, Status
 from bench.store.listing import list_runs
 from bench.store.reader import open_run
 
-from .conftest import ESTIMATE, PLAN, TINY, Witness
+from .conftest import ESTIMATE, PLAN, TINY
 
 Measure = Callable[..., tuple[Outcome, Witness]]
 FOUR = [
