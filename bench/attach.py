@@ -1,16 +1,20 @@
-"""``bench attach``: the jobs of a run whose host was lost, or whose link was, are collected."""
+"""``bench attach``: the jobs of a run whose host was lost, or whose link was, are collected, and
+labgrid places that it left behind returned."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from bench.collect import Collector
 from bench.config import find_device
 from bench.contact import contact
+from bench.device.labgrid.left_behind import return_left_behind
+from bench.device.labgrid.notes import all_notes
 from bench.device_settings import DeviceSettings, LabgridDevice
-from bench.errors import ConfigError, StoreError
+from bench.errors import ConfigError, PlaceError, StoreError
 from bench.evaluation import evaluate_job
 from bench.observer import Observer, telling_the_end
 from bench.outcome import Outcome, closing, conclude
@@ -18,7 +22,7 @@ from bench.parallel import on_devices
 from bench.records import JobFacts
 from bench.store.jobs import Job
 from bench.store.listing import list_runs
-from bench.store.reader import Run
+from bench.store.reader import Run, open_run
 from bench.store.reopen import reopen
 from bench.store.writer import RunWriter
 
@@ -53,6 +57,26 @@ def attach(run: Run, devices: dict[str, DeviceSettings], observer: Observer) -> 
 
         failures = on_devices(tried, collect, cancel, observer)
         return conclude(writer, jobs, failures, interrupted=cancel.is_set())
+
+
+def return_places(tell: Callable[[str], None]) -> None:
+    """Return the labgrid places that benches of this login which are gone left behind, except where
+    a run still has jobs to collect; each is told of."""
+    try:
+        notes = list(all_notes())
+    except PlaceError:
+        # Where no note can be written no place was taken.
+        return
+    for note in notes:
+        return_left_behind(note, partial(_is_to_collect, note.place), tell)
+
+
+def _is_to_collect(place: str, folder: Path) -> bool:
+    try:
+        return any(job.facts.place == place for job in open_run(folder, folder.parent).to_collect)
+    except StoreError:
+        # One that cannot be read now may be read later; one that was removed waits for nothing.
+        return folder.exists()
 
 
 def _evaluate(writer: RunWriter, job: Job, observer: Observer) -> None:

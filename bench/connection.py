@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench.device.labgrid.address import coordinator_or_default
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
@@ -53,6 +54,16 @@ def open_transport(
 def place_of(transport: Transport) -> str | None:
     """Return the labgrid place that was taken for a transport, if one was."""
     return transport.place if isinstance(transport, PlaceTransport) else None
+
+
+def note_run(transport: Transport, run: Path) -> None:
+    """Note beside the labgrid place of a transport, if it has one, which run starts a job there.
+
+    Raises:
+        PlaceError: the note cannot be written.
+    """
+    if isinstance(transport, PlaceTransport):
+        transport.note_run(run.absolute())
 
 
 def stay(device: DeviceSettings, transport: Transport, until_the_end: ExitStack) -> DeviceSettings:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Any
 
 from bench.json_text import parse_object
 from bench.observer import Observer
-from bench.records import Trial
+from bench.records import Case, Trial
 from bench.status import Source
+from bench.store.writer import RunWriter
 
 LIVE_FILE = "live.json"
 WRITE_S = 1.0
@@ -31,7 +33,8 @@ class BoardView:
 
     ``doing``: since ``since_s``, for ``expected_s`` (``None``: nobody can tell). ``heard``: what it
     said when it was last looked at, at ``heard_s``. ``result``: of the last case that was stored.
-    ``problem``: why it was given up, empty when it was not. ``cases``: how many it has.
+    ``problem``: why it was given up, empty when it was not. ``cases``: how many it has, and
+    ``stored``: how many of them have a trial, ``None`` and 0 before a run has planned them.
     """
 
     doing: str = "waiting"
@@ -58,14 +61,24 @@ _FIELDS = fields(BoardView)
 class Boards:
     """An observer that keeps the last state of each board, in the order they were heard of."""
 
-    def __init__(self, cases: Mapping[str, int] | None = None) -> None:
-        self._views = {name: BoardView(cases=count) for name, count in (cases or {}).items()}
+    def __init__(self) -> None:
+        self._views: dict[str, BoardView] = {}
+        self._run_id: str | None = None
+        self._done: defaultdict[str, set[Case]] = defaultdict(set)
         self._lock = threading.Lock()
 
     def views(self) -> dict[str, BoardView]:
         """Return what is known now, by device."""
         with self._lock:
             return dict(self._views)
+
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        """A run is about to measure: its cases count from now on, those of others do not."""
+        with self._lock:
+            self._run_id, self._done = run_id, defaultdict(set)
+            for name, count in cases.items():
+                view = self._views.get(name, BoardView())
+                self._views[name] = replace(view, cases=count, stored=0)
 
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         """A device has begun something."""
@@ -85,10 +98,14 @@ class Boards:
         self._change(device, doing=doing, expected_s=None, ended=True, problem=problem)
 
     def trial(self, trial: Trial) -> None:
-        """A trial has been stored."""
+        """A trial has been stored, of a job of this run or of an earlier one on the same board."""
+        device = trial.case.device
         with self._lock:
-            stored = self._views.get(trial.case.device, BoardView()).stored + 1
-        self._change(trial.case.device, result=result_words(trial), stored=stored)
+            if self._run_id in (None, trial.run_id):
+                # A case whose job was cut short is measured once more and has two trials.
+                self._done[device].add(trial.case)
+            stored = len(self._done[device])
+        self._change(device, result=result_words(trial), stored=stored)
 
     def _change(self, device: str, **changes: Any) -> None:
         with self._lock:
@@ -96,14 +113,15 @@ class Boards:
 
 
 def result_words(trial: Trial) -> str:
-    """Return a trial in a few words: case, median latency, energy (as estimated where it is)."""
-    words = []
+    """Return a trial in a few words: case, median latency and energy (as estimated where it is),
+    each with its own status; the latency's status alone where there is no figure of it."""
+    latency, energy = trial.latency_status.status.value, trial.energy_status.status.value
+    words = [latency]
     if trial.latency is not None:
-        words.append(f"{1e3 * trial.latency.p50_s:.4g} ms")
+        words = [f"{1e3 * trial.latency.p50_s:.4g} ms {latency}"]
     if trial.energy is not None:
         estimated = "est. " if trial.energy.source is Source.ESTIMATED else ""
-        words.append(f"{estimated}{1e3 * trial.energy.gross_j:.4g} mJ")
-    words.append(trial.latency_status.status.value)
+        words.append(f"{estimated}{1e3 * trial.energy.gross_j:.4g} mJ {energy}")
     return f"{trial.case.label}: {', '.join(words)}"
 
 
@@ -112,6 +130,10 @@ class _Both:
 
     def __init__(self, one: Observer, two: Observer) -> None:
         self._observers = (one, two)
+
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        for observer in self._observers:
+            observer.planned(run_id, cases)
 
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         for observer in self._observers:
@@ -135,14 +157,18 @@ class _Both:
 
 
 @contextmanager
-def published(observer: Observer, run: Path, cases: Mapping[str, int]) -> Iterator[Observer]:
+def published(
+    observer: Observer, run: RunWriter, cases: Mapping[str, Sequence[Case]]
+) -> Iterator[Observer]:
     """Return an observer that tells ``observer`` and keeps the file in a run's folder.
 
-    ``cases``: how many each device has.
+    ``cases``: those that are to be measured, by device.
     """
-    boards = Boards(cases)
+    boards = Boards()
     done = threading.Event()
-    path = run / LIVE_FILE
+    path = run.path / LIVE_FILE
+    told = _Both(observer, boards)
+    told.planned(run.manifest.run_id, {name: len(own) for name, own in cases.items()})
 
     def write() -> None:
         last: dict[str, BoardView] = {}
@@ -157,7 +183,7 @@ def published(observer: Observer, run: Path, cases: Mapping[str, int]) -> Iterat
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
     try:
-        yield _Both(observer, boards)
+        yield told
     finally:
         done.set()
         writer.join()

@@ -12,7 +12,7 @@ from bench.board_runtimes import require_any
 from bench.boards import recognise_probed
 from bench.boards.spec import Board as BoardSpec
 from bench.collect import Collector
-from bench.connection import place_of
+from bench.connection import note_run, place_of
 from bench.contact import Contact
 from bench.deployment import artifact_of, deploy
 from bench.device.client import Started
@@ -190,6 +190,7 @@ def _measure_job(
         meter=meter,
         place=place_of(board.contact.transport),
     )
+    note_run(board.contact.transport, run.writer.path)
     run.writer.save_job(facts)
     job = build_job(
         facts.job_id,

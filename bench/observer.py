@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -11,6 +11,9 @@ from bench.records import Trial
 
 class Observer(Protocol):
     """Told what happens. Called from several threads."""
+
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        """A run is about to measure: how many cases each device has."""
 
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         """A device has begun something that is expected to take ``expected_s``."""

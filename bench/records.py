@@ -193,15 +193,16 @@ class Trial(Record):
     @property
     def failed(self) -> bool:
         """Whether the case as a whole failed (not merely noisy or unmeasured)."""
-        return any(verdict.status is Status.FAILED for verdict in self._verdicts)
+        return any(verdict.status is Status.FAILED for verdict in self.verdicts)
 
     @property
     def interrupted(self) -> bool:
         """Whether the job of this trial ended before the case had all its rounds."""
-        return any(Reason.INTERRUPTED in verdict.reasons for verdict in self._verdicts)
+        return any(Reason.INTERRUPTED in verdict.reasons for verdict in self.verdicts)
 
     @property
-    def _verdicts(self) -> tuple[Verdict, ...]:
+    def verdicts(self) -> tuple[Verdict, Verdict, Verdict]:
+        """Those of latency, energy and memory; an external meter has its own."""
         return (self.latency_status, self.energy_status, self.memory_status)
 
 

@@ -144,8 +144,7 @@ def _left(cases: Sequence[Case], stored: Run, attempt: int) -> list[Case]:
 
 
 def _was_cut(trial: Trial) -> bool:
-    verdicts = (trial.latency_status, trial.energy_status, trial.memory_status)
-    return any(CUT_SHORT & set(verdict.reasons) for verdict in verdicts)
+    return any(CUT_SHORT & set(verdict.reasons) for verdict in trial.verdicts)
 
 
 def _finished(stored: Run, name: str, attempt: int) -> int:

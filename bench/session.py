@@ -92,7 +92,7 @@ def run(
         )
         writer = RunWriter.create(results_dir, manifest)
         cancel = threading.Event()
-        with published(observer, writer.path, _counts(shares.cases)) as told:
+        with published(observer, writer, shares.cases) as told:
             earlier = EarlierRuns(results_dir, told, cancel)
             context = RunContext(
                 plan,
@@ -154,7 +154,7 @@ def resume(
     chosen = {name: wanted[name] for name in cases}
     writer = held(run)
     cancel = threading.Event()
-    with closing(writer, {}), published(observer, writer.path, _counts(cases)) as told:
+    with closing(writer, {}), published(observer, writer, cases) as told:
         earlier = EarlierRuns(run.path.parent, told, cancel)
         gone_on = resumption(command, stored_settings(chosen))
         context = RunContext(
@@ -231,10 +231,6 @@ def _tell_shares(shares: Shares, observer: Observer) -> None:
     for name in shares.cases:
         if name not in pooled:
             observer.note(name, "no other board is of its kind: it measures every case")
-
-
-def _counts(cases: Mapping[str, Sequence[Case]]) -> dict[str, int]:
-    return {name: len(own) for name, own in cases.items()}
 
 
 def _labelled(plan: Plan, cache: Path) -> LabelledSet | None:

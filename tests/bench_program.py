@@ -73,8 +73,10 @@ class Program:
         assert "Traceback" not in stderr, stderr
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
-    def start(self, *arguments: str, limit_bytes: int | None = None) -> subprocess.Popen[str]:
-        """Call bench and leave it to itself."""
+    def start(
+        self, *arguments: str, limit_bytes: int | None = None, stderr: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """Call bench and leave it to itself; ``stderr`` as in subprocess."""
 
         def limit() -> None:
             if limit_bytes is not None:
@@ -92,7 +94,7 @@ class Program:
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             preexec_fn=limit,
         )

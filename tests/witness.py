@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bench.records import Trial
 
 
@@ -13,6 +15,9 @@ class Witness:
         self.notes: list[str] = []
         self.trials: list[Trial] = []
         self.problems: dict[str, str] = {}
+
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        pass
 
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         self.phases.append(text)

@@ -34,6 +34,9 @@ class PlainProgress:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        """Nothing: each case is told when it is stored."""
+
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         """Print what a device has begun and how long it is expected to take."""
         ending = f", about {expected_s:.0f} s" if expected_s is not None else ""
@@ -80,6 +83,10 @@ class LiveProgress:
         self._done.set()
         self._ticker.join()
         self._live.stop()
+
+    def planned(self, run_id: str, cases: Mapping[str, int]) -> None:
+        """Show how many cases each device has."""
+        self._boards.planned(run_id, cases)
 
     def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
         """Show what a device has begun."""

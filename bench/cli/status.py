@@ -52,9 +52,10 @@ def status(
 
     Asking a board that measures costs it a moment. Exit code 4 if a board cannot be reached.
 
-    With --watch: boards, trials by status and the queue of the runs at work here, from the disk
-    alone, until they are over (where none is at work, from the next one on); with --json a line of
-    JSON each time.
+    With --watch: boards, trials by status and the queue of the runs here that are at work, wait to
+    be collected or stopped before their end in the last three days, from the disk alone; until
+    those at work are over (where none is, from the next one on); with --json a line of JSON each
+    time.
     """
     if watched:
         if names:

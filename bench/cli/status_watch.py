@@ -21,6 +21,7 @@ from bench.cli.board_view import board_rows
 from bench.cli.output import tables
 from bench.cli.printable import escaped_json
 from bench.cli.progress import boards_table
+from bench.errors import StoreError
 from bench.run_status import RunStatus, RunWatch
 
 ROWS_WITHOUT_TERMINAL = 1000
@@ -31,8 +32,12 @@ def watch(results_dir: Path, every_s: float, *, as_json: bool) -> None:
     until Ctrl-C; a line of JSON each time with ``as_json``.
 
     Raises:
-        StoreError: the results folder cannot be read.
+        StoreError: there is no such results folder, or it cannot be read.
     """
+    if not results_dir.is_dir():
+        raise StoreError(
+            f"there is no results folder {results_dir}; name the one of the run with --results"
+        )
     looks = _looks(RunWatch(results_dir), every_s)
     try:
         if as_json:
@@ -99,7 +104,7 @@ def _runs_table(runs: Sequence[RunStatus]) -> Table:
         given_up = [name for name, view in run.boards.items() if view.problem]
         cells = (
             run.run_id,
-            "at work" if run.running else "bench attach collects it",
+            _state(run),
             str(run.cases),
             ", ".join(f"{count} {status}" for status, count in run.trials.items()) or "none yet",
             str(sum(run.queue.values())),
@@ -108,3 +113,11 @@ def _runs_table(runs: Sequence[RunStatus]) -> Table:
         )
         table.add_row(*map(Text, cells))
     return table
+
+
+def _state(run: RunStatus) -> str:
+    if run.running:
+        return "at work"
+    if run.to_collect:
+        return "bench attach collects it"
+    return f"stopped; bench run --resume {run.run_id}"

@@ -173,7 +173,7 @@ def reason_words(judged: Verdict) -> str:
 def worst_status(trial: Trial) -> Status:
     """Return the status that decides how a trial is marked."""
     order = (Status.FAILED, Status.SKIPPED, Status.INCONCLUSIVE, Status.UNMEASURED)
-    found = {trial.latency_status.status, trial.energy_status.status, trial.memory_status.status}
+    found = {verdict.status for verdict in trial.verdicts}
     return next((status for status in order if status in found), Status.VALID)
 
 

@@ -17,7 +17,7 @@ MEASURING = BoardView(
     100.0,
     "running, about 90 s more",
     NOW_S - 5,
-    "net dense: 12.3 ms, est. 45 mJ, valid",
+    "net dense: 12.3 ms valid, est. 45 mJ valid",
     3,
     7,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import signal
 import sys
@@ -42,6 +43,7 @@ def test_a_pattern_and_a_tag_and_the_table_of_boards(bench: Program) -> None:
         (("run", "--device", "tag:x"), "no device has the tag 'x'; no device has any"),
         (("status", "--device", "bord"), "unknown device 'bord'; did you mean 'board'"),
         (("status", "--watch", "--device", "board"), "--watch asks no board"),
+        (("status", "--watch", "--results", "nope"), "there is no results folder nope"),
         (("run", "--resume", "x", "--spread"), "leave out --spread"),
         (
             ("run", "--plan", "plan.yaml", "--device", "all", "--results", "plan.yaml/x"),
@@ -67,6 +69,8 @@ def test_watching_a_run_from_another_process(bench: Program) -> None:
     board = run["boards"]["board"]
     assert board["doing"] == "measuring, link silent" and board["expected_s"] > 0
     assert (board["stored"], board["cases"]) == (0, 1)
+    job_id = bench.journals()[-1].parent.name
+    assert run["jobs"] == [{"job_id": job_id, "device": "board", "state": "on board"}]
     host.send_signal(signal.SIGINT)
     host.communicate()
     # It ends with the run, and its last line says so.
@@ -74,6 +78,23 @@ def test_watching_a_run_from_another_process(bench: Program) -> None:
     assert watching.returncode == 0
     assert json.loads(said.splitlines()[-1])["runs"] == []
     assert bench.json("status")["runs"] == []
+
+
+def test_the_table_of_a_terminal_says_how_many_cases_a_board_has(bench: Program) -> None:
+    bench.plan("one", "two", latency_rounds=60)
+    near, far = os.openpty()
+    host = bench.start("run", "--plan", "plan.yaml", "--device", "board", stderr=far)
+    os.close(far)
+    shown = b""
+    row = re.compile(rb"board +measuring.* +about \d+ s +0 of 2")
+    while not row.search(shown):
+        try:
+            shown += os.read(near, 4096)
+        except OSError:  # nobody writes there any more
+            break
+    assert row.search(shown), shown
+    host.kill()
+    os.close(near)
 
 
 def test_a_board_that_hangs_is_power_cycled_and_its_job_collected(

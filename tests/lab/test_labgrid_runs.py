@@ -84,6 +84,11 @@ def test_a_killed_host_keeps_its_place_until_the_run_is_collected(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert lab.holder("nano") == OURS
+    # The board measures on for this run, so attach in another results folder keeps its place.
+    others = bench.run("attach", "--results", "others")
+    (run_id,) = bench.run_ids()
+    assert "is kept until `bench attach" in others.stderr and run_id in others.stderr
+    assert lab.holder("nano") == OURS
     done = bench.run("attach", "--json")
     assert done.returncode == 0, done.stderr
     assert "left behind by an earlier bench" in done.stderr
@@ -91,6 +96,27 @@ def test_a_killed_host_keeps_its_place_until_the_run_is_collected(
     assert trial["latency"]["rounds"] == 12
     assert lab.holder("nano") is None
     assert lab.reservations() == 0
+
+
+def test_a_host_killed_before_any_job_gets_its_place_returned_by_attach(
+    lab: Lab, bench: Program, settings: dict[str, Any]
+) -> None:
+    slow = bench.folder / "slow-python"
+    slow.write_text(f'#!/bin/sh\nsleep 2\nexec {settings["python"]} "$@"\n')
+    slow.chmod(0o755)
+    bench.devices(board={**settings, "python": str(slow), "place": "nano"})
+    process = bench.start("run", "--plan", "plan.yaml", "--device", "board")
+    wait_until(lambda: lab.holder("nano") == OURS, "the place was not taken")
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert job_places(bench) == set()
+    assert lab.holder("nano") == OURS
+    assert "`bench attach` or the next run on it returns it" in bench.run("status").stderr
+    done = bench.run("attach")
+    assert done.returncode == 0
+    assert "place nano, left behind by an earlier bench, is returned" in done.stderr
+    assert lab.holder("nano") is None
+    assert "place" not in bench.run("attach").stderr
 
 
 def test_ctrl_c_while_a_reservation_waits_gives_it_up(

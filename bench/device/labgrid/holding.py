@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from bench.device.labgrid.address import tag_words
@@ -80,6 +81,16 @@ class HeldPlace:
             file = NoteFile(self._coordinator, self.name)
             file.share()
         return HeldPlace(self._coordinator, self.name, self.route, file, self._tell)
+
+    def note_run(self, run: Path) -> None:
+        """Note that a run starts a job at the place: should this process die, the place is not
+        returned before that is collected.
+
+        Raises:
+            PlaceError: it cannot be written.
+        """
+        if self._file is not None:
+            self._file.add_run(run)
 
     def _return(self, file: NoteFile) -> None:
         note = file.read()
@@ -167,7 +178,7 @@ def _left_behind(lab: Coordinator, filters: Mapping[str, str]) -> NoteFile | Non
         if (note.coordinator, note.owner, note.filters) != (lab.address, lab.owner, dict(filters)):
             continue
         place = lab.places.get(note.place)
-        if place is None or place.acquired != lab.owner or place.changed != note.changed:
+        if place is None or not note.is_of(place):
             continue
         file = NoteFile(note.coordinator, note.place)
         if file.lock_alone():
@@ -225,7 +236,7 @@ def _is_ours(
     note = file.read()
     if note is not None and not is_alone:
         return True
-    if note is None or note.changed not in (None, place.changed):
+    if note is None or not note.is_of(place):
         said(f"place {name} is held by you already; it stays so afterwards")
         return False
     left = f"place {name} was left behind by an earlier bench"
@@ -237,6 +248,8 @@ def _is_ours(
 
 
 def _take(lab: Coordinator, note: Note, file: NoteFile) -> None:
+    # What an earlier note of this place says of runs is out of date.
+    file.clear()
     # Before it is taken: should we die in between, the next one knows that it may be ours.
     file.write(note)
     try:

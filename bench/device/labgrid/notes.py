@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import platformdirs
 
@@ -47,6 +47,10 @@ class Note:
     token: str | None = None
     filters: dict[str, str] = field(default_factory=dict)
 
+    def is_of(self, place: Any) -> bool:
+        """Whether a place is still the one that was taken, as a coordinator has it."""
+        return place.acquired == self.owner and self.changed in (None, place.changed)
+
 
 class NoteFile:
     """The note on one place, and the lock beside it."""
@@ -54,6 +58,7 @@ class NoteFile:
     def __init__(self, coordinator: str, place: str) -> None:
         self.place = place
         self._path = _folder() / f"{safe_name(f'{coordinator}-{place}')}.json"
+        self._runs = self._path.with_suffix(".runs")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock: BinaryIO = self._path.with_suffix(".lock").open("ab")
@@ -109,9 +114,30 @@ class NoteFile:
         except OSError as error:
             raise self._unwritable(error) from None
 
+    def add_run(self, run: Path) -> None:
+        """Note that a run starts a job there; several may, each adds its own.
+
+        Raises:
+            PlaceError: it cannot be written.
+        """
+        try:
+            with self._runs.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(str(run))}\n")
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def runs(self) -> list[Path]:
+        """Return the folders of the runs that started jobs there since the place was taken."""
+        try:
+            lines = self._runs.read_text(encoding="utf-8").splitlines()
+            return [Path(json.loads(line)) for line in dict.fromkeys(lines)]
+        except (OSError, ValueError, TypeError):
+            return []
+
     def clear(self) -> None:
         """Remove the note. The lock's file stays: removed, two could hold two of that name."""
         self._path.unlink(missing_ok=True)
+        self._runs.unlink(missing_ok=True)
 
     def _try(self, kind: int) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from bench.device.labgrid.holding import HeldPlace
 from bench.device.ssh import SshTransport
@@ -20,6 +21,10 @@ class PlaceTransport(SshTransport):
     def keep(self) -> HeldPlace:
         """Return a hold of the place that lasts beyond the connection."""
         return self._held.keep()
+
+    def note_run(self, run: Path) -> None:
+        """Note that a run starts a job at the place (see :meth:`HeldPlace.note_run`)."""
+        self._held.note_run(run)
 
     def close(self) -> None:
         """End the connection and return the place. May be called twice."""
