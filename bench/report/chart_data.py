@@ -19,11 +19,11 @@ from bench.report.health import HealthPoint
 from bench.report.modes_chart import modes_points
 from bench.report.over_time import round_spreads
 from bench.report.pareto import TRADEOFFS, fronts, pareto_points
-from bench.report.power_traces import power_traces
+from bench.report.power_traces import Trace, by_panel
 from bench.report.rows import Row
 from bench.spreadsheets import harmless
 from bench.status import Verdict
-from bench.store.raw import LatencySamples, PowerSegment
+from bench.store.raw import LatencySamples
 
 Line = dict[str, Any]
 """A line of a table by the names of its columns."""
@@ -104,17 +104,16 @@ def energy_parts(rows: Sequence[Row]) -> list[Line]:
     return found
 
 
-def power(rows: Sequence[Row], segments: Mapping[str, Sequence[PowerSegment]]) -> list[Line]:
+def power(traces: Sequence[Trace]) -> list[Line]:
     """The readings that are drawn (of long traces not all), corrected as the figures are."""
     found = []
-    for traces in power_traces(rows, segments).values():
-        for trace in traces:
-            fixed = _case(trace.row) | {"part": trace.part, "window_s": trace.window_s}
-            more = {name: trace.source.get(name) for name in ("source", "scope", "sensor")}
-            found += [
-                fixed | {"at_s": at_s, "power_w": None if np.isnan(power_w) else power_w} | more
-                for at_s, power_w in zip(trace.at_s.tolist(), trace.power_w.tolist(), strict=True)
-            ]
+    for trace in (trace for panel in by_panel(traces).values() for trace in panel):
+        fixed = _case(trace.row) | {"part": trace.part, "window_s": trace.window_s}
+        more = {name: trace.source.get(name) for name in ("source", "scope", "sensor")}
+        found += [
+            fixed | {"at_s": at_s, "power_w": None if np.isnan(power_w) else power_w} | more
+            for at_s, power_w in zip(*map(np.ndarray.tolist, trace.in_panel()), strict=True)
+        ]
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.artist import Artist
@@ -27,11 +27,10 @@ from bench.report.canvas import (
     style,
     wrapped,
 )
-from bench.report.power_traces import IDLE_COLOUR, Trace, power_traces
+from bench.report.power_traces import IDLE_COLOUR, Trace, by_panel, top_w
 from bench.report.row_figure import RowFigure, Words, row_figure
 from bench.report.rows import Row
 from bench.status import Source, Verdict
-from bench.store.raw import PowerSegment
 
 _COLUMNS = 3
 _NOT_MEASURED = " — estimated, not measured"
@@ -82,23 +81,18 @@ def energy_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
 
 
 def power_chart(
-    rows: Sequence[Row],
-    segments: Mapping[str, Sequence[PowerSegment]],
-    where: str,
-    form: Form = SCREEN,
+    rows: Sequence[Row], traces: Sequence[Trace], where: str, form: Form = SCREEN
 ) -> Figure | None:
     """Draw power over time: one panel per case with all its rounds, and one for idle.
 
-    ``segments``: power traces by trial id. Time counts from the opening of each window, which is
-    shaded. Readings of a calibrated sensor are drawn corrected, as the figures are. ``None`` when
-    no power was sampled at all.
+    Time counts from the opening of each window, which is shaded. ``None`` without any ``traces``.
     """
-    shown = power_traces(rows, segments)
+    shown = by_panel(traces)
     if not shown:
         return None
     energies = [row.trial.energy for row in rows if row.trial and row.trial.energy]
     # A case without an energy has no figure that says where its readings come from.
-    estimated = all(trace.is_estimated for traces in shown.values() for trace in traces)
+    estimated = all(trace.is_estimated for trace in traces)
     columns = max(1, min(_COLUMNS, int(form.width_in / (2.6 * form.text)), len(shown)))
     lines = -(-len(shown) // columns)
     head = Head(
@@ -117,13 +111,13 @@ def power_chart(
             between_in=0.6 * form.text,
         )
         panels = [axes for line in grid for axes in line]
-        for axes, (title, traces) in zip(panels, shown.items(), strict=False):
-            _draw_panel(axes, title, traces, form, figure_columns=columns)
+        for axes, (title, panel) in zip(panels, shown.items(), strict=False):
+            _draw_panel(axes, title, panel, form, figure_columns=columns)
         for axes in panels[len(shown) :]:
             axes.remove()
         for line in grid:
             line[0].set_ylabel(f"power{' (est.)' if estimated else ''} [W]")
-        panels[0].set_ylim(bottom=0)
+        panels[0].set_ylim(0, top_w(traces))
         figure.supxlabel("time since the window opened [s]", fontsize=form.pt(9.5), y=0.01)
     return figure
 
@@ -206,11 +200,13 @@ def _draw_panel(
     axes: Axes, title: str, traces: Sequence[Trace], form: Form, figure_columns: int
 ) -> None:
     for trace in traces:
+        at_s, power_w = trace.in_panel()
+        after = trace.part.startswith("idle-after")
         axes.plot(
-            trace.at_s,
-            trace.power_w,
+            at_s,
+            power_w,
             color=trace.colour,
-            linestyle=trace.line,
+            linestyle=":" if after else "-",
             linewidth=0.9 * form.text,
             alpha=0.85,
         )

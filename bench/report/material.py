@@ -16,6 +16,7 @@ from bench.errors import StoreError
 from bench.recordings import Recording
 from bench.report import format as fmt
 from bench.report.health import HealthPoint, health_points
+from bench.report.power_traces import Trace, meter_traces, power_traces
 from bench.report.rows import Row, common_model, rows_of_runs
 from bench.store.jobs import Job
 from bench.store.raw import LatencySamples, PowerSegment
@@ -61,6 +62,16 @@ class Material:
     def meter(self) -> dict[str, tuple[PowerSegment, ...]]:
         """Power traces of an external meter by trial id."""
         return self._read(Run.meter)
+
+    @cached_property
+    def power(self) -> tuple[Trace, ...]:
+        """Power by the boards' sensors, as charts draw it."""
+        return power_traces(self.rows, self.segments)
+
+    @cached_property
+    def metered(self) -> tuple[Trace, ...]:
+        """Power by an external meter, as charts draw it."""
+        return meter_traces(self.rows, self.meter)
 
     @cached_property
     def markers(self) -> tuple[tuple[int, NDArray[np.int64]], ...]:

@@ -145,8 +145,8 @@ PLOTS: dict[str, Plot] = {
     ),
     "power": Plot(
         "Power over time with the energy windows.",
-        lambda material, form: power_chart(material.rows, material.segments, material.where, form),
-        lambda material: chart_data.power(material.rows, material.segments),
+        lambda material, form: power_chart(material.rows, material.power, material.where, form),
+        lambda material: chart_data.power(material.power),
         lambda material: f"no power was sampled; {_NO_ENERGY(material)}",
     ),
     "memory": Plot(

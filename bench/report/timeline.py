@@ -1,8 +1,8 @@
 """Power over the whole time of a device's jobs, to zoom into: a Bokeh figure as data for the page.
 
-What is drawn are readings as they came, thinned where there are more than a screen shows: of every
-stretch of a trace the lowest and the highest one, so that no peak is lost, at the times they were
-made. Bokeh's own script is part of the page, packed, and unpacked by the browser when it is needed.
+What is drawn are the traces of :mod:`bench.report.power_traces` at the times they were taken,
+thinned where there are more readings than a screen shows. Bokeh's own script is part of the page,
+packed, and unpacked by the browser when it is needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.trace import power_readings
 from bench.report import format as fmt
 from bench.report.material import Material
-from bench.report.rows import Row
+from bench.report.power_traces import IDLE_COLOUR, Trace, top_w
 from bench.report.thinning import thinned
-from bench.status import Source
-from bench.store.raw import PowerSegment
 
 MOST_POINTS = 16_000
 """Points of a device at most, however long it measured."""
 _FEWEST_BINS = 10
 _BETWEEN_ATTEMPTS_S = 5.0
-_IDLE_COLOUR = "#777777"
 _METER_COLOUR = "#222222"
 _WINDOW_ALPHA = 0.12
 
@@ -56,12 +52,10 @@ class _Series:
     tag: str
     label: str
     colour: str
-    dashed: bool
+    estimated: bool
     t_s: NDArray[np.float64]
     power_w: NDArray[np.float64]
     windows_s: tuple[tuple[float, float], ...]
-    readings: int
-    """How many there are before thinning."""
 
 
 def timeline(found: Material, name: str) -> Timeline | None:
@@ -69,29 +63,18 @@ def timeline(found: Material, name: str) -> Timeline | None:
 
     Idle power belongs to several cases and is drawn once.
     """
-    segments, meter = found.segments, found.meter
-    shown = [
-        row
-        for row in found.rows
-        if row.trial and "power_source" in row.trial.facts and segments.get(row.trial.trial_id)
-    ]
-    if not shown:
+    if not found.power:
         return None
-    traces = [
-        part
-        for row in shown
-        if row.trial
-        for part in (*segments[row.trial.trial_id], *meter.get(row.trial.trial_id, ()))
-    ]
+    traces = (*found.power, *found.metered)
     bins = max(_FEWEST_BINS, MOST_POINTS // (2 * len(traces)))
-    starts_s = _starts_s(shown, segments)
-    series = list(_series(shown, segments, meter, starts_s, bins))
+    starts_s = _starts_s(found.power)
+    series = [_line(tag, group, starts_s, bins) for tag, group in _by_line(traces).items()]
     played = [
         tuple(edges_ns * 1e-9 - starts_s[attempt])
         for attempt, edges_ns in found.markers
         if attempt in starts_s
     ]
-    readings = sum(item.readings for item in series)
+    readings = sum(int(np.isfinite(trace.power_w).sum()) for trace in traces)
     drawn = sum(int(np.isfinite(item.power_w).sum()) for item in series)
     words = f"all {readings} readings are drawn"
     if drawn < readings:
@@ -99,12 +82,12 @@ def timeline(found: Material, name: str) -> Timeline | None:
             f"{drawn} of {readings} readings are drawn: the lowest and the highest of every "
             f"{bins}th part of a trace"
         )
-    if len({row.trial.attempt for row in shown if row.trial}) > 1:
+    if len(starts_s) > 1:
         words += "; what was measured when the run was resumed is drawn right after the rest"
     if played:
         words += "; the grey bands at the bottom are the load markers played for the meter"
     return Timeline(
-        packed=packed(_document(series, played, name).encode()),
+        packed=packed(_document(series, played, top_w(traces), name).encode()),
         name=name,
         series=tuple((item.tag, item.label, item.colour) for item in series),
         words=words,
@@ -123,22 +106,14 @@ def bokeh_script() -> str:
     return (Path(settings.bokehjs_path()) / "js" / "bokeh.min.js").read_text(encoding="utf-8")
 
 
-def _starts_s(
-    rows: Sequence[Row], segments: Mapping[str, Sequence[PowerSegment]]
-) -> dict[int, float]:
+def _starts_s(traces: Sequence[Trace]) -> dict[int, float]:
     """Return what to take off the board's clock in each attempt, in seconds, so that attempts
     follow each other: between them a board may be restarted, or days may pass."""
     spans: dict[int, list[float]] = {}
-    for row in rows:
-        if row.trial is not None:
-            for part in segments[row.trial.trial_id]:
-                ends_s = [part.window_ns[0] * 1e-9, part.window_ns[1] * 1e-9]
-                if part.trace.t_before_ns.size:
-                    ends_s += [
-                        part.trace.t_before_ns[0] * 1e-9,
-                        part.trace.t_after_ns[-1] * 1e-9,
-                    ]
-                spans.setdefault(row.trial.attempt, []).extend(ends_s)
+    for trace in traces:
+        ends_s = [0.0, trace.window_s, *trace.at_s[:1].tolist(), *trace.at_s[-1:].tolist()]
+        span = spans.setdefault(trace.trial.attempt, [])
+        span += [trace.opened_s + end_s for end_s in ends_s]
     starts_s, end_s = {}, 0.0
     for attempt, ends_s in sorted(spans.items()):
         starts_s[attempt] = min(ends_s) - end_s
@@ -146,74 +121,49 @@ def _starts_s(
     return starts_s
 
 
-def _series(
-    rows: Sequence[Row],
-    segments: Mapping[str, Sequence[PowerSegment]],
-    meter: Mapping[str, Sequence[PowerSegment]],
-    starts_s: Mapping[int, float],
-    bins: int,
-) -> Iterable[_Series]:
-    idle: dict[tuple[int, int], tuple[PowerSegment, Row]] = {}
-    for row in rows:
-        trial = row.trial
-        assert trial is not None
-        parts = segments[trial.trial_id]
-        for part in parts:
-            if not part.where.startswith("round-"):
-                idle.setdefault(part.window_ns, (part, row))
-        rounds = [part for part in parts if part.where.startswith("round-")]
-        if rounds:
-            yield _line(trial.trial_id, row.short, row.colour, rounds, row, starts_s, bins)
-        metered = meter.get(trial.trial_id, ())
-        if metered:
-            tag, label = f"{trial.trial_id}-meter", f"{row.short}, by the meter"
-            yield _line(tag, label, _METER_COLOUR, metered, row, starts_s, bins, metered=True)
-    if idle:
-        found = sorted(idle.values(), key=lambda pair: pair[0].window_ns)
-        parts = [part for part, _ in found]
-        yield _line("idle", "idle", _IDLE_COLOUR, parts, found[0][1], starts_s, bins)
+def _by_line(traces: Sequence[Trace]) -> dict[str, list[Trace]]:
+    """Return traces by the tag of the line that they are drawn as, idle power last."""
+    found: dict[str, list[Trace]] = {}
+    idle: dict[str, list[Trace]] = {}
+    for trace in traces:
+        trial_id = trace.trial.trial_id
+        if trace.metered:
+            found.setdefault(f"{trial_id}-meter", []).append(trace)
+        elif trace.is_round:
+            found.setdefault(trial_id, []).append(trace)
+        else:
+            idle.setdefault("idle", []).append(trace)
+    return found | idle
 
 
-def _line(
-    tag: str,
-    label: str,
-    colour: str,
-    parts: Sequence[PowerSegment],
-    row: Row,
-    starts_s: Mapping[int, float],
-    bins: int,
-    metered: bool = False,
-) -> _Series:
-    trial = row.trial
-    assert trial is not None
-    start_s = starts_s[trial.attempt]
-    estimated = trial.energy is not None and trial.energy.source is Source.ESTIMATED
-    calibration = None if trial.energy is None or metered else trial.energy.calibration
-    pieces_s, pieces_w, windows_s, readings = [], [], [], 0
-    for part in parts:
-        total = part.trace.channels if metered else trial.facts["power_source"]["total"]
-        t_ns, power_w = power_readings(part.trace, total)
-        readings += int(np.isfinite(power_w).sum())
-        if calibration is not None:
-            power_w = calibration.power_w(power_w)
-        since_s = t_ns.astype(np.float64) * 1e-9 - start_s
-        t_s, power_w = thinned(since_s, power_w, bins)
-        pieces_s += [t_s, np.array([np.nan])]
+def _line(tag: str, traces: Sequence[Trace], starts_s: Mapping[int, float], bins: int) -> _Series:
+    first = traces[0]
+    label, colour = first.row.short, first.colour
+    if first.metered:
+        label, colour = f"{label}, by the meter", _METER_COLOUR
+    elif not first.is_round:
+        label = "idle"
+    pieces_s, pieces_w, windows_s = [], [], []
+    for trace in traces:
+        opened_s = trace.opened_s - starts_s[trace.trial.attempt]
+        at_s, power_w = thinned(trace.at_s, trace.power_w, bins)
+        pieces_s += [opened_s + at_s, np.array([np.nan])]
         pieces_w += [power_w, np.array([np.nan])]
-        windows_s.append((part.window_ns[0] * 1e-9 - start_s, part.window_ns[1] * 1e-9 - start_s))
+        windows_s.append((opened_s, opened_s + trace.window_s))
     return _Series(
         tag=tag,
-        label=label,
+        label=f"{label} (est.)" if first.is_estimated else label,
         colour=colour,
-        dashed=estimated and not metered,
+        estimated=first.is_estimated,
         t_s=np.concatenate(pieces_s),
         power_w=np.concatenate(pieces_w),
-        windows_s=() if metered else tuple(windows_s),
-        readings=readings,
+        windows_s=() if first.metered else tuple(windows_s),
     )
 
 
-def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], name: str) -> str:
+def _document(
+    series: Sequence[_Series], played: Sequence[tuple[float, ...]], end_w: float, name: str
+) -> str:
     """Return the figure as the JSON that Bokeh embeds; equal figures give equal text."""
     # A second to import, which only a page with power over time is to pay.
     from bokeh.embed import json_item
@@ -221,18 +171,16 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
     from bokeh.models.renderers import DataRenderer
     from bokeh.plotting import figure
 
-    highest_w = max((float(np.nanmax(item.power_w, initial=0.0)) for item in series), default=1.0)
-    top_w = 1.08 * (highest_w or 1.0)
     plot = figure(
         name=name,
-        y_range=Range1d(start=0.0, end=top_w),
+        y_range=Range1d(start=0.0, end=end_w),
         height=340,
         sizing_mode="stretch_width",
         tools="xpan,xbox_zoom,xwheel_zoom,reset",
         active_drag="xbox_zoom",
         active_scroll=None,
         x_axis_label="time since the first reading [s]",
-        y_axis_label="power [W]",
+        y_axis_label=f"power{_estimated(series)} [W]",
         background_fill_color=None,
         border_fill_color=None,
     )
@@ -242,8 +190,8 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
             left=np.array(edges_s[::2]),
             right=np.array(edges_s[1::2]),
             bottom=0.0,
-            top=0.04 * top_w,
-            fill_color=_IDLE_COLOUR,
+            top=0.04 * end_w,
+            fill_color=IDLE_COLOUR,
             line_color=None,
         )
     lines: list[DataRenderer] = []
@@ -254,7 +202,7 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
                 left=np.array(left),
                 right=np.array(right),
                 bottom=0.0,
-                top=top_w,
+                top=end_w,
                 fill_color=item.colour,
                 fill_alpha=_WINDOW_ALPHA,
                 line_color=None,
@@ -265,7 +213,7 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
             item.power_w,
             line_color=item.colour,
             line_width=1.3,
-            line_dash="4 2" if item.dashed else "solid",
+            line_dash="4 2" if item.estimated else "solid",
             name=fmt.plain(item.label),
         )
         line.tags = [item.tag]
@@ -275,6 +223,14 @@ def _document(series: Sequence[_Series], played: Sequence[tuple[float, ...]], na
     found = _renumbered(json_item(plot), {})
     # In Bokeh's order: a model is described where it comes first.
     return json.dumps(found, separators=(",", ":"))
+
+
+def _estimated(series: Sequence[_Series]) -> str:
+    """Return what the axis says where some or all of the power was not measured."""
+    found = {item.estimated for item in series}
+    if found == {True}:
+        return " (est.)"
+    return ", dashed: est." if True in found else ""
 
 
 _ID = re.compile(r"p\d+")

@@ -11,6 +11,7 @@ from rich.console import Console
 from bench.figures import PowerCalibration
 from bench.report.details import details
 from bench.report.energy_charts import power_chart
+from bench.report.material import Material
 from bench.report.page import write_report
 from bench.report.rows import rows_by_device
 from bench.report.table import summary_table
@@ -52,8 +53,7 @@ def test_the_power_chart_draws_what_the_figures_say(synthetic) -> None:
     power = synthetic.ina3221.model_copy(update={"calibration": CALIBRATION})
     run = synthetic.write(synthetic.cases()[:1], power=power)
     (rows,) = rows_by_device(run).values()
-    segments = {trial.trial_id: run.power(trial.trial_id) for trial in run.trials}
-    chart = power_chart(rows, segments, "orin")
+    chart = power_chart(rows, Material("orin", rows, (run,)).power, "orin")
     (trial,) = run.trials
     case = chart.axes[1]
     *traces, idle = case.get_lines()

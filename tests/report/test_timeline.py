@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.report.canvas import SCREEN
 from bench.report.material import Material
+from bench.report.plots import PLOTS
 from bench.report.rows import rows_by_device
 from bench.report.timeline import MOST_POINTS, Timeline, timeline
 from bench.store.raw import PowerSegment
@@ -100,6 +102,31 @@ def _stretched(part: PowerSegment, count: int, rng: np.random.Generator) -> Powe
     values = rng.uniform(1, 9, (count, len(part.trace.channels)))
     trace = replace(part.trace, t_before_ns=t_ns, t_after_ns=t_ns + 10, values=values)
     return replace(part, trace=trace)
+
+
+def test_charts_of_one_run_show_the_same_power(found: Material) -> None:
+    """A spike of one reading is in the zoomable chart and in the panel of its case."""
+    parts = found.segments["t001"]
+    found.__dict__["segments"] = dict(found.segments) | {
+        "t001": tuple(_stretched(part, 5_000, np.random.default_rng(4)) for part in parts)
+    }
+    spiked = next(part for part in found.segments["t001"] if part.where == "round-1")
+    spiked.trace.values[1234] = 30.0
+    lines = renderers(figure_of(timeline(found, "power-1")), "Line")
+    assert max(np.nanmax(column(line, "y")) for line in lines) == 30.0
+    panels = PLOTS["power"].draw(found, SCREEN).axes
+    assert max(np.nanmax(line.get_ydata()) for line in panels[1].get_lines()) == 30.0
+    assert panels[0].get_ylim()[1] > 30.0
+    assert max(line["power_w"] for line in PLOTS["power"].data(found)) == 30.0
+
+
+def test_the_axis_says_what_was_not_measured(synthetic) -> None:
+    run = synthetic.write(synthetic.cases()[:1])
+    (rows,) = rows_by_device(run).values()
+    made = timeline(Material("local", rows, (run,)), "power-1")
+    labels = [label for _, label, _ in made.series]
+    assert labels == ["dense (est.)", "idle (est.)"]
+    assert '"power (est.) [W]"' in json.dumps(figure_of(made))
 
 
 def test_a_meter_and_its_load_markers(found: Material) -> None:
