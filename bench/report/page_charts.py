@@ -81,7 +81,7 @@ PAGE_CHARTS: tuple[PageChart, ...] = (
     PageChart(
         "modes",
         "Power modes",
-        "energy against latency of each case under several power modes",
+        "energy and latency of each case under several power modes",
         across=True,
     ),
     PageChart(

@@ -19,7 +19,7 @@ _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class _Axis:
+class Axis:
     """``figure`` of a trial in the unit of ``label``; ``verdict``: which status it has; ``kind``:
     figures are only comparable where it is the same."""
 
@@ -35,8 +35,8 @@ class Tradeoff:
 
     name: str
     title: str
-    x: _Axis
-    y: _Axis
+    x: Axis
+    y: Axis
     more_is_better: bool
 
 
@@ -183,15 +183,15 @@ def _data_set(trial: Trial) -> tuple[object, ...]:
     return () if trial.accuracy is None else (trial.accuracy.dataset.sha256,)
 
 
-LATENCY = _Axis(
+LATENCY = Axis(
     "latency, p50 [ms]",
     _latency,
     lambda trial: trial.latency_status,
     lambda trial: (trial.case.batch,),
 )
-ENERGY = _Axis("energy per inference [mJ]", _energy, lambda trial: trial.energy_status, _source)
-_ACCURACY = _Axis("top-1 [%]", _accuracy, lambda trial: None, _data_set)
-_SIZE = _Axis("size of the files [MiB]", _size, lambda trial: None, lambda trial: ())
+ENERGY = Axis("energy per inference [mJ]", _energy, lambda trial: trial.energy_status, _source)
+_ACCURACY = Axis("top-1 [%]", _accuracy, lambda trial: None, _data_set)
+_SIZE = Axis("size of the files [MiB]", _size, lambda trial: None, lambda trial: ())
 
 TRADEOFFS = (
     Tradeoff("accuracy-latency", "accuracy against latency", LATENCY, _ACCURACY, True),

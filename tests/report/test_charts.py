@@ -264,6 +264,27 @@ def test_modes_join_the_points_of_a_case(synthetic):
     for text in ("1 10W", "1 MAXN", "2 10W", "2 MAXN", "energy per inference [mJ]"):
         assert text in said
     assert modes_chart(rows[:1], "orin", COLUMN) is None
+    assert "latency per mode" not in said
+
+
+def test_modes_of_a_board_without_a_sensor_show_their_latency(synthetic):
+    cases = [Case(device="pi", model="net", power_mode=mode) for mode in ("600MHz", "1500MHz")]
+    blind = synthetic.write(cases, power=None, run_id="blind")
+    material = material_of((blind,))
+    figure = PLOTS["modes"].draw(material, COLUMN)
+    assert figure is not None
+    said = words(figure)
+    assert "latency per mode" in said
+    assert "600MHz" in said
+    assert "energy per inference" not in said
+    assert "unmeasured" not in said, "what has no energy is no doubtful latency"
+    assert [line["gross_j"] for line in PLOTS["modes"].data(material)] == [None, None]
+    stay_inside(figure, COLUMN)
+    both = PLOTS["modes"].draw(material_of((blind, with_modes(synthetic))), COLUMN)
+    assert both is not None
+    assert "latency per mode" in words(both)
+    assert "1 MAXN" not in words(both), "numbers are those of cases: the first has no energy"
+    assert "2 MAXN" in words(both)
 
 
 def test_memory_tells_peak_rise_and_load(measured):
