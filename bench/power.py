@@ -100,7 +100,7 @@ def choose_power(
     """
     if settings.sensor == "none":
         return None, _unmeasured(
-            Reason.DECLINED, "no energy asked for (--power none, or power.sensor none)"
+            Reason.NOT_ASKED, "no energy asked for (--power none, or power.sensor none)"
         )
     # A total names rails, so that nothing without rails takes its place.
     every = tuple(AUTO_ORDER) if settings.total is None else _RAILS

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     # unmeasured
     NO_SENSOR = "no-sensor"
     DECLINED = "declined"
+    NOT_ASKED = "not-asked"
 
     @property
     def words(self) -> str:
@@ -70,6 +71,7 @@ _REASON_WORDS = {
     Reason.CI_WIDE: "wide interval",
     Reason.NO_SENSOR: "no sensor",
     Reason.DECLINED: "estimate declined",
+    Reason.NOT_ASKED: "not asked for",
 }
 """Reasons whose code is not already plain words."""
 

@@ -19,7 +19,7 @@ from bench.store.removal import find_whole_name, reason_to_keep, remove_run
 @click.option("--force", is_flag=True, help="Also runs at work, or with jobs to collect.")
 @options.results_dir
 @options.as_json
-def remove(runs: tuple[str, ...], yes: bool, force: bool, results_dir: Path, as_json: bool) -> int:
+def remove(runs: tuple[str, ...], yes: bool, force: bool, results_dir: Path, as_json: bool) -> None:
     """Remove runs with all their samples, for good.
 
     RUN is the whole id of a run. A run that is being measured, or of which boards still have jobs,
@@ -36,11 +36,10 @@ def remove(runs: tuple[str, ...], yes: bool, force: bool, results_dir: Path, as_
         people().print(f"for good: {names}", markup=False, soft_wrap=True)
         if not click.confirm("Remove?", err=True):
             people().print("nothing was removed")
-            return 0
+            return
     for path in folders:
         remove_run(path, force=force)
         if not as_json:
             people().print(f"removed {path.name}", markup=False, soft_wrap=True)
     if as_json:
         emit_json({"removed": [path.name for path in folders]})
-    return 0

@@ -53,7 +53,8 @@ def status(
     Asking a board that measures costs it a moment. Exit code 4 if a board cannot be reached.
 
     With --watch: boards, trials by status and the queue of the runs at work here, from the disk
-    alone, until Ctrl-C; with --json a line of JSON each time.
+    alone, until they are over (where none is at work, from the next one on); with --json a line of
+    JSON each time.
     """
     if watched:
         if names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,20 +27,33 @@ ROWS_WITHOUT_TERMINAL = 1000
 
 
 def watch(results_dir: Path, every_s: float, *, as_json: bool) -> None:
-    """Show how the runs stand every ``every_s`` seconds until Ctrl-C; a line of JSON each time
-    with ``as_json``.
+    """Show how the runs stand every ``every_s`` seconds until those seen at work are over, or
+    until Ctrl-C; a line of JSON each time with ``as_json``.
 
     Raises:
         StoreError: the results folder cannot be read.
     """
-    seen = RunWatch(results_dir)
+    looks = _looks(RunWatch(results_dir), every_s)
     try:
         if as_json:
-            _lines(seen, every_s)
+            _lines(looks)
         else:
-            _table(seen, every_s)
+            _table(looks)
     except KeyboardInterrupt:
         return
+
+
+def _looks(seen: RunWatch, every_s: float) -> Iterator[list[RunStatus]]:
+    """Yield the runs again and again; the last time none is at work any more."""
+    begun = False
+    while True:
+        runs = seen.look()
+        yield runs
+        running = any(run.running for run in runs)
+        if begun and not running:
+            return
+        begun = begun or running
+        time.sleep(every_s)
 
 
 def as_documents(runs: Sequence[RunStatus]) -> list[dict[str, Any]]:
@@ -48,24 +61,22 @@ def as_documents(runs: Sequence[RunStatus]) -> list[dict[str, Any]]:
     return [asdict(run) for run in runs]
 
 
-def _lines(seen: RunWatch, every_s: float) -> None:
-    while True:
+def _lines(looks: Iterator[list[RunStatus]]) -> None:
+    for runs in looks:
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        document = {"at": at, "runs": as_documents(seen.look())}
+        document = {"at": at, "runs": as_documents(runs)}
         click.echo(escaped_json(json.dumps(document, ensure_ascii=False, allow_nan=False)))
-        time.sleep(every_s)
 
 
-def _table(seen: RunWatch, every_s: float) -> None:
+def _table(looks: Iterator[list[RunStatus]]) -> None:
     console = tables()
     if not console.is_terminal:
-        while True:
-            console.print(_view(seen.look(), ROWS_WITHOUT_TERMINAL))
-            time.sleep(every_s)
+        for runs in looks:
+            console.print(_view(runs, ROWS_WITHOUT_TERMINAL))
+        return
     with Live(console=console, auto_refresh=False, screen=False) as live:
-        while True:
-            live.update(_view(seen.look(), max(console.height - 8, 3)), refresh=True)
-            time.sleep(every_s)
+        for runs in looks:
+            live.update(_view(runs, max(console.height - 8, 3)), refresh=True)
 
 
 def _view(runs: Sequence[RunStatus], rows: int) -> Group:

@@ -15,22 +15,13 @@ from bench.figures import (
 )
 from bench.records import Trial
 from bench.report import format as fmt
+from bench.report.energy_parts import PARTS
 from bench.report.engine import engine_details
 from bench.report.meter import meter_details
 
 Detail = tuple[str, str]
 """A name and a text."""
 
-_PARTS = {
-    "statistical": "scatter of the rounds",
-    "quantisation": "steps of the sensor",
-    "lag": "lag of the sensor",
-    "phases": "power within an inference",
-    "gaps": "missing readings",
-    "idle_drift": "drift of idle power (net)",
-    "idle_quantisation": "steps of the sensor at idle (net)",
-    "statistical_net": "scatter of the rounds (net)",
-}
 _LAG_FROM = {
     "step": "from its response to a load step",
     "settings": "from its settings",
@@ -125,7 +116,8 @@ def _energy(stats: EnergyStats, lag: LagFacts) -> Iterator[Detail]:
     for name, part_j in stats.uncertainty_parts_j.items():
         if part_j > 0:
             share = f" ({part_j / stats.gross_j:.2%} of gross)" if stats.gross_j else ""
-            yield f"uncertainty: {_PARTS.get(name, name)}", f"±{fmt.joules(part_j, 2)}{share}"
+            words = PARTS[name][0] if name in PARTS else name
+            yield f"uncertainty: {words}", f"±{fmt.joules(part_j, 2)}{share}"
     if stats.calibration is not None:
         yield from _calibration(stats, stats.calibration)
     elif stats.gain_error is not None:

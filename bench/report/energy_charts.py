@@ -235,7 +235,7 @@ def _meanings(known: Sequence[EnergyStats], verdicts: Sequence[Verdict]) -> tupl
     return (
         marks.grey_patch("gross", 0.85),
         marks.grey_patch("net of idle (thinner)", 0.4),
-        marks.interval_meaning(),
+        *marks.interval_meaning(bar.half_width_j for stats in known for bar in _bars(stats)),
         *marks.meanings(
             verdicts, estimated=any(stats.source is Source.ESTIMATED for stats in known)
         ),

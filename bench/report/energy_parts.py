@@ -16,15 +16,15 @@ from bench.report.row_figure import RowFigure, Words, row_figure
 from bench.report.rows import Row
 from bench.status import Source
 
-_PARTS = {
+PARTS = {
     "statistical": ("scatter of the rounds", "o", "#0072B2"),
     "quantisation": ("steps of the sensor", "s", "#D55E00"),
-    "lag": ("lag", "^", "#009E73"),
+    "lag": ("lag of the sensor", "^", "#009E73"),
     "phases": ("power within an inference", "v", "#CC79A7"),
     "gaps": ("missing readings", "X", "#E69F00"),
-    "statistical_net": ("scatter (net)", "o", "#0072B2"),
-    "idle_drift": ("idle drift (net)", "D", "#6B5B95"),
-    "idle_quantisation": ("steps at idle (net)", "s", "#D55E00"),
+    "statistical_net": ("scatter of the rounds (net)", "o", "#0072B2"),
+    "idle_drift": ("drift of idle power (net)", "D", "#6B5B95"),
+    "idle_quantisation": ("steps of the sensor at idle (net)", "s", "#D55E00"),
 }
 """Words, marker and colour of each part; those of the net energy alone are drawn hollow."""
 _LEAST = 0.01
@@ -40,7 +40,7 @@ def energy_parts_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> 
     parts.
     """
     known = [row.trial.energy for row in rows if row.trial and row.trial.energy]
-    parts = [name for name in _PARTS if any(_share(stats, name) >= _LEAST for stats in known)]
+    parts = [name for name in PARTS if any(_share(stats, name) >= _LEAST for stats in known)]
     if not any(stats.uncertainty_parts_j for stats in known):
         return None
     estimated = all(stats.source is Source.ESTIMATED for stats in known)
@@ -69,7 +69,7 @@ def _share(stats: EnergyStats, name: str) -> float:
 
 
 def _meaning(name: str, form: Form) -> Artist:
-    words, marker, colour = _PARTS[name]
+    words, marker, colour = PARTS[name]
     face = "white" if name in _NET_ALONE else colour
     return Line2D(
         [], [], linewidth=0, marker=marker, color=colour, mfc=face, ms=6 * form.text, label=words
@@ -99,7 +99,7 @@ def _draw(made: RowFigure, position: int, stats: EnergyStats, parts: Sequence[st
         share = _share(stats, name)
         if share < _LEAST:
             continue
-        _, marker, colour = _PARTS[name]
+        _, marker, colour = PARTS[name]
         made.axes.plot(
             share,
             y,

@@ -29,7 +29,11 @@ def latency_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figur
     head = Head(
         "Latency",
         f"{where} · median of one run of the network",
-        (marks.interval_meaning(), _p90_meaning(), *_doubt(rows)) if known else (),
+        (
+            *marks.interval_meaning(stats.p50_low_s for stats in known),
+            *([_p90_meaning()] if any(stats.p90_s is not None for stats in known) else ()),
+            *_doubt(rows),
+        ),
     )
     with style(form):
         made = row_figure(rows, [_median_words(row) for row in rows], head, form)

@@ -63,9 +63,14 @@ def meanings(
     return found
 
 
-def interval_meaning() -> Artist:
-    """Return what explains an interval."""
-    return Line2D([], [], color=INK, linewidth=1.4, marker="|", ms=7, label="95 % interval")
+def interval_meaning(ends: Iterable[float | None]) -> list[Artist]:
+    """Return what explains an interval, nothing where no case has one.
+
+    ``ends``: an end or a half-width of each, ``None`` where it is not known.
+    """
+    if all(end is None for end in ends):
+        return []
+    return [Line2D([], [], color=INK, linewidth=1.4, marker="|", ms=7, label="95 % interval")]
 
 
 def grey_patch(label: str, alpha: float) -> Artist:
@@ -75,11 +80,8 @@ def grey_patch(label: str, alpha: float) -> Artist:
 
 def interval(
     made: RowFigure, y: float, middle: float, low: float, high: float, edges: tuple[float, float]
-) -> bool:
-    """Draw an interval about a figure; an end beyond the ``edges`` of the chart is an arrow.
-
-    Returns whether one is.
-    """
+) -> None:
+    """Draw an interval about a figure; an end beyond the ``edges`` of the chart is an arrow."""
     inside = max(low, edges[0]), min(high, edges[1])
     made.axes.errorbar(
         middle,
@@ -93,4 +95,3 @@ def interval(
     beyond = [(edges[0], "<")] * (low < edges[0]) + [(edges[1], ">")] * (high > edges[1])
     for edge, arrow in beyond:
         made.axes.plot(edge, y, marker=arrow, color=INK, ms=5, clip_on=False)
-    return bool(beyond)

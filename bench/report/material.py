@@ -14,6 +14,7 @@ from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.errors import StoreError
 from bench.recordings import Recording
+from bench.records import Trial
 from bench.report import format as fmt
 from bench.report.health import HealthPoint, health_points
 from bench.report.power_traces import Trace, meter_traces, power_traces
@@ -23,6 +24,9 @@ from bench.store.raw import LatencySamples, PowerSegment
 from bench.store.reader import Run
 
 _Raw = TypeVar("_Raw")
+
+_MOST_IDS = 5
+"""Trials that are named in one line; more are counted."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Material:
     @cached_property
     def samples(self) -> dict[str, LatencySamples]:
         """Every inference by trial id."""
-        return self._read(Run.latency)
+        return self._read(Run.latency, "inferences", lambda trial: trial.latency)
 
     @cached_property
     def samples_s(self) -> dict[str, NDArray[np.float64]]:
@@ -56,12 +60,14 @@ class Material:
     @cached_property
     def segments(self) -> dict[str, tuple[PowerSegment, ...]]:
         """Power traces of the board's sensor by trial id."""
-        return self._read(Run.power)
+        return self._read(Run.power, "power readings", lambda trial: trial.energy)
 
     @cached_property
     def meter(self) -> dict[str, tuple[PowerSegment, ...]]:
         """Power traces of an external meter by trial id."""
-        return self._read(Run.meter)
+        return self._read(
+            Run.meter, "readings by the meter", lambda trial: trial.meter and trial.meter.energy
+        )
 
     @cached_property
     def power(self) -> tuple[Trace, ...]:
@@ -111,9 +117,17 @@ class Material:
             self.problems.append(f"{job.journal_path}: {error}")
             return []
 
-    def _read(self, read: Callable[[Run, str], _Raw | None]) -> dict[str, _Raw]:
+    def _read(
+        self,
+        read: Callable[[Run, str], _Raw | None],
+        name: str,
+        figure: Callable[[Trial], object],
+    ) -> dict[str, _Raw]:
+        """Return raw samples by trial id. ``figure``: what cannot be without any; where it is, they
+        are gone."""
         by_id = {run.manifest.run_id: run for run in self.runs}
         found = {}
+        gone: dict[str, list[str]] = {}
         for row in self.rows:
             if row.trial is None or row.trial.run_id not in by_id:
                 continue
@@ -125,6 +139,14 @@ class Material:
                 continue
             if raw:
                 found[row.trial.trial_id] = raw
+            elif figure(row.trial):
+                gone.setdefault(row.trial.run_id, []).append(own_id)
+        for run_id, ids in gone.items():
+            those = ", ".join(ids) if len(ids) <= _MOST_IDS else f"{len(ids)} trials"
+            self.problems.append(
+                f"the {name} of {those} are gone from {by_id[run_id].path.name}/raw: charts of "
+                "them are left out, figures stay"
+            )
         return found
 
 

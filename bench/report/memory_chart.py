@@ -31,7 +31,8 @@ def memory_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
         (
             marks.grey_patch("peak", 0.4),
             marks.grey_patch("rise by the model, steady (thinner)", 0.85),
-            marks.interval_meaning(),
+            # Both are known of three processes or more.
+            *marks.interval_meaning(stats.peak_half_width_bytes for stats in known),
             *marks.meanings(
                 row.trial.memory_status for row in rows if row.trial and row.trial.memory
             ),
@@ -54,13 +55,13 @@ def _words(row: Row) -> Words:
         blank = row.status if row.trial is None else fmt.judgement(row.trial.memory_status)
         return Words(blank=blank or "no memory was measured")
     stats, load = row.trial.memory, row.trial.load
-    first = "" if load is None else f"first inference {fmt.seconds(load.first_s)}"
     return Words(
         f"peak {fmt.size(stats.peak_bytes)}",
         (
             f"rise {fmt.size(stats.steady_rise_bytes)}",
             "" if stats.gpu_rise_bytes is None else f"GPU {fmt.size(stats.gpu_rise_bytes)}",
-            "" if load is None else f"load {fmt.seconds(load.load_s)}, {first}",
+            "" if load is None else f"load {fmt.seconds(load.load_s)}",
+            "" if load is None else f"first inference {fmt.seconds(load.first_s)}",
             fmt.judgement(row.trial.memory_status),
         ),
     )

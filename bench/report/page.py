@@ -18,6 +18,7 @@ from bench.analysis.conditions import subject
 from bench.errors import StoreError
 from bench.records import Manifest
 from bench.report import format as fmt
+from bench.report import palette
 from bench.report.answer_text import Paragraph, paragraph
 from bench.report.canvas import rendered
 from bench.report.cells import TableColumn, TableLine, table_columns, table_lines
@@ -139,26 +140,24 @@ def write_joint_report(runs: Sequence[Run], page: Path) -> ReportPaths:
         StoreError: the file cannot be written.
     """
     in_time = sorted(runs, key=lambda run: (run.manifest.started_at, run.manifest.run_id))
+    found = [(run, row) for run in in_time for rows in rows_by_device(run).values() for row in rows]
+    colours = palette.colours(palette.network(row.case) for _, row in found)
     by_device: dict[str, list[Row]] = {}
     rows_of_all: list[tuple[str, Row]] = []
-    colours: dict[str, str] = {}
-    for run in in_time:
-        run_id = run.manifest.run_id
+    for run, row in found:
+        row = replace(row, colour=colours[palette.network(row.case)])
+        rows_of_all.append((run.manifest.run_id, row))
         when = run.manifest.started_at[:16].replace("T", " ")
-        for device, rows in rows_by_device(run).items():
-            rows_of_all += [(run_id, row) for row in rows]
-            for row in rows:
-                colours.setdefault(row.case.key, row.colour)
-                named = replace(row, short=f"{row.label} · {when}", colour=colours[row.case.key])
-                by_device.setdefault(device, []).append(named)
+        named = replace(row, short=f"{row.label} · {when}")
+        by_device.setdefault(row.case.device, []).append(named)
     sections = []
-    for number, (device, found) in enumerate(by_device.items(), 1):
-        material = Material(title_of([device], found), tuple(found[:MOST_ROWS]))
+    for number, (device, rows) in enumerate(by_device.items(), 1):
+        material = Material(title_of([device], rows), tuple(rows[:MOST_ROWS]))
         charts = [
             (chart, data_uri(rendered(figure), len(rows_of_all)))
             for chart, figure in drawn(material, across=True)
         ]
-        sections.append(section(f"device-{number}", material.where, found, charts, None, None))
+        sections.append(section(f"device-{number}", material.where, rows, charts, None, None))
     tables, over_time = case_trends(in_time)
     trend_charts = []
     for device in by_device:

@@ -94,7 +94,7 @@ def pareto_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
         "Trade-offs",
         f"{where} · a front joins what no other case beats; bars: 95 % intervals",
         (
-            *_front_meaning(panels),
+            *front_meaning(panels),
             *marks.meanings(_verdicts(rows), estimated=estimated, points=True),
         ),
     )
@@ -102,7 +102,8 @@ def pareto_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figure
         return draw_panels(panels, rows, head, form, panel_in=2.5)
 
 
-def _front_meaning(panels: Sequence[Panel]) -> list[Line2D]:
+def front_meaning(panels: Sequence[Panel]) -> list[Line2D]:
+    """Return what explains the lines of fronts, where any panel has one."""
     if not any(panel.steps for panel in panels):
         return []
     return [Line2D([], [], color=MUTED, linestyle="--", linewidth=1.0, label="front (bold)")]

@@ -103,6 +103,10 @@ def _no_samples(material: Material) -> str:
     return "; ".join(material.problems) or "its single inferences are not stored"
 
 
+def _no_power(material: Material) -> str:
+    return "; ".join(material.problems) or f"no power was sampled; {_NO_ENERGY(material)}"
+
+
 def _no_tradeoff(material: Material) -> str:
     return (
         f"{_NO_ENERGY(material)}, or no accuracy was counted (bench run --accuracy) where there is "
@@ -147,7 +151,7 @@ PLOTS: dict[str, Plot] = {
         "Power over time with the energy windows.",
         lambda material, form: power_chart(material.rows, material.power, material.where, form),
         lambda material: chart_data.power(material.power),
-        lambda material: f"no power was sampled; {_NO_ENERGY(material)}",
+        _no_power,
     ),
     "memory": Plot(
         "Peak memory, what the model adds, and times to load.",

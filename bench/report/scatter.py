@@ -16,7 +16,8 @@ from bench.report.canvas import GRID, INK, MUTED, Form, Head, panels_figure, wra
 from bench.report.rows import Row
 
 _MARKER_PT = 6.5
-_KEY_LINE_IN = 0.185
+_KEY_LINE = 0.0193
+"""Height of a line of the key in inches per point of its text."""
 _APART_PT = 9.0
 """Distance from which on two points have a number each."""
 
@@ -76,7 +77,7 @@ def draw_panels(
     labels = _key_labels(key, form)
     key_columns = _key_columns(labels, form)
     key_lines = sum(label.count("\n") + 1 for label in labels)
-    key_in = (_KEY_LINE_IN * -(-key_lines // key_columns) + 0.1) * form.text
+    key_in = _KEY_LINE * form.pt(8) * -(-key_lines // key_columns) + 0.1 * form.text
     figure, grid = panels_figure(
         head,
         form,

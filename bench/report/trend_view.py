@@ -15,7 +15,7 @@ from bench.analysis.compare import QuantityComparison, compare
 from bench.analysis.conditions import Subject, subject
 from bench.analysis.history import Point, Trend, Value, trends
 from bench.records import Trial
-from bench.report import canvas
+from bench.report import canvas, palette
 from bench.report import format as fmt
 from bench.report.status_text import status_lines_of
 from bench.status import Status
@@ -67,8 +67,8 @@ def case_trends(runs: Sequence[Run]) -> tuple[tuple[CaseTrend, ...], tuple[Trend
 def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str) -> Figure | None:
     """Draw p50 and energy of the cases of a device over time, ``None`` when there are none.
 
-    ``colours``: by the key of a case. A hollow mark is no valid figure; a vertical line says that
-    a condition changed there (engine, power mode, clocks ...).
+    ``colours``: by network (:func:`bench.report.palette.network`). A hollow mark is no valid
+    figure; a vertical line says that a condition changed there (engine, power mode, clocks ...).
     """
     shown = [item for item in found if item.case.device == device][:MOST_LINES]
     if not shown:
@@ -134,7 +134,7 @@ def _draw_panel(
 ) -> None:
     unit, unit_name = panel.unit(max(_values(panel, shown)))
     for number, item in enumerate(shown):
-        colour = colours.get(item.case.key, canvas.INK)
+        colour = colours[palette.network(item.case)]
         _draw(axes, item, panel.of, unit, colour, _MARKERS[number % len(_MARKERS)])
     estimated = any(panel.of(point).estimated for item in shown for point in item.points)
     axes.set_ylabel(f"{panel.name}{', est.' if estimated else ''} [{unit_name}]")

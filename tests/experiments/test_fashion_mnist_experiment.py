@@ -20,11 +20,11 @@ from compared_networks import (
     compared,
 )
 from labelled_images import fashion_mnist
-from outcomes import collect
-from pareto_chart import Point, draw, frontier
+from outcomes import Trained, collect
+from pareto_chart import draw, panels
 from result_table import as_markdown
 from ruamel.yaml import YAML
-from stored_runs import Recipe, store
+from stored_runs import ESTIMATE, Recipe, store
 from training_queue import MODEL, RESULT, Queue, Trainings
 
 from bench.records import Case, ModelFile, PlanFacts
@@ -141,10 +141,17 @@ def test_what_was_not_measured_is_drawn_and_written_as_such(tmp_path: Path) -> N
     assert draw(collect(compared(), tmp_path, 3, None))["png"].startswith(b"\x89PNG")
 
 
-def test_the_frontier_has_what_no_other_point_beats() -> None:
-    costs = {"cheap": (1.0, 88.0), "beaten": (2.0, 87.0), "best": (3.0, 90.0), "dear": (4.0, 90.0)}
-    points = [Point(name, "k", "o", cost, top1, None) for name, (cost, top1) in costs.items()]
-    assert [point.label for point in frontier(points)] == ["cheap", "best"]
+def test_the_front_has_what_no_other_network_beats_and_no_estimate(tmp_path: Path) -> None:
+    cheap, beaten, best, dear = (1.0, 0.88), (2.0, 0.87), (3.0, 0.90), (4.0, 0.90)
+    trained = []
+    for p50_ms, top1 in (cheap, beaten, best, dear):
+        recipe = Recipe(run_id=f"run-{p50_ms}", p50_ms=p50_ms, power=ESTIMATE)
+        trial = store(tmp_path, recipe).trials[0]
+        network = Network(SMALL, "basis", 0.15)
+        trained.append(Trained(network, {0: {"test_top1": top1}}, (trial,)))
+    energy, latency = panels(trained)
+    assert [[point.number for point in step] for step in latency.steps] == [[1, 3]]
+    assert energy.x_label.endswith("est.") and energy.steps == ()
 
 
 def tiny(data: Path, out: Path) -> Trainings:

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from bench.boards import BOARDS, GENERIC, recognise
-from bench.power import choose_power
+from bench.power import asked, choose_power
 from bench.power_settings import EstimateModel, PowerSettings
+from bench.report.status_text import in_words
 from bench.status import Reason, Source, Status
 
 
@@ -179,6 +180,14 @@ def test_an_estimate_states_its_assumption_and_can_be_declined() -> None:
     power, verdict = choose_power(GENERIC, [ESTIMATE], STATED, estimates=False)
     assert power is None
     assert (verdict.status, verdict.reasons) == (Status.UNMEASURED, (Reason.DECLINED,))
+
+
+def test_energy_that_was_not_asked_for_is_not_called_declined() -> None:
+    settings = asked(STATED, "none")
+    power, verdict = choose_power(GENERIC, [ESTIMATE], settings, estimates=True)
+    assert power is None
+    assert (verdict.status, verdict.reasons) == (Status.UNMEASURED, (Reason.NOT_ASKED,))
+    assert in_words(verdict) == "not measured (not asked for)"
 
 
 def test_an_unreadable_counter_is_passed_over_with_its_reason() -> None:

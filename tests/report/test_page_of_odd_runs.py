@@ -7,7 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from bench.errors import ConfigError
+from bench.records import Case
+from bench.report.canvas import paper
+from bench.report.material import material_of
 from bench.report.page import write_joint_report, write_report
+from bench.report.plots import draw_plot
 from bench.store.reader import Run, open_run
 
 from .test_report import Page, table_text
@@ -52,6 +59,21 @@ def test_fifty_cases_stay_below_three_megabytes(synthetic) -> None:
     # 12 networks of four cases each and one of two: the first are seen at once.
     assert "9 more groups of cases" in page.text
     assert "are drawn" in page.text
+
+
+def test_charts_of_samples_that_are_gone_are_missed_aloud(synthetic) -> None:
+    run = synthetic.write(synthetic.cases("nano"), power=synthetic.ina3221, load_w=3.0)
+    shutil.rmtree(run.path / "raw")
+    page, _ = page_of(run)
+    gone = f"of t001, t002, t003, t004 are gone from {run.path.name}/raw: charts of them are left"
+    assert f"the inferences {gone}" in page.text
+    assert f"the power readings {gone}" in page.text
+    assert "6.217 ms" in page.text
+    pictures = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
+    assert any("median latency" in text for text in pictures)
+    assert not any("power around" in text or "spread" in text for text in pictures)
+    with pytest.raises(ConfigError, match=f"the power readings {gone}"):
+        draw_plot("power", material_of((run,)), "svg", paper(3.5))
 
 
 def test_a_thousand_trials(synthetic, monkeypatch) -> None:
@@ -183,6 +205,27 @@ def test_several_runs_and_boards_on_one_page(synthetic, tmp_path: Path) -> None:
     assert "latency slower: +" in page.text
     assert "bench: 0000000 → ac3b5c6f0c2e4b7d9a1f" in page.text
     assert [attrs for tag, attrs in page.tags if tag == "img" and "over time" in attrs["alt"]]
+
+
+def test_a_network_has_one_colour_over_all_runs(synthetic, tmp_path: Path) -> None:
+    """Alone, soft:0.25 would take another colour in each of these."""
+    device = {"device": "nano", "model": "net"}
+    schemes = (("dense", "soft:0.25"), ("soft:0.15", "soft:0.25"), ("soft:0.15", "soft:0.20"))
+    runs = [
+        synthetic.write([Case(**device, scheme=name) for name in pair], run_id=f"run-{number}")
+        for number, pair in enumerate(schemes)
+    ]
+    page = Page(write_joint_report(runs, tmp_path / "joint.html").page.read_text())
+    colours: dict[str, set[str]] = {}
+    case = ""
+    for tag, attrs in page.tags:
+        if tag == "th" and attrs.get("scope") == "row":
+            case = attrs.get("data-sort", "")
+        if "swatch" in (attrs.get("class") or ""):
+            colours.setdefault(case, set()).add(attrs["style"])
+    assert len(colours) == 4
+    assert all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*colours.values())) == 4
 
 
 def test_runs_without_a_case_in_common_say_so(synthetic, tmp_path: Path) -> None:
