@@ -101,8 +101,9 @@ def _latency_panel(groups: Sequence[Sequence[Row]]) -> Panel | None:
     if not paths:
         return None
     points = tuple(point for path in paths for point in path)
+    some = any(_of(ENERGY, point.row) for point in points)
     return Panel(
-        "latency per mode (energy was not measured in each)",
+        f"latency per mode (energy was not measured{' in each' if some else ''})",
         LATENCY.label,
         "",
         points,

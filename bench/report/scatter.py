@@ -151,20 +151,14 @@ def _draw_point(axes: Axes, point: Point, form: Form) -> None:
         zorder=2.6,
     )
     figures = (point.x, point.y)
-    how = marks.face(
+    marks.point(
+        axes,
+        (point.x.value, point.y.value),
+        palette.marker(point.row.case),
+        1.15 * _MARKER_PT * form.text,
         point.row.colour,
         valid=all(each.valid for each in figures),
         estimated=any(each.estimated for each in figures),
-    )
-    # Dashes would leave nothing of so short an edge.
-    how["linestyle"] = "solid"
-    axes.scatter(
-        [point.x.value],
-        [point.y.value],
-        s=(_MARKER_PT * form.text * 1.15) ** 2,
-        marker=palette.marker(point.row.case),
-        zorder=3,
-        **how,
     )
 
 
