@@ -29,6 +29,7 @@ from bench.report.sections import ChartImage, Section, section
 from bench.report.timeline import bokeh_script, packed, timeline
 from bench.report.trend_view import CaseTrend, case_trends, trend_chart
 from bench.store.files import explained, safe_name, write_atomic
+from bench.store.hold import is_held
 from bench.store.reader import Run
 
 PAGE_FILE = "report.html"
@@ -62,6 +63,8 @@ class RunHead:
     superseded: int
     waiting: int
     problems: tuple[str, ...]
+    at_work: bool
+    """Whether a process is measuring or collecting it just now."""
     procedure: tuple[tuple[str, object], ...]
 
     @property
@@ -216,6 +219,7 @@ def _head(run: Run, problems: Sequence[str]) -> RunHead:
         superseded=len(run.superseded),
         waiting=len(run.to_collect),
         problems=tuple(problems),
+        at_work=is_held(run.path),
         procedure=tuple((name, value) for name, value in fields.items() if name != "name"),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stored_runs import Recipe, store
 
 from bench.errors import ConfigError
 from bench.records import Case
@@ -15,6 +16,7 @@ from bench.report.canvas import paper
 from bench.report.material import material_of
 from bench.report.page import write_joint_report, write_report
 from bench.report.plots import draw_plot
+from bench.store.hold import hold
 from bench.store.reader import Run, open_run
 
 from .test_report import Page, table_text
@@ -124,6 +126,24 @@ def test_only_inconclusive_trials_make_no_claims(synthetic) -> None:
     assert text.count(f'<span class="figure">{words}</span>') == 4
     assert "basis:0.25 load, basis:0.25 runtime, basis:0.25 factored" in page.text
     assert table_text(run).count("inconclusive:") == 4
+
+
+def test_a_run_that_is_still_at_work(synthetic, tmp_path) -> None:
+    waiting = store(tmp_path / "results", Recipe(collected=False, manifest={"finished_at": None}))
+    held = hold(waiting.path)
+    try:
+        page, _ = page_of(waiting)
+        assert "This run is still at work: 2 of 2 cases are not measured yet." in page.text
+        assert table_text(waiting).count("not measured yet") == 2
+        for words in ("was interrupted", "bench attach", "have no trial", "not collected"):
+            assert words not in page.text
+    finally:
+        held.close()
+    page, _ = page_of(waiting)
+    assert "This run was interrupted." in page.text
+    assert "bench attach" in page.text
+    assert "still at work" not in page.text
+    assert "not measured: not collected from the board" in page.text
 
 
 def test_a_run_cut_before_its_first_trial(synthetic) -> None:
