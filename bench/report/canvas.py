@@ -108,7 +108,8 @@ class Head:
         lines = len(self._lines(form))
         rows = math.ceil(len(self.marks) / self._columns(form)) if self.marks else 0
         title_in = 0.36 if form.titled else 0.06
-        return title_in + (0.21 * lines + 0.24 * rows) * form.text + 0.06
+        marks_in = 0.05 + 0.19 * rows if rows else 0.0
+        return title_in + (0.21 * lines + marks_in) * form.text + 0.06
 
     def draw(self, figure: Figure, form: Form) -> None:
         """Write it at the top of a figure."""

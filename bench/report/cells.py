@@ -102,7 +102,7 @@ def _none(words: str) -> Cell:
 
 def _missing(row: Row, verdict: Callable[[Trial], Verdict]) -> Cell:
     if row.trial is None:
-        return _none(f"not measured: {row.missing}")
+        return _none(row.absence)
     return _none(absent(verdict(row.trial)))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.records import Trial
 from bench.report.health import HealthPoint
-from bench.report.modes_chart import modes_points
+from bench.report.modes_chart import modes_rows
 from bench.report.over_time import round_spreads
 from bench.report.pareto import TRADEOFFS, fronts, pareto_points
 from bench.report.power_traces import Trace, by_panel
@@ -147,9 +147,7 @@ def pareto(rows: Sequence[Row]) -> list[Line]:
 
 def modes(rows: Sequence[Row]) -> list[Line]:
     """One line per case and power mode."""
-    return [
-        _case(point.row) | _worth(point.row.trial) for path in modes_points(rows) for point in path
-    ]
+    return [_case(row) | _worth(row.trial) for group in modes_rows(rows) for row in group]
 
 
 def sustain(rows: Sequence[Row]) -> list[Line]:

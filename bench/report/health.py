@@ -72,16 +72,18 @@ def health_chart(
         panel
         for device, points in devices.items()
         for panel in (
-            (device, "temperature [°C]", points, _series(points, "temperature_c", 1.0)),
-            (device, "clock [MHz]", points, _series(points, "frequency_khz", 1e-3)),
+            _Panel(device, "temperature [°C]", "zones", points, "temperature_c", 1.0),
+            _Panel(device, "clock [MHz]", "clocks", points, "frequency_khz", 1e-3),
         )
-        if panel[3]
+        if panel.series
     ]
     if not panels:
         return None
-    throttled = any(point.throttled for _, _, points, _ in panels for point in points)
+    throttled = any(point.throttled for panel in panels for point in panel.points)
     several = len(devices) > 1
-    head = Head("Health", f"{where} · read after each round", tuple(_meaning(throttled)))
+    some = any(panel.left_out for panel in panels)
+    words = f"; of more than {_MOST_LINES} lines those that moved most" if some else ""
+    head = Head("Health", f"{where} · read after each round{words}", tuple(_meaning(throttled)))
     with style(form):
         figure, grid = panels_figure(
             head,
@@ -92,29 +94,51 @@ def health_chart(
             between_in=(0.75 if several else 0.4) * form.text,
             right_in=1.5 * form.text,
         )
-        for (axes,), (device, label, points, series) in zip(grid, panels, strict=True):
-            _draw(axes, series, points, form)
-            axes.set_ylabel(label)
+        for (axes,), panel in zip(grid, panels, strict=True):
+            _draw(axes, panel, form)
             if several:
-                axes.set_title(shortened(device, 40), fontsize=form.pt(8.5), loc="left", pad=3)
+                title = shortened(panel.device, 40)
+                axes.set_title(title, fontsize=form.pt(8.5), loc="left", pad=3)
         grid[-1][0].set_xlabel("time since the first reading [s]")
     return figure
 
 
-def _series(
-    points: Sequence[HealthPoint], name: str, unit: float
+@dataclass(frozen=True, slots=True)
+class _Panel:
+    """Zones or clocks (``parts``) of a device; ``name``: the field of its points, in whose unit
+    ``unit`` is what is drawn."""
+
+    device: str
+    label: str
+    parts: str
+    points: Sequence[HealthPoint]
+    name: str
+    unit: float
+
+    @property
+    def series(self) -> dict[str, list[tuple[float, float]]]:
+        """All readings by zone or clock."""
+        found: dict[str, list[tuple[float, float]]] = {}
+        for point in self.points:
+            for part, value in getattr(point, self.name).items():
+                found.setdefault(part, []).append((point.at_s, value * self.unit))
+        return found
+
+    @property
+    def left_out(self) -> bool:
+        """Whether there are more than are drawn."""
+        return len(self.series) > _MOST_LINES
+
+
+def _moved_most(
+    series: Mapping[str, list[tuple[float, float]]],
 ) -> dict[str, list[tuple[float, float]]]:
-    """Return the readings by zone or clock."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for point in points:
-        for part, value in getattr(point, name).items():
-            found.setdefault(part, []).append((point.at_s, value * unit))
     ranges = {
         part: max(value for _, value in read) - min(value for _, value in read)
-        for part, read in found.items()
+        for part, read in series.items()
     }
-    kept = sorted(found, key=lambda part: -ranges[part])[:_MOST_LINES]
-    return {part: found[part] for part in found if part in kept}
+    kept = sorted(series, key=lambda part: -ranges[part])[:_MOST_LINES]
+    return {part: series[part] for part in series if part in kept}
 
 
 def _meaning(throttled: bool) -> list[Artist]:
@@ -123,13 +147,10 @@ def _meaning(throttled: bool) -> list[Artist]:
     return [Line2D([], [], color=COLOURS[5], linewidth=4, alpha=0.4, label="throttled")]
 
 
-def _draw(
-    axes: Axes,
-    series: Mapping[str, Sequence[tuple[float, float]]],
-    points: Sequence[HealthPoint],
-    form: Form,
-) -> None:
-    for place, (part, read) in enumerate(series.items()):
+def _draw(axes: Axes, panel: _Panel, form: Form) -> None:
+    series, points = panel.series, panel.points
+    axes.set_ylabel(panel.label)
+    for place, (part, read) in enumerate(_moved_most(series).items()):
         axes.plot(
             [at_s for at_s, _ in read],
             [value for _, value in read],
@@ -144,6 +165,9 @@ def _draw(
         if point.throttled:
             axes.axvspan(before.at_s, point.at_s, color=COLOURS[5], alpha=0.3, linewidth=0)
     axes.legend(
+        title=f"{_MOST_LINES} of {len(series)} {panel.parts}" if panel.left_out else None,
+        title_fontsize=form.pt(7.5),
+        alignment="left",
         loc="upper left",
         bbox_to_anchor=(1.01, 1.03),
         fontsize=form.pt(7.5),

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -35,6 +36,24 @@ def face(
         "linestyle": "solid" if valid else (0, (3, 2)),
         "linewidth": 1.0,
     }
+
+
+def point(
+    axes: Axes,
+    at: tuple[float, float],
+    marker: str,
+    size_pt: float,
+    colour: str,
+    *,
+    valid: bool,
+    estimated: bool,
+) -> None:
+    """Draw a figure as a marker."""
+    how = face(colour, valid=valid, estimated=estimated)
+    # Dashes would leave nothing of so short an edge, and of a bar's hatch only a line or two.
+    how["linestyle"] = "solid"
+    how["hatch"] = 2 * HATCH if estimated else None
+    axes.scatter([at[0]], [at[1]], s=size_pt**2, marker=marker, zorder=3, **how)
 
 
 def is_valid(verdict: Verdict) -> bool:

@@ -29,6 +29,19 @@ _MOST_IDS = 5
 """Trials that are named in one line; more are counted."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the journal of a job has beside raw samples; ``name``: the device's, in charts.
+
+    ``edges_ns``: of each load that was played for an external meter.
+    """
+
+    name: str
+    attempt: int
+    health: tuple[HealthPoint, ...]
+    edges_ns: tuple[NDArray[np.int64], ...]
+
+
 @dataclass(frozen=True)
 class Material:
     """The cases of one chart or more; raw samples are read when they are asked for.
@@ -82,31 +95,33 @@ class Material:
     @cached_property
     def markers(self) -> tuple[tuple[int, NDArray[np.int64]], ...]:
         """Load that was played for an external meter: ``(attempt, edges in ns of the board)``."""
-        found = []
-        for _, job in self._jobs():
-            if job.facts.meter is not None:
-                for recording in self._recorded(job)[:1]:
-                    found += [(job.facts.attempt, mark.edges_ns) for mark in recording.markers]
-        return tuple(found)
+        return tuple((told.attempt, edges_ns) for told in self._told for edges_ns in told.edges_ns)
 
     @cached_property
     def health(self) -> dict[str, tuple[HealthPoint, ...]]:
         """What boards told of themselves, by device, with the run where there are several."""
-        found = {}
-        for run, job in self._jobs():
-            name = job.facts.device
-            if len(self.runs) > 1:
-                name += f" ({run.manifest.run_id})"
-            if job.facts.attempt:
-                name += f", resumed {job.facts.attempt}"
-            points = health_points(self._recorded(job))
-            if points:
-                found[name] = points
-        return found
+        return {told.name: told.health for told in self._told if told.health}
 
-    def _jobs(self) -> list[tuple[Run, Job]]:
+    @cached_property
+    def _told(self) -> tuple[_Told, ...]:
+        """What journals have beside the samples that lie in files of their own; of large journals
+        that is little, and decoding them takes long."""
         devices = {row.case.device for row in self.rows}
-        return [(run, job) for run in self.runs for job in run.jobs if job.facts.device in devices]
+        found = []
+        for run in self.runs:
+            for job in run.jobs:
+                if job.facts.device not in devices:
+                    continue
+                name = job.facts.device
+                if len(self.runs) > 1:
+                    name += f" ({run.manifest.run_id})"
+                if job.facts.attempt:
+                    name += f", resumed {job.facts.attempt}"
+                recorded = self._recorded(job)
+                metered = recorded[:1] if job.facts.meter is not None else ()
+                edges_ns = tuple(mark.edges_ns for item in metered for mark in item.markers)
+                found.append(_Told(name, job.facts.attempt, health_points(recorded), edges_ns))
+        return tuple(found)
 
     def _recorded(self, job: Job) -> list[Recording]:
         """Return what the journal of a job holds, of all its cases."""

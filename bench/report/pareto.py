@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.analysis.history import Value
 from bench.records import Trial
 from bench.report import marks
 from bench.report.canvas import MUTED, SCREEN, Form, Head, shortened, style
@@ -127,7 +128,7 @@ def _panel(tradeoff: Tradeoff, points: Sequence[Point], steps: Sequence[list[Poi
     )
 
 
-def axis_label(label: str, figures: Sequence[Figure2D]) -> str:
+def axis_label(label: str, figures: Sequence[Figure2D | Value]) -> str:
     """Return an axis' label that says whether all or some of its figures are estimates."""
     found = {figure.estimated for figure in figures}
     if found == {True}:

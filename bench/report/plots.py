@@ -166,12 +166,10 @@ PLOTS: dict[str, Plot] = {
         _no_tradeoff,
     ),
     "modes": Plot(
-        "Energy against latency of cases under several power modes.",
+        "Energy and latency of cases under several power modes.",
         lambda material, form: modes_chart(material.rows, material.where, form),
         lambda material: chart_data.modes(material.rows),
-        lambda material: (
-            "no case has latency and energy under two power modes (bench run --power-mode A,B)"
-        ),
+        lambda material: "no case has a latency under two power modes (bench run --power-mode A,B)",
     ),
     "sustain": Plot(
         "Latency, power and temperature under sustained load.",

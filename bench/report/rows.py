@@ -10,7 +10,10 @@ from bench.records import Case, Trial
 from bench.report import format as fmt
 from bench.report import palette
 from bench.status import Status
+from bench.store.hold import is_held
 from bench.store.reader import Run
+
+_YET = "not yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,14 @@ class Row:
     missing: str = ""
 
     @property
+    def absence(self) -> str:
+        """Why there is no trial, in words that stand alone."""
+        return "not measured yet" if self.missing == _YET else f"not measured: {self.missing}"
+
+    @property
     def status(self) -> str:
         """The status in short words."""
-        return f"not measured: {self.missing}" if self.trial is None else fmt.status(self.trial)
+        return self.absence if self.trial is None else fmt.status(self.trial)
 
     @property
     def mark(self) -> Status:
@@ -48,12 +56,15 @@ def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
     cases += [case for case in trials if case not in planned]
     labels = _labels(cases)
     colours = palette.colours(map(palette.network, cases))
-    broken, waiting = run.manifest.device_errors, run.to_collect
+    broken, waiting, at_work = run.manifest.device_errors, run.to_collect, is_held(run.path)
     grouped: dict[str, list[Row]] = {}
     for case in cases:
         missing = "device could not be used" if case.device in broken else "interrupted"
         if any(job.covers(case) for job in waiting):
             missing = "not collected from the board"
+        if at_work:
+            # Also on a board that failed, or has a job, from before the run was resumed.
+            missing = _YET
         colour = colours[palette.network(case)]
         row = Row(case, trials.get(case), labels[case], labels[case], colour, missing)
         grouped.setdefault(case.device, []).append(row)

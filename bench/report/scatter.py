@@ -56,7 +56,8 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Panel:
     """What is drawn in one panel: ``points``, ``steps`` that join fronts from the cheapest on, with
-    bold numbers, and straight ``paths`` that join the points of one case."""
+    bold numbers, and straight ``paths`` that join the points of one case. ``y_names``: what the
+    values 0, 1, … of y stand for, from the top, where they are no quantity."""
 
     title: str
     x_label: str
@@ -64,6 +65,7 @@ class Panel:
     points: tuple[Point, ...]
     steps: tuple[tuple[Point, ...], ...] = ()
     paths: tuple[tuple[Point, ...], ...] = ()
+    y_names: tuple[str, ...] = ()
 
 
 def draw_panels(
@@ -125,9 +127,15 @@ def _draw(axes: Axes, panel: Panel, form: Form) -> None:
     for point in panel.points:
         _draw_point(axes, point, form)
     axes.margins(0.14, 0.16)
+    if panel.y_names:
+        axes.set_ylim(len(panel.y_names) - 0.5, -0.5)
     _write_numbers(axes, panel, form)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    if panel.y_names:
+        names = [wrapped(name, 10, 2) for name in panel.y_names]
+        axes.set_yticks(range(len(names)), names, fontsize=form.pt(8))
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _draw_point(axes: Axes, point: Point, form: Form) -> None:
@@ -143,20 +151,14 @@ def _draw_point(axes: Axes, point: Point, form: Form) -> None:
         zorder=2.6,
     )
     figures = (point.x, point.y)
-    how = marks.face(
+    marks.point(
+        axes,
+        (point.x.value, point.y.value),
+        palette.marker(point.row.case),
+        1.15 * _MARKER_PT * form.text,
         point.row.colour,
         valid=all(each.valid for each in figures),
         estimated=any(each.estimated for each in figures),
-    )
-    # Dashes would leave nothing of so short an edge.
-    how["linestyle"] = "solid"
-    axes.scatter(
-        [point.x.value],
-        [point.y.value],
-        s=(_MARKER_PT * form.text * 1.15) ** 2,
-        marker=palette.marker(point.row.case),
-        zorder=3,
-        **how,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.records import Manifest
 from bench.report.details import Detail, details
-from bench.report.page_charts import MOST_ROWS, PageChart
+from bench.report.page_charts import MOST_ROWS, PlacedChart
 from bench.report.rows import Row
 from bench.report.status_text import in_words, verdicts_of
 from bench.report.timeline import Timeline
@@ -65,20 +65,27 @@ def section(
     anchor: str,
     title: str,
     rows: Sequence[Row],
-    charts: Sequence[tuple[PageChart, str]],
+    charts: Sequence[PlacedChart],
     power: Timeline | None,
     manifest: Manifest | None,
 ) -> Section:
     """Return what the page says of a device.
 
-    ``charts``: each with what draws it in the page (a data URI). Without a ``manifest``, which is
-    for several runs, details and facts are left to the pages of the runs.
+    Without a ``manifest``, which is for several runs, the newest first, details and facts are left
+    to the pages of the runs.
     """
     measured = [row for row in rows if row.trial is not None]
     left_out = []
     if len(rows) > MOST_ROWS:
+        which = "first" if manifest is not None else "newest"
         left_out.append(
-            f"The charts show the first {MOST_ROWS} of {len(rows)} cases; the table has all."
+            f"The charts show the {which} {MOST_ROWS} of {len(rows)} cases; the table has all."
+        )
+    absent = [image.chart.name for image in charts if not image.uri]
+    if absent:
+        left_out.append(
+            f"Left out so that this page stays small: {', '.join(absent)}. `bench plot NAME RUN` "
+            "draws each."
         )
     if manifest is not None and len(measured) > MOST_DETAILS:
         left_out.append(
@@ -88,7 +95,7 @@ def section(
     return Section(
         title=title,
         anchor=anchor,
-        groups=tuple(_groups(anchor, title, charts, power)),
+        groups=tuple(_groups(anchor, title, [image for image in charts if image.uri], power)),
         findings=tuple(_findings(measured)),
         details=()
         if manifest is None
@@ -119,15 +126,15 @@ def flattened(facts: Mapping[str, Any], prefix: str = "") -> Iterator[Detail]:
 
 
 def _groups(
-    anchor: str, title: str, charts: Sequence[tuple[PageChart, str]], power: Timeline | None
+    anchor: str, title: str, charts: Sequence[PlacedChart], power: Timeline | None
 ) -> Iterator[ChartGroup]:
-    for number, (heading, found) in enumerate(groupby(charts, lambda pair: pair[0].heading)):
-        pairs = list(found)
-        holds_power = any(chart.name == "power" for chart, _ in pairs)
+    for number, (heading, found) in enumerate(groupby(charts, lambda image: image.chart.heading)):
+        images = list(found)
+        holds_power = any(image.chart.name == "power" for image in images)
         yield ChartGroup(
             heading=heading,
             anchor=f"{anchor}-{number + 1}",
-            charts=tuple(ChartImage(f"{title}: {chart.text}", uri) for chart, uri in pairs),
+            charts=tuple(ChartImage(f"{title}: {image.chart.text}", image.uri) for image in images),
             timeline=power if holds_power else None,
         )
 

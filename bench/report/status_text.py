@@ -13,7 +13,7 @@ _WORDS = {Status.UNMEASURED: "not measured"}
 def status_lines(row: Row) -> tuple[str, ...]:
     """Return the status of a row, a line per verdict; what has no trial says why."""
     if row.trial is None:
-        return (f"not measured: {row.missing}",)
+        return (row.absence,)
     return status_lines_of(row.trial)
 
 

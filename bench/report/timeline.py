@@ -58,15 +58,15 @@ class _Series:
     windows_s: tuple[tuple[float, float], ...]
 
 
-def timeline(found: Material, name: str) -> Timeline | None:
+def timeline(found: Material, name: str, points: int = MOST_POINTS) -> Timeline | None:
     """Return the power of a device over time, ``None`` when none was sampled.
 
-    Idle power belongs to several cases and is drawn once.
+    Idle power belongs to several cases and is drawn once. ``points``: how many it may have about.
     """
     if not found.power:
         return None
     traces = (*found.power, *found.metered)
-    bins = max(_FEWEST_BINS, MOST_POINTS // (2 * len(traces)))
+    bins = max(_FEWEST_BINS, min(points, MOST_POINTS) // (2 * len(traces)))
     starts_s = _starts_s(found.power)
     series = [_line(tag, group, starts_s, bins) for tag, group in _by_line(traces).items()]
     played = [

@@ -7,24 +7,27 @@ from dataclasses import dataclass, replace
 
 import matplotlib.dates as mdates
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from bench.analysis.compare import QuantityComparison, compare
 from bench.analysis.conditions import Subject, subject
 from bench.analysis.history import Point, Trend, Value, trends
 from bench.records import Trial
-from bench.report import canvas, palette
 from bench.report import format as fmt
+from bench.report import marks, palette
+from bench.report.canvas import GRID, MUTED, SCREEN, Head, panels_figure, shortened, style
+from bench.report.pareto import axis_label
 from bench.report.status_text import status_lines_of
-from bench.status import Status
+from bench.status import Status, Verdict
 from bench.store.reader import Run
 from bench.timestamps import parse_time
 
 MOST_LINES = 12
 """Cases in one chart at most."""
 
-_WIDTH_IN = 9.0
+_PANEL_IN = 2.2
+_MARKER_PT = 8.0
 _MINUTE = 1 / 24 / 60
 """In days, the unit of an axis of dates."""
 _MARGIN = 0.01
@@ -67,49 +70,62 @@ def case_trends(runs: Sequence[Run]) -> tuple[tuple[CaseTrend, ...], tuple[Trend
 def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str) -> Figure | None:
     """Draw p50 and energy of the cases of a device over time, ``None`` when there are none.
 
-    ``colours``: by network (:func:`bench.report.palette.network`). A hollow mark is no valid
-    figure; a vertical line says that a condition changed there (engine, power mode, clocks ...).
+    ``colours``: by network (:func:`bench.report.palette.network`). Marks tell their
+    status as in all charts; a vertical line says that a condition changed there (engine, power
+    mode, clocks ...).
     """
     dated = [_dated(item) for item in found if item.case.device == device]
-    shown = [item for item in dated if item.points][:MOST_LINES]
-    if not shown:
-        return None
+    every = [item for item in dated if item.points]
+    shown = every[:MOST_LINES]
     panels = [panel for panel in _PANELS if _values(panel, shown)]
-    height_in = 1.5 + 2.3 * max(1, len(panels))
-    with canvas.style():
-        figure = Figure(figsize=(_WIDTH_IN, height_in), facecolor="white")
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(max(1, len(panels)), 1, sharex=True, squeeze=False)
-        figure.subplots_adjust(
-            left=0.09, right=0.985, bottom=0.55 / height_in, top=1 - 1.05 / height_in, hspace=0.2
+    if not panels:
+        return None
+    values = [panel.of(point) for panel in panels for item in shown for point in item.points]
+    drawn = [value for value in values if value.value is not None]
+    some = f" · {len(shown)} of {len(every)} cases, the tables have all"
+    head = Head(
+        "Over time",
+        f"{device}{some if len(every) > len(shown) else ''} · p50 of latency, energy per inference "
+        "with 95 % intervals; dotted: a condition changed",
+        (
+            *(
+                _meaning(item, colours[palette.network(item.case)], number)
+                for number, item in enumerate(shown)
+            ),
+            *marks.meanings(
+                (Verdict(status=value.status) for value in drawn),
+                estimated=any(value.estimated for value in drawn),
+                points=True,
+            ),
+        ),
+    )
+    with style():
+        figure, grid = panels_figure(
+            head, SCREEN, len(panels), 1, _PANEL_IN, sharex=True, left_in=0.8, between_in=0.4
         )
-        for axes, panel in zip(grid[:, 0], panels, strict=False):
+        for (axes,), panel in zip(grid, panels, strict=True):
             _draw_panel(axes, panel, shown, colours)
         times = [_time(point) for item in shown for point in item.points]
         # Around a single run with a figure the axis would otherwise span years.
         beyond = max(0.05 * (max(times) - min(times)), _MINUTE)
-        grid[-1, 0].set_xlim(min(times) - beyond, max(times) + beyond)
+        axis = grid[-1][0].xaxis
+        grid[-1][0].set_xlim(min(times) - beyond, max(times) + beyond)
         locator = mdates.AutoDateLocator(minticks=2, maxticks=8)  # type: ignore[no-untyped-call]
-        grid[-1, 0].xaxis.set_major_locator(locator)
-        dates = mdates.ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
-        grid[-1, 0].xaxis.set_major_formatter(dates)
-        meaning = "95 % intervals; hollow: not valid; dotted: a condition changed"
-        below = fmt.plain(f"{device} · {meaning}")
-        top = 1 - 0.1 / height_in
-        figure.text(0.012, top, "Over time", va="top", fontsize=12.5, fontweight="bold")
-        top = 1 - 0.36 / height_in
-        figure.text(0.012, top, below, va="top", fontsize=9, color=canvas.MUTED)
-        handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="upper left",
-            bbox_to_anchor=(0.05, 1 - 0.52 / height_in),
-            ncols=3,
-            frameon=False,
-            fontsize=8.5,
-        )
+        axis.set_major_locator(locator)
+        axis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     return figure
+
+
+def _meaning(item: Trend, colour: str, number: int) -> Line2D:
+    """Return what explains the line of a case."""
+    return Line2D(
+        [], [], color=colour, marker=_marker(number), label=shortened(item.case.label, 64)
+    )
+
+
+def _marker(number: int) -> str:
+    """Return the shape by which the line of a case is known in grey."""
+    return _MARKERS[number % len(_MARKERS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +137,7 @@ class _Panel:
 
 _PANELS = (
     _Panel("p50", lambda point: point.p50_s, fmt.seconds_unit),
-    _Panel("energy per inference", lambda point: point.energy_j, fmt.joules_unit),
+    _Panel("energy", lambda point: point.energy_j, fmt.joules_unit),
 )
 
 
@@ -136,38 +152,37 @@ def _draw_panel(
     unit, unit_name = panel.unit(max(_values(panel, shown)))
     for number, item in enumerate(shown):
         colour = colours[palette.network(item.case)]
-        _draw(axes, item, panel.of, unit, colour, _MARKERS[number % len(_MARKERS)])
-    estimated = any(panel.of(point).estimated for item in shown for point in item.points)
-    axes.set_ylabel(f"{panel.name}{', est.' if estimated else ''} [{unit_name}]")
+        _draw(axes, item, panel.of, unit, colour, _marker(number))
+    known = [panel.of(point) for item in shown for point in item.points]
+    values = [value for value in known if value.value is not None]
+    axes.set_ylabel(axis_label(f"{panel.name} [{unit_name}]", values))
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color=canvas.GRID, linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     for at in _changes(shown):
-        axes.axvline(at, color=canvas.MUTED, linewidth=0.8, linestyle=":")
+        axes.axvline(at, color=MUTED, linewidth=0.8, linestyle=":")
 
 
 def _draw(
     axes: Axes, item: Trend, of: Callable[[Point], Value], unit: float, colour: str, marker: str
 ) -> None:
     known = [(_time(point), of(point)) for point in item.points if of(point).value is not None]
-    label = canvas.shortened(item.case.label, 40)
     values = [(value.value or 0.0) / unit for _, value in known]
     axes.plot([at for at, _ in known], values, color=colour, linewidth=1.1, alpha=0.6)
-    for number, ((at, value), height) in enumerate(zip(known, values, strict=True)):
+    for (at, value), height in zip(known, values, strict=True):
         low = height if value.low is None else value.low / unit
         high = height if value.high is None else value.high / unit
-        valid = value.status is Status.VALID and not value.estimated
         axes.errorbar(
             at,
             height,
             yerr=[[max(0.0, height - low)], [max(0.0, high - height)]],
-            fmt=marker,
-            color=colour,
-            markerfacecolor=colour if valid else "white",
+            fmt="none",
+            ecolor=colour,
             capsize=3,
             elinewidth=1.1,
-            markersize=6,
-            label=label if number == 0 else None,
+        )
+        valid = value.status is Status.VALID
+        marks.point(
+            axes, (at, height), marker, _MARKER_PT, colour, valid=valid, estimated=value.estimated
         )
 
 

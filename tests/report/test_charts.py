@@ -8,11 +8,13 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
 from bench.figures import AccuracyStats, EnergyStats, LabelledFacts
 from bench.records import Case, Trial
+from bench.report import palette
 from bench.report.canvas import SCREEN, Form, paper, saved, style
 from bench.report.energy_charts import energy_chart
 from bench.report.energy_parts import energy_parts_chart
@@ -25,6 +27,7 @@ from bench.report.over_time import latency_over_time_chart
 from bench.report.pareto import TRADEOFFS, fronts, pareto_chart, pareto_points
 from bench.report.plots import PLOTS
 from bench.report.rows import rows_of_runs
+from bench.report.trend_view import case_trends, trend_chart
 from bench.status import Reason, Source, Status, Verdict
 from bench.store.reader import Run
 
@@ -264,6 +267,27 @@ def test_modes_join_the_points_of_a_case(synthetic):
     for text in ("1 10W", "1 MAXN", "2 10W", "2 MAXN", "energy per inference [mJ]"):
         assert text in said
     assert modes_chart(rows[:1], "orin", COLUMN) is None
+    assert "latency per mode" not in said
+
+
+def test_modes_of_a_board_without_a_sensor_show_their_latency(synthetic):
+    cases = [Case(device="pi", model="net", power_mode=mode) for mode in ("600MHz", "1500MHz")]
+    blind = synthetic.write(cases, power=None, run_id="blind")
+    material = material_of((blind,))
+    figure = PLOTS["modes"].draw(material, COLUMN)
+    assert figure is not None
+    said = words(figure)
+    assert "latency per mode" in said
+    assert "600MHz" in said
+    assert "energy per inference" not in said
+    assert "unmeasured" not in said, "what has no energy is no doubtful latency"
+    assert [line["gross_j"] for line in PLOTS["modes"].data(material)] == [None, None]
+    stay_inside(figure, COLUMN)
+    both = PLOTS["modes"].draw(material_of((blind, with_modes(synthetic))), COLUMN)
+    assert both is not None
+    assert "latency per mode" in words(both)
+    assert "1 MAXN" not in words(both), "numbers are those of cases: the first has no energy"
+    assert "2 MAXN" in words(both)
 
 
 def test_memory_tells_peak_rise_and_load(measured):
@@ -304,6 +328,66 @@ def test_health_shows_zones_clocks_and_throttling():
     assert "throttled" in said
     assert len(figure.axes[0].patches) == 1
     assert health_chart({"orin": [HealthPoint(0.0, {}, {}, {})]}, "orin") is None
+
+
+def test_health_says_how_many_zones_it_leaves_out():
+    def points(zones: int) -> list[HealthPoint]:
+        return [
+            HealthPoint(
+                2.0 * n, {f"zone{z}": 50.0 + z * n for z in range(zones)}, {"cpu0": 1e6}, {}
+            )
+            for n in range(10)
+        ]
+
+    figure = health_chart({"orin": points(12)}, "orin", COLUMN)
+    assert figure is not None
+    said = words(figure)
+    assert "8 of 12 zones" in said
+    assert "clocks" not in said
+    assert "zone11" in said
+    assert "zone3 " not in f"{said} ", "those that moved least"
+    stay_inside(figure, COLUMN)
+    figure = health_chart({"orin": points(8)}, "orin", COLUMN)
+    assert figure is not None
+    assert "zones" not in words(figure)
+
+
+def trend_of(*runs: Run) -> Figure:
+    _, found = case_trends(runs)
+    networks = {palette.network(item.case) for item in found}
+    figure = trend_chart(found, palette.colours(networks), "orin")
+    assert figure is not None
+    return figure
+
+
+def test_each_mark_of_a_trend_says_what_its_figure_is(synthetic, measured):
+    """A run with a sensor, one with a doubtful energy, one with an estimate."""
+    doubted = synthetic.write(synthetic.cases("orin"), power=synthetic.ina3221, run_id="doubted")
+    doubted = changed(doubted, {number: {"energy_status": DOUBTED} for number in range(4)})
+    guessed = synthetic.write(synthetic.cases("orin"), run_id="guessed")
+    guessed = changed(guessed, {number: {"energy_status": VALID} for number in range(4)})
+    figure = trend_of(measured, doubted, guessed)
+    said = words(figure)
+    assert "hatched: est." in said, "not all of them are"
+    assert "estimated" in said
+    assert "inconclusive" in said
+    energies = [mark for mark in figure.axes[1].collections if isinstance(mark, PathCollection)]
+    assert len(energies) == 12
+    hatched = [mark for mark in energies if mark.get_hatch()]
+    hollow = [mark for mark in energies if tuple(mark.get_facecolor()[0]) == (1, 1, 1, 1)]
+    assert len(hatched) == len(hollow) == 4
+    assert not {id(mark) for mark in hatched} & {id(mark) for mark in hollow}
+    alone = words(trend_of(guessed, replace(guessed, manifest=measured.manifest)))
+    assert "[mJ], est." in alone
+    stay_inside(figure, SCREEN)
+
+
+def test_a_trend_says_how_many_cases_it_leaves_out(synthetic, twenty_four):
+    one, two = (
+        synthetic.write(twenty_four[:14], power=None, run_id=name) for name in ("one", "two")
+    )
+    assert "12 of 14 cases" in words(trend_of(one, two))
+    stay_inside(trend_of(one, two), SCREEN)
 
 
 def test_rounds_over_time_begin_together(measured):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
+from pathlib import Path
 
 from rich.console import Console
+from stored_runs import store
 
+from bench.agent import wire
 from bench.analysis.compare import compare
 from bench.analysis.conditions import subject
 from bench.figures import AlignmentStats, SensorCalibration
@@ -15,6 +19,7 @@ from bench.report.details import details
 from bench.report.page import write_report
 from bench.report.table import summary_table
 from bench.status import Reason, Status, Verdict
+from bench.store.reader import open_run
 
 ALIGNMENT = AlignmentStats(
     uncertainty_s=0.0021,
@@ -100,6 +105,19 @@ def test_a_meter_without_a_place_on_the_boards_clock_is_explained(synthetic) -> 
     page = write_report(run).page.read_text()
     assert "energy by the meter inconclusive (unaligned)" in page
     assert why.replace("'", "&#39;") in page
+
+
+def test_a_journal_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    """Load markers and the board's health both come from it."""
+    run = store(tmp_path)
+    (job,) = run.jobs
+    meter = {"kind": "joulescope", "scope": "board input", "period_s": 0.001}
+    facts = run.path / "jobs" / f"{job.facts.job_id}.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "meter": meter}))
+    newer = {"kind": "start", "version": 99, "t_ns": 1, "wall_s": 1.7e9, "job_id": "j"}
+    job.journal_path.write_bytes(wire.encode_record(newer))
+    page = write_report(open_run(run.path, tmp_path)).page.read_text()
+    assert page.count(job.journal_path.name) == 1
 
 
 def test_meters_are_compared_with_meters_alone(synthetic) -> None:

@@ -179,6 +179,32 @@ def test_colours_follow_the_system_and_the_switch(browser: Browser, page: Path) 
     browser.command("Emulation.setEmulatedMedia", media="", features=[])
 
 
+def test_what_is_folded_away_is_printed(browser: Browser, page: Path) -> None:
+    closed = "document.querySelectorAll('details:not([open])').length"
+    browser.open(page)
+    before = browser.run(f"return {closed}")
+    assert before > 0
+    browser.run(f"addEventListener('beforeprint', () => {{ window.onPaper = {closed}; }})")
+    browser.command("Page.printToPDF")
+    assert browser.run("return window.onPaper") == 0
+    assert browser.run(f"return {closed}") == before, "as they were before"
+
+
+def test_it_is_printed_without_script_too(browser: Browser, page: Path) -> None:
+    def hidden() -> int:
+        return browser.run(
+            "return [...document.querySelectorAll('details:not([open]) > dl')]"
+            ".filter((it) => !it.checkVisibility()).length"
+        )
+
+    browser.open(page)
+    assert hidden() > 0
+    # Without the event, which script waits for.
+    browser.command("Emulation.setEmulatedMedia", media="print", features=[])
+    assert hidden() == 0
+    browser.command("Emulation.setEmulatedMedia", media="", features=[])
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_no_serious_fault_for_those_who_cannot_see_it(
     browser: Browser, page: Path, width: int, scheme: str

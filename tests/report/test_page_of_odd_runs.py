@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stored_runs import Recipe, store
 
 from bench.errors import ConfigError
 from bench.records import Case
 from bench.report.canvas import paper
-from bench.report.material import material_of
+from bench.report.material import Material, material_of
 from bench.report.page import write_joint_report, write_report
+from bench.report.page_charts import DrawnChart
 from bench.report.plots import draw_plot
+from bench.store.hold import hold
 from bench.store.reader import Run, open_run
 
 from .test_report import Page, table_text
@@ -59,6 +63,79 @@ def test_fifty_cases_stay_below_three_megabytes(synthetic) -> None:
     # 12 networks of four cases each and one of two: the first are seen at once.
     assert "9 more groups of cases" in page.text
     assert "are drawn" in page.text
+
+
+def test_ten_boards_stay_below_three_megabytes_too(synthetic, tmp_path: Path) -> None:
+    cases = [
+        case
+        for number in range(10)
+        for case in (
+            *synthetic.cases(f"board-{number}"),
+            Case(device=f"board-{number}", model="shufflenet_v2_x1_0", scheme="basis:0.5"),
+        )
+    ]
+    run = synthetic.write(cases, power=synthetic.ina3221, load_w=3.0)
+    path = write_report(run, tmp_path / "page.html").page
+    page = Page(path.read_text())
+    assert path.stat().st_size < MOST_BYTES
+    assert len(page.images()) == 80
+    assert "Left out" not in page.text
+    assert "more group" not in page.text, "one answer per board is seen"
+
+
+def test_charts_that_find_no_room_are_named(synthetic, tmp_path: Path, monkeypatch) -> None:
+    run = synthetic.write(synthetic.cases("nano"), power=synthetic.ina3221, load_w=3.0)
+    whole = write_report(run, tmp_path / "whole.html").page
+    monkeypatch.setattr("bench.report.page_charts._CASE_BYTES", 2_000)
+    path = write_report(run, tmp_path / "small.html").page
+    page = Page(path.read_text())
+    assert path.stat().st_size < whole.stat().st_size
+    pictures = [attrs["alt"] for tag, attrs in page.tags if tag == "img"]
+    assert any("median latency" in text for text in pictures), "the first ones stay"
+    assert not any("size against energy" in text for text in pictures)
+    assert re.search(r"Left out so that this page stays small: [^.]*pareto", page.text)
+
+
+def run_with_answers(synthetic, boards: int, models: int) -> Run:
+    cases = [
+        case
+        for board in range(boards)
+        for model in range(models)
+        for case in synthetic.cases(f"board-{board}", f"net-{model}")[:2]
+    ]
+    return synthetic.write(cases, power=None)
+
+
+def test_one_answer_per_board_is_seen_at_once(synthetic, tmp_path: Path) -> None:
+    run = run_with_answers(synthetic, boards=6, models=2)
+    text = write_report(run, charts=False).page.read_text()
+    seen, _, folded = text.partition("<details>")
+    for board in range(6):
+        assert f"board-{board} · net-0</h3>" in seen
+        assert f"board-{board} · net-1</h3>" in folded.partition("</details>")[0]
+    assert "6 more groups of cases" in folded
+
+
+def test_the_newest_runs_come_first(synthetic, tmp_path: Path, monkeypatch) -> None:
+    for module in ("page", "sections"):
+        monkeypatch.setattr(f"bench.report.{module}.MOST_ROWS", 4)
+    charted: list[Material] = []
+
+    def drawn(found: Material, **_: bool) -> list[DrawnChart]:
+        charted.append(found)
+        return []
+
+    monkeypatch.setattr("bench.report.page.drawn", drawn)
+    runs = [run_of_day(synthetic, day) for day in (20, 21, 22, 23, 24, 25)]
+    text = write_joint_report(runs, tmp_path / "joint.html").page.read_text()
+    seen, _, folded = text.partition("<details>")
+    assert "shufflenet_v2_x1_0 · 20261125-nano</h3>" in seen
+    assert "shufflenet_v2_x1_0 · 20261120-nano</h3>" not in seen
+    assert "2 more groups of cases" in folded
+    assert "The charts show the newest 4 of 24 cases; the table has all." in text
+    assert [{row.trial.run_id for row in material.rows} for material in charted] == [
+        {"20261125-nano"}
+    ]
 
 
 def test_charts_of_samples_that_are_gone_are_missed_aloud(synthetic) -> None:
@@ -124,6 +201,24 @@ def test_only_inconclusive_trials_make_no_claims(synthetic) -> None:
     assert text.count(f'<span class="figure">{words}</span>') == 4
     assert "basis:0.25 load, basis:0.25 runtime, basis:0.25 factored" in page.text
     assert table_text(run).count("inconclusive:") == 4
+
+
+def test_a_run_that_is_still_at_work(synthetic, tmp_path) -> None:
+    waiting = store(tmp_path / "results", Recipe(collected=False, manifest={"finished_at": None}))
+    held = hold(waiting.path)
+    try:
+        page, _ = page_of(waiting)
+        assert "This run is still at work: 2 of 2 cases are not measured yet." in page.text
+        assert table_text(waiting).count("not measured yet") == 2
+        for words in ("was interrupted", "bench attach", "have no trial", "not collected"):
+            assert words not in page.text
+    finally:
+        held.close()
+    page, _ = page_of(waiting)
+    assert "This run was interrupted." in page.text
+    assert "bench attach" in page.text
+    assert "still at work" not in page.text
+    assert "not measured: not collected from the board" in page.text
 
 
 def test_a_run_cut_before_its_first_trial(synthetic) -> None:

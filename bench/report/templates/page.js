@@ -71,6 +71,18 @@
   form.addEventListener("submit", (event) => event.preventDefault());
   filter();
 
+  // On paper nothing can be opened: all that is folded away is printed.
+  const opened = [];
+  addEventListener("beforeprint", () => {
+    for (const item of all("details:not([open])")) {
+      item.open = true;
+      opened.push(item);
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const item of opened.splice(0)) item.open = false;
+  });
+
   // Power over time: Bokeh is unpacked when somebody wants to zoom.
   const unpacked = async (id) => {
     const packed = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (c) => c.charCodeAt(0));
