@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from bench.contact import contact
 from bench.device_settings import DeviceSettings, LabgridDevice
 from bench.errors import ConfigError, StoreError
 from bench.evaluation import evaluate_job
-from bench.observer import Observer
+from bench.observer import Observer, telling_the_end
 from bench.outcome import Outcome, closing, conclude
 from bench.parallel import on_devices
 from bench.records import JobFacts
@@ -46,17 +45,11 @@ def attach(run: Run, devices: dict[str, DeviceSettings], observer: Observer) -> 
     with closing(writer, jobs):
         for job in run.jobs:
             _evaluate(writer, job, observer)
-        tried = {name: where_it_was(settings_of(devices, name, run), jobs[name]) for name in jobs}
+        tried = {name: settings_of(devices, name, run) for name in jobs}
 
         def collect(name: str) -> None:
-            problem = ""
-            try:
+            with telling_the_end(observer, name):
                 _collect(name, tried[name], jobs[name], Collector(writer, observer, cancel))
-            except Exception as error:
-                problem = str(error)
-                raise
-            finally:
-                observer.ended(name, problem)
 
         failures = on_devices(tried, collect, cancel, observer)
         return conclude(writer, jobs, failures, interrupted=cancel.is_set())
@@ -101,24 +94,23 @@ def uncollected(run: Run) -> dict[str, list[JobFacts]]:
 
 
 def settings_of(devices: dict[str, DeviceSettings], name: str, run: Run) -> DeviceSettings:
-    """Return how a board of a stored run is reached now.
+    """Return how a board of a stored run is reached now: what is any place of a labgrid coordinator
+    is the one that the run was given.
 
     Raises:
         ConfigError: it is not among ``devices`` any more.
     """
     try:
-        return find_device(devices, name)
+        device = find_device(devices, name)
     except ConfigError as error:
         raise ConfigError(f"{run.manifest.run_id} was measured on {name!r}: {error}") from None
-
-
-def where_it_was(device: DeviceSettings, jobs: Iterable[JobFacts]) -> DeviceSettings:
-    """Return how the board of these jobs is reached: what was any place of a labgrid coordinator is
-    now the one that they were started on."""
-    place = next((facts.place for facts in jobs if facts.place is not None), None)
-    if not isinstance(device, LabgridDevice) or device.place is not None or place is None:
+    if not isinstance(device, LabgridDevice) or device.place is not None:
         return device
-    return device.model_copy(update={"place": place, "reservation": None})
+    places = [job.facts.place for job in run.jobs if job.facts.device == name]
+    # Where cases were shared out, a board has its place before its first job.
+    places.append(run.manifest.devices.get(name, {}).get("place"))
+    place = next((place for place in places if isinstance(place, str)), None)
+    return device if place is None else device.at(place)
 
 
 def _collect(name: str, device: DeviceSettings, jobs: list[JobFacts], collector: Collector) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from bench.device.labgrid.address import coordinator_or_default
@@ -54,9 +55,14 @@ def place_of(transport: Transport) -> str | None:
     return transport.place if isinstance(transport, PlaceTransport) else None
 
 
-def keep_place(transport: Transport) -> HeldPlace | None:
-    """Return a hold of a transport's labgrid place that lasts beyond its end, if it has one."""
-    return transport.keep() if isinstance(transport, PlaceTransport) else None
+def stay(device: DeviceSettings, transport: Transport, until_the_end: ExitStack) -> DeviceSettings:
+    """Keep the labgrid place of a transport, so that nobody else is given it before
+    ``until_the_end`` is closed, and return how that very board is reached from now on."""
+    if not (isinstance(device, LabgridDevice) and isinstance(transport, PlaceTransport)):
+        return device
+    held = transport.keep()
+    until_the_end.callback(held.release)
+    return device.at(held.name)
 
 
 @dataclass(frozen=True, slots=True)

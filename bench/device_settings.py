@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.device.labgrid.address import coordinator_address, tag_text
+from bench.device.labgrid.address import coordinator_address, tag_text, tag_words
 from bench.power_settings import MeterSettings, PowerSettings
 from bench.settings import (
     NO_CONTROLS,
@@ -146,8 +147,13 @@ class LabgridDevice(_Remote):
     @property
     def where(self) -> str:
         """Where it is, for people."""
-        tags = (f"{key}={tag}" for key, tag in (self.reservation or {}).items())
-        return f"place {self.place}" if self.place else f"any place with {' '.join(tags)}"
+        if self.place is not None:
+            return f"place {self.place}"
+        return f"any place with {' '.join(tag_words(self.reservation or {}))}"
+
+    def at(self, place: str) -> LabgridDevice:
+        """Return how that very place is reached: another one may fit a reservation too."""
+        return self.model_copy(update={"place": place, "reservation": None})
 
     @model_validator(mode="after")
     def _one_of_both(self) -> LabgridDevice:
@@ -158,3 +164,14 @@ class LabgridDevice(_Remote):
 
 DeviceSettings = LocalDevice | SshDevice | LabgridDevice
 """Any device, told apart by its transport."""
+
+
+def stored_settings(devices: Mapping[str, DeviceSettings]) -> dict[str, dict[str, Any]]:
+    """Return devices' settings as a run keeps them: of an ``on_hang`` command the program alone,
+    since its arguments may be somebody's password for a power switch."""
+    stored = {name: device.model_dump(mode="json") for name, device in devices.items()}
+    for settings in stored.values():
+        remedy = settings["on_hang"]
+        if remedy is not None and remedy["command"] is not None:
+            remedy["command"] = remedy["command"][:1]
+    return stored

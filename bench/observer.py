@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from bench.records import Trial
@@ -24,3 +26,16 @@ class Observer(Protocol):
 
     def trial(self, trial: Trial) -> None:
         """A trial has been stored."""
+
+
+@contextmanager
+def telling_the_end(observer: Observer, device: str) -> Iterator[None]:
+    """Tell that the work on a device, which is in the block, has ended, and by which error."""
+    problem = ""
+    try:
+        yield
+    except Exception as error:
+        problem = str(error)
+        raise
+    finally:
+        observer.ended(device, problem)

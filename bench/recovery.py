@@ -20,11 +20,11 @@ from typing import Literal
 
 from bench.attach import uncollected
 from bench.collect import Collector
-from bench.connection import keep_place, open_transport, power_cycle
+from bench.connection import open_transport, power_cycle, stay
 from bench.contact import Contact, contact
 from bench.device.power_cycle import PowerCycle
 from bench.device.retry import Interrupted
-from bench.device_settings import DeviceSettings
+from bench.device_settings import DeviceSettings, stored_settings
 from bench.errors import (
     BusyLostError,
     DeviceError,
@@ -35,6 +35,7 @@ from bench.errors import (
     TrustError,
 )
 from bench.measure import measure_board
+from bench.observer import telling_the_end
 from bench.provenance import resumption
 from bench.records import Case, Incident, Trial
 from bench.run_context import RunContext
@@ -54,15 +55,8 @@ def see_through(name: str, device: DeviceSettings, cases: Sequence[Case], run: R
         ConfigError: something asked for cannot be had anywhere (for example torch is missing).
         StoreError: the results folder cannot be written.
     """
-    problem = ""
-    try:
-        with ExitStack() as until_the_end:
-            _attempts(name, device, cases, run, until_the_end)
-    except Exception as error:
-        problem = str(error)
-        raise
-    finally:
-        run.observer.ended(name, problem)
+    with telling_the_end(run.observer, name), ExitStack() as until_the_end:
+        _attempts(name, device, cases, run, until_the_end)
 
 
 def _attempts(
@@ -74,17 +68,19 @@ def _attempts(
 ) -> None:
     failures = cycles = done = 0
     attempt, left, reached, is_others = run, list(cases), False, False
+    stored: Run | None = None
     while True:
         try:
             run.observer.phase(name, "connecting")
             with contact(name, device, run.cancel, partial(run.observer.note, name)) as board:
                 if not reached:
-                    device = _stay(device, board, until_the_end)
+                    device = stay(device, board.transport, until_the_end)
                 reached, is_others = True, False
-                if failures:
-                    _collect_own(board, attempt)
-                    left = _left(cases, run)
-                    attempt = _next_attempt(name, device, left, attempt)
+                if stored is not None:
+                    _collect_own(board, stored, attempt)
+                    stored = _stored(run)
+                    left = _left(cases, stored, run.attempt)
+                    attempt = _next_attempt(name, device, left, stored, attempt)
                 if left:
                     measure_board(board, left, attempt)
             return
@@ -104,21 +100,11 @@ def _attempts(
             is_others = is_others or isinstance(error, BusyLostError)
             remedy = None if is_others else power_cycle(name, device)
             if remedy is not None and cycles < _most(device) and _hangs(error):
-                cycles += _power_cycle(name, device, remedy, error, run)
+                cycles += _power_cycle(name, device, remedy, error, stored, run)
             elif reached and isinstance(error, TransportError):
                 # It was there, so it may come back; one that never was is not waited for.
                 run.observer.phase(name, "unreachable: waiting for it", device.retry_s)
                 _answers(device, device.retry_s, run)
-
-
-def _stay(device: DeviceSettings, board: Contact, until_the_end: ExitStack) -> DeviceSettings:
-    """Keep the labgrid place of a board, so that nobody else is given it between two attempts, and
-    return how that very board is reached: another one may fit a reservation too."""
-    held = keep_place(board.transport)
-    if held is None:
-        return device
-    until_the_end.callback(held.release)
-    return device.model_copy(update={"place": held.name, "reservation": None})
 
 
 def may_pass(error: DeviceError) -> bool:
@@ -136,10 +122,10 @@ def _most(device: DeviceSettings) -> int:
     return 0 if device.on_hang is None else device.on_hang.times
 
 
-def _collect_own(board: Contact, run: RunContext) -> None:
+def _collect_own(board: Contact, stored: Run, run: RunContext) -> None:
     """Collect what the board still has of this run, also what has measured on meanwhile."""
     collector = Collector(run.writer, run.observer, run.cancel)
-    for facts in uncollected(_stored(run)).get(board.name, ()):
+    for facts in uncollected(stored).get(board.name, ()):
         if not run.cancel.is_set():
             collector.collect(board, facts)
 
@@ -148,10 +134,10 @@ def _stored(run: RunContext) -> Run:
     return open_run(run.writer.path, run.writer.path.parent)
 
 
-def _left(cases: Sequence[Case], run: RunContext) -> list[Case]:
-    """Return the cases without a trial since ``run.attempt`` began, and after them those whose job
-    was cut short: one of them may be what the board does not stand."""
-    trials = {trial.case: trial for trial in _stored(run).trials if trial.attempt >= run.attempt}
+def _left(cases: Sequence[Case], stored: Run, attempt: int) -> list[Case]:
+    """Return the cases without a trial since ``attempt`` began, and after them those whose job was
+    cut short: one of them may be what the board does not stand."""
+    trials = {trial.case: trial for trial in stored.trials if trial.attempt >= attempt}
     untried = [case for case in cases if case not in trials]
     return untried + [case for case in cases if case in trials and _was_cut(trials[case])]
 
@@ -170,18 +156,18 @@ def _finished(stored: Run, name: str, attempt: int) -> int:
 
 
 def _next_attempt(
-    name: str, device: DeviceSettings, left: Sequence[Case], run: RunContext
+    name: str, device: DeviceSettings, left: Sequence[Case], stored: Run, run: RunContext
 ) -> RunContext:
     """Return the context of a further attempt, with a number of its own where jobs and trials of
     the one before have that number."""
     begun = any(
-        job.facts.device == name and job.facts.attempt == run.attempt for job in _stored(run).jobs
+        job.facts.device == name and job.facts.attempt == run.attempt for job in stored.jobs
     )
     if not (begun and left):
         return run
-    settings = {name: device.model_dump(mode="json")}
     reason = f"{name} failed and was tried again"
-    number = run.writer.add_resumption(resumption(run.command, settings, reason))
+    gone_on = resumption(run.command, stored_settings({name: device}), reason)
+    number = run.writer.add_resumption(gone_on)
     return replace(run, attempt=number)
 
 
@@ -196,7 +182,12 @@ def _put_aside(error: DeviceError, failures: int, name: str, stored: Run) -> Dev
 
 
 def _power_cycle(
-    name: str, device: DeviceSettings, remedy: PowerCycle, error: DeviceError, run: RunContext
+    name: str,
+    device: DeviceSettings,
+    remedy: PowerCycle,
+    error: DeviceError,
+    stored: Run,
+    run: RunContext,
 ) -> int:
     """Switch a board that hangs off and on, and wait until it answers; return how often (0 or 1).
 
@@ -209,7 +200,9 @@ def _power_cycle(
         run.observer.phase(name, "unreachable; next it is power-cycled", settings.after_s)
         if _answers(device, settings.after_s, run) or run.cancel.is_set():
             return 0
-    elif isinstance(error, HangError) and (others := _job_of_others(name, device, error, run)):
+    elif isinstance(error, HangError) and (
+        others := _job_of_others(name, device, error, stored, run)
+    ):
         run.observer.note(name, f"not power-cycled: {others} of somebody else measures there")
         return 0
     if run.cancel.is_set():
@@ -232,7 +225,7 @@ def _power_cycle(
 
 
 def _job_of_others(
-    name: str, device: DeviceSettings, error: HangError, run: RunContext
+    name: str, device: DeviceSettings, error: HangError, stored: Run, run: RunContext
 ) -> str | None:
     """Return which job measures on a board that seems to hang, if the board says so and it is
     neither this run's nor the one that hangs: a board may just be slow for being measured."""
@@ -241,7 +234,7 @@ def _job_of_others(
             busy = board.client.jobs()["busy"]
     except DeviceError:
         return None
-    own = {error.job_id, *(job.facts.job_id for job in _stored(run).jobs)}
+    own = {error.job_id, *(job.facts.job_id for job in stored.jobs)}
     return None if busy is None or busy["job_id"] in own else f"job {busy['job_id']}"
 
 

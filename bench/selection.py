@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from bench.config import find_device
 from bench.connection import ssh_settings
-from bench.device.ssh_config import resolve
+from bench.device.labgrid.address import coordinator_or_default
+from bench.device.ssh_config import way_to
 from bench.device_settings import DeviceSettings, LabgridDevice, SshDevice
 from bench.errors import ConfigError, TransportError, suggest
 
@@ -55,30 +56,32 @@ def _tagged(tag: str, known: Mapping[str, DeviceSettings]) -> list[str]:
 
 def shared_boards(devices: Mapping[str, DeviceSettings]) -> list[str]:
     """Return a line for each board that several of the devices lead to."""
-    places: dict[tuple[object, ...], list[str]] = {}
+    found: dict[tuple[Hashable, str], list[str]] = {}
     for name, device in devices.items():
-        if isinstance(device, SshDevice):
-            places.setdefault(_place(name, device), []).append(name)
-        elif isinstance(device, LabgridDevice) and device.place is not None:
-            places.setdefault((device.coordinator, device.where), []).append(name)
+        board = _board(device)
+        if board is not None:
+            found.setdefault(board, []).append(name)
     return [
-        f"{' and '.join(names)} lead to one board ({place[-1]}): one job at a time measures there, "
+        f"{' and '.join(names)} lead to one board ({where}): one job at a time measures there, "
         "and whoever comes later is refused, or waits with --wait"
-        for place, names in places.items()
+        for (_, where), names in found.items()
         if len(names) > 1
     ]
 
 
-def _place(name: str, device: SshDevice) -> tuple[object, ...]:
-    """Return what is the same for the same board: the whole way, since two hosts may each have a
-    board of one address behind them."""
+def _board(device: DeviceSettings) -> tuple[Hashable, str] | None:
+    """Return what is the same for the same board, and where that is for people; ``None`` where it
+    is not known."""
     try:
-        hops = resolve(ssh_settings(device))
-    except TransportError:
+        if isinstance(device, SshDevice):
+            way = way_to(ssh_settings(device))
+            host, port, _ = way[-1]
+            return way, f"{host}:{port}"
+        if isinstance(device, LabgridDevice):
+            place = device.place or (device.reservation or {}).get("name")
+            coordinator = coordinator_or_default(device.coordinator)
+            return None if place is None else (coordinator, f"place {place}")
+    except (TransportError, ValueError):
         # It is said why when it is connected to.
-        return (name,)
-    return (
-        *((hop.proxy_command, hop.host, hop.port) for hop in hops[:-1]),
-        hops[-1].proxy_command,
-        f"{hops[-1].host}:{hops[-1].port}",
-    )
+        return None
+    return None

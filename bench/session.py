@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench import calibrations
-from bench.attach import attach, held, settings_of, where_it_was
-from bench.device_settings import DeviceSettings
+from bench.attach import attach, held, settings_of
+from bench.device_settings import DeviceSettings, stored_settings
 from bench.earlier import EarlierRuns
-from bench.errors import DeviceError, StoreError
+from bench.errors import StoreError
 from bench.export.cases import require_exporter
 from bench.export.labelled import LabelledSet, labelled_set
 from bench.figures import PowerCalibration
@@ -25,18 +26,15 @@ from bench.own_models import look_into, require_known_inputs
 from bench.parallel import on_devices
 from bench.plan import Plan, expand
 from bench.plan_checks import require_power, require_runnable
-from bench.pools import kinds_of
+from bench.pools import Shares, shared_out
 from bench.provenance import git_revision, plugins, resumption, versions
-from bench.records import Case, Manifest, Pool
+from bench.records import Case, Manifest
 from bench.recovery import see_through
 from bench.run_context import RunContext
-from bench.spread import pools_of, share_out
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter, new_run_id
 from bench.stored_plan import plan_facts, plan_of, require_same_functions
 from bench.uploads import DEFAULT_UPLOADS, Uploads
-
-NOBODY: Mapping[str, Exception] = {}
 
 
 def run(
@@ -69,49 +67,47 @@ def run(
     plan, functions = look_into(plan, cache, observer)
     require_power(plan, {name: device.power for name, device in devices.items()})
     cases = {name: expand(plan, name, device.threads) for name, device in devices.items()}
-    pools: tuple[Pool, ...] = ()
-    absent: dict[str, DeviceError] = {}
-    if spread:
-        kinds, absent = kinds_of(devices, observer)
-        pools = pools_of(kinds, cases)
-        cases = share_out(pools, {name: cases[name] for name in kinds})
-        _tell_pools(pools, cases, observer)
-    every = [case for of_device in cases.values() for case in of_device]
-    require_runnable(plan, every)
-    calibrations.require_use(plan, every)
-    calibration = calibrations.prepare(plan, every, cache)
-    now = datetime.now(UTC)
-    manifest = Manifest(
-        run_id=new_run_id(tuple(devices), now),
-        started_at=now.isoformat(timespec="seconds"),
-        command=tuple(command),
-        git_revision=git_revision(),
-        versions=versions(),
-        plugins=plugins(),
-        procedure=plan.procedure,
-        devices=_as_configured(devices),
-        cases=tuple(every),
-        pools=pools,
-        plan=plan_facts(plan, functions, calibration),
-    )
-    writer = RunWriter.create(results_dir, manifest)
-    cancel = threading.Event()
-    with published(observer, writer.path, _counts(cases)) as told:
-        earlier = EarlierRuns(results_dir, told, cancel)
-        context = RunContext(
-            plan,
-            cache,
-            writer,
-            told,
-            cancel,
-            earlier,
-            labelled,
-            calibration,
-            wait=wait,
+    with ExitStack() as until_the_end:
+        shares = Shares(devices, cases)
+        if spread:
+            shares = shared_out(devices, cases, observer, until_the_end)
+            _tell_shares(shares, observer)
+        every = [case for of_device in shares.cases.values() for case in of_device]
+        require_runnable(plan, every)
+        calibrations.require_use(plan, every)
+        calibration = calibrations.prepare(plan, every, cache)
+        now = datetime.now(UTC)
+        manifest = Manifest(
+            run_id=new_run_id(tuple(devices), now),
+            started_at=now.isoformat(timespec="seconds"),
             command=tuple(command),
-            uploads=Uploads(uploads),
+            git_revision=git_revision(),
+            versions=versions(),
+            plugins=plugins(),
+            procedure=plan.procedure,
+            devices=stored_settings(shares.devices),
+            cases=tuple(every),
+            pools=shares.pools,
+            plan=plan_facts(plan, functions, calibration),
         )
-        return _carry_out(devices, cases, context, absent)
+        writer = RunWriter.create(results_dir, manifest)
+        cancel = threading.Event()
+        with published(observer, writer.path, _counts(shares.cases)) as told:
+            earlier = EarlierRuns(results_dir, told, cancel)
+            context = RunContext(
+                plan,
+                cache,
+                writer,
+                told,
+                cancel,
+                earlier,
+                labelled,
+                calibration,
+                wait=wait,
+                command=tuple(command),
+                uploads=Uploads(uploads),
+            )
+            return _carry_out(shares, context)
 
 
 def resume(
@@ -160,7 +156,7 @@ def resume(
     cancel = threading.Event()
     with closing(writer, {}), published(observer, writer.path, _counts(cases)) as told:
         earlier = EarlierRuns(run.path.parent, told, cancel)
-        gone_on = resumption(command, _as_configured(chosen))
+        gone_on = resumption(command, stored_settings(chosen))
         context = RunContext(
             plan,
             cache,
@@ -175,19 +171,17 @@ def resume(
             command=tuple(command),
             uploads=Uploads(uploads),
         )
-        outcome = _carry_out(chosen, cases, context)
+        outcome = _carry_out(Shares(chosen, cases), context)
     missed = {name: error for name, error in collected.device_errors.items() if name in withheld}
     return replace(outcome, device_errors={**missed, **outcome.device_errors})
 
 
 def _as_then(run: Run, name: str, settings: DeviceSettings, observer: Observer) -> DeviceSettings:
-    """Return how a board is reached now, with the calibration of its sensor that a run began with,
-    and at the labgrid place that it was.
+    """Return how a board is reached now, with the calibration of its sensor that a run began with.
 
     Raises:
         StoreError: what the manifest has there is none.
     """
-    settings = where_it_was(settings, (job.facts for job in run.jobs if job.facts.device == name))
     stored = (run.manifest.devices.get(name, {}).get("power") or {}).get("calibration")
     try:
         then = None if stored is None else PowerCalibration.model_validate(stored)
@@ -204,17 +198,14 @@ def _as_then(run: Run, name: str, settings: DeviceSettings, observer: Observer) 
     return settings.model_copy(update={"power": power})
 
 
-def _carry_out(
-    devices: Mapping[str, DeviceSettings],
-    cases: Mapping[str, Sequence[Case]],
-    context: RunContext,
-    absent: Mapping[str, Exception] = NOBODY,
-) -> Outcome:
-    """Measure cases on their devices and return how that ended; ``absent`` have none, and why."""
+def _carry_out(shares: Shares, context: RunContext) -> Outcome:
+    """Measure cases on their devices and return how that ended."""
+    devices, absent = shares.devices, shares.absent
     present = {name: device for name, device in devices.items() if name not in absent}
 
     def measure(name: str) -> None:
-        see_through(name, devices[name], cases[name], context)
+        with shares.held.get(name, ExitStack()):
+            see_through(name, devices[name], shares.cases[name], context)
 
     with closing(context.writer, devices):
         try:
@@ -230,26 +221,20 @@ def _carry_out(
         )
 
 
-def _tell_pools(
-    pools: Sequence[Pool], cases: Mapping[str, Sequence[Case]], observer: Observer
-) -> None:
+def _tell_shares(shares: Shares, observer: Observer) -> None:
     """Say who measures what; it is no error when there is nothing to share out."""
-    for pool in pools:
-        shares = ", ".join(f"{name} {len(cases[name])}" for name in pool.devices)
-        observer.note("", f"cases shared out among boards of {pool.kind}: {shares}")
+    for pool in shares.pools:
+        counts = ", ".join(f"{name} {len(shares.cases[name])}" for name in pool.devices)
+        observer.note("", f"cases shared out among boards of {pool.kind}: {counts}")
         observer.note("", f"each of them measures {pool.shared}, which shows how they differ")
-    pooled = {name for pool in pools for name in pool.devices}
-    for name in cases:
+    pooled = {name for pool in shares.pools for name in pool.devices}
+    for name in shares.cases:
         if name not in pooled:
             observer.note(name, "no other board is of its kind: it measures every case")
 
 
 def _counts(cases: Mapping[str, Sequence[Case]]) -> dict[str, int]:
     return {name: len(own) for name, own in cases.items()}
-
-
-def _as_configured(devices: Mapping[str, DeviceSettings]) -> dict[str, dict[str, object]]:
-    return {name: device.model_dump(mode="json") for name, device in devices.items()}
 
 
 def _labelled(plan: Plan, cache: Path) -> LabelledSet | None:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.agent.child import dies_with
+
 HOST = "127.0.0.1"
 START_S = 10.0
 ATTEMPTS = 5
@@ -105,6 +107,8 @@ def start_sshd(
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,
+                # Else it would outlive tests that are killed, or that ran out of time.
+                preexec_fn=dies_with(os.getpid()),
             )
         if _answers(process, port):
             known_hosts = folder / "known_hosts"

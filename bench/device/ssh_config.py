@@ -95,6 +95,16 @@ def resolve(settings: SshSettings) -> tuple[Hop, ...]:
         raise TransportError(f"{settings.host}: cannot use {path}: {error}") from error
 
 
+def way_to(settings: SshSettings) -> tuple[tuple[str, int, str | None], ...]:
+    """Return host, port and ProxyCommand of each server on the way: the same for the same board,
+    whatever it is called. Two hosts may each have a board of one address behind them.
+
+    Raises:
+        TransportError: the configuration file cannot be read or understood.
+    """
+    return tuple((hop.host.lower(), hop.port, hop.proxy_command) for hop in resolve(settings))
+
+
 class _Resolver:
     """Looks hosts up in the text of one configuration file."""
 

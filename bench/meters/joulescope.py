@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,13 @@ class _Joulescope:
         self._last_s = time.monotonic()
         try:
             device.open()
-            device.parameter_set("reduction_frequency", RATE_HZ)
-            device.statistics_callback_register(self._take, "sensor")
+            try:
+                device.parameter_set("reduction_frequency", RATE_HZ)
+                device.statistics_callback_register(self._take, "sensor")
+            except BaseException:
+                with suppress(Exception):  # what went wrong first says more
+                    device.close()
+                raise
         except Exception as error:  # whatever its driver raises
             raise SensorError(f"cannot open {device}: {error}") from error
 
@@ -76,9 +82,8 @@ class _Joulescope:
     def close(self) -> None:
         try:
             self._device.statistics_callback_unregister(self._take, "sensor")
+        finally:
             self._device.close()
-        except Exception:  # it may be unplugged, and there is nothing left to do
-            return
 
     def _take(self, statistics: Any) -> None:
         """Called by the package's own thread."""

@@ -40,7 +40,10 @@ class Meter(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the device. May be called after it was lost."""
+        """Let go of the device. May be called after it was lost.
+
+        Raises whatever its driver raises; what can be let go of is by then.
+        """
 
 
 Note = Callable[[str], None]

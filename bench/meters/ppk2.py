@@ -40,12 +40,16 @@ def open_meter(options: MeterOptions, log: Path, note: Note) -> Meter:
             names = ", ".join(map(str, ports)) or "none"
             raise SensorError(f"found {names}: plug in one PPK2, or name its port as 'serial'")
         device = PPK2_API(ports[0], timeout=1, write_timeout=1)
-        if not device.get_modifiers():
-            raise SensorError(f"{ports[0]} does not answer as a PPK2")
-        device.use_ampere_meter()
-        device.set_source_voltage(round(options.voltage_v * 1000))
-        device.toggle_DUT_power("ON")
-        device.start_measuring()
+        try:
+            if not device.get_modifiers():
+                raise SensorError(f"{ports[0]} does not answer as a PPK2")
+            device.use_ampere_meter()
+            device.set_source_voltage(round(options.voltage_v * 1000))
+            device.toggle_DUT_power("ON")
+            device.start_measuring()
+        except BaseException:
+            device.ser.close()
+            raise
     except SensorError:
         raise
     except Exception as error:  # whatever its driver and the serial port raise
@@ -91,9 +95,8 @@ class _Ppk2:
     def close(self) -> None:
         try:
             self._device.stop_measuring()
+        finally:
             self._device.ser.close()
-        except Exception:  # it may be unplugged, and there is nothing left to do
-            return
 
     def _mend_count(self, now_s: float, fresh: int) -> None:
         """Move the count on by samples that never arrived."""

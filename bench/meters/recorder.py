@@ -104,7 +104,14 @@ class Recorder:
         finally:
             self._file.close()
             if meter is not None:
-                meter.close()
+                self._close(meter)
+
+    def _close(self, meter: Meter) -> None:
+        try:
+            meter.close()
+        except Exception as error:  # a driver's
+            if not self._lost:  # else that is said already, and explains this
+                self._say(f"it could not be closed: {error or type(error).__name__}")
 
     def _take_all(self, meter: Meter) -> None:
         last_s = synced_s = time.monotonic()

@@ -14,7 +14,7 @@ from bench.boards import recognise_probed
 from bench.boards.spec import Board
 from bench.connection import ssh_settings
 from bench.contact import equip
-from bench.device.ssh_config import Hop, parse_address, resolve
+from bench.device.ssh_config import parse_address, way_to
 from bench.device.transport import Transport
 from bench.device_settings import DeviceSettings, SshDevice
 from bench.errors import AgentError, ConfigError, DeviceError
@@ -87,9 +87,9 @@ def device_at(
 
 def same_place(devices: Mapping[str, DeviceSettings], device: SshDevice) -> str | None:
     """Return which of the devices is reached at the same host and port, on the same way."""
-    wanted = _way(resolve(ssh_settings(device)))
+    wanted = way_to(ssh_settings(device))
     for name, other in devices.items():
-        if isinstance(other, SshDevice) and _way(resolve(ssh_settings(other))) == wanted:
+        if isinstance(other, SshDevice) and way_to(ssh_settings(other)) == wanted:
             return name
     return None
 
@@ -170,10 +170,6 @@ def energy_text(found: Surveyed) -> str:
         return f"none ({found.verdict.detail})"
     total = " + ".join(found.power.total)
     return f"{found.power.sensor} {total} ({found.power.scope}, {found.power.source})"
-
-
-def _way(hops: Iterable[Hop]) -> tuple[tuple[str, int, str | None], ...]:
-    return tuple((hop.host.lower(), hop.port, hop.proxy_command) for hop in hops)
 
 
 def _host_name(host: str) -> str:

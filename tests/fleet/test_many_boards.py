@@ -51,7 +51,8 @@ def test_every_board_measures_every_case_and_each_is_exported_once(
 def test_a_job_that_dies_is_tried_again_with_what_is_left(fleet: Fleet) -> None:
     fleet.add("good", "weak")
     fleet.boards["weak"].dying = 1
-    outcome = fleet.measure(fleet.plan("one", "two"))
+    settings = {"weak": {"on_hang": "true --password secret"}}
+    outcome = fleet.measure(fleet.plan("one", "two"), settings)
     assert not outcome.device_errors and not outcome.run.missing
     weak = [trial for trial in outcome.run.trials if trial.case.device == "weak"]
     assert [trial.attempt for trial in weak] == [1, 1]
@@ -59,6 +60,7 @@ def test_a_job_that_dies_is_tried_again_with_what_is_left(fleet: Fleet) -> None:
     assert {trial.attempt for trial in outcome.run.trials if trial.case.device == "good"} == {0}
     (resumption,) = outcome.run.manifest.resumptions
     assert resumption.devices.keys() == {"weak"} and "weak failed" in resumption.reason
+    assert resumption.devices["weak"]["on_hang"]["command"] == ["true"]
     assert [item.kind for item in outcome.run.manifest.incidents] == ["failed"]
 
 
@@ -155,6 +157,10 @@ def test_a_hung_board_is_power_cycled_once_and_its_part_is_measured(fleet: Fleet
     back.join()
     assert not outcome.device_errors
     assert mark.read_text() == "hung "
+    # Arguments may hold a password for the switch: the program is kept, and nothing else.
+    assert outcome.run.manifest.devices["hung"]["on_hang"]["command"] == [sys.executable]
+    kept = [path for path in outcome.run.path.rglob("*") if path.is_file()]
+    assert not any(str(mark).encode() in path.read_bytes() for path in kept)
     incidents = [item for item in outcome.run.manifest.incidents if item.device == "hung"]
     assert [item.kind for item in incidents] == ["failed", "power-cycled"]
     assert "it answered after" in incidents[1].text

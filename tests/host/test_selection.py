@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.config import load_devices
-from bench.device_settings import LocalDevice, SshDevice
+from bench.device_settings import LabgridDevice, LocalDevice, SshDevice
 from bench.errors import ConfigError
 from bench.selection import select, shared_boards
 
@@ -78,6 +78,39 @@ def test_two_names_of_one_board_are_told_whatever_the_user() -> None:
     (line,) = shared_boards({"a": board(), "b": board(port=22, user="ada"), "c": board(port=2222)})
     assert line.startswith("a and b lead to one board (10.0.0.9:22)") and "--wait" in line
     assert shared_boards({"a": board(), "local": LocalDevice(transport="local")}) == []
+
+
+def test_names_of_ssh_s_configuration_lead_where_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    config = "Host orin\n HostName Board.lan\n Port 2222\nHost far\n HostName board.lan\n"
+    config += " Port 2222\n ProxyJump gate\nHost gate\n HostName 10.0.0.1\n"
+    (tmp_path / ".ssh/config").write_text(config)
+    devices = {
+        "alias": board(host="orin"),
+        "plain": board(host="board.lan", port=2222),
+        "behind": board(host="far"),
+    }
+    (line,) = shared_boards(devices)
+    assert line.startswith("alias and plain lead to one board (board.lan:2222)")
+
+
+def test_two_names_of_one_labgrid_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LG_COORDINATOR", "lab")
+    devices = {
+        "a": LabgridDevice(transport="labgrid", place="nano"),
+        "b": LabgridDevice(transport="labgrid", place="nano", coordinator="lab:20408"),
+        "waits": LabgridDevice(transport="labgrid", reservation={"name": "nano"}),
+        "any": LabgridDevice(transport="labgrid", reservation={"board": "nano"}),
+        "any-too": LabgridDevice(transport="labgrid", reservation={"board": "nano"}),
+        "elsewhere": LabgridDevice(transport="labgrid", place="nano", coordinator="other"),
+    }
+    (line,) = shared_boards(devices)
+    assert line.startswith("a and b and waits lead to one board (place nano)")
+    monkeypatch.setenv("LG_COORDINATOR", "ws://lab/ws")
+    assert shared_boards({"a": devices["a"], "waits": devices["waits"]}) == []
 
 
 def test_a_hang_s_remedy_is_words_and_never_a_shell(known: dict) -> None:

@@ -13,10 +13,14 @@ from labgrid_lab import US, Lab, Switch, environment, service, start_lab
 from sshd import Sshd
 
 PLACES = {
-    "nano": {"matches": ["exp-a/nano/*"], "aliases": ["desk", f"{US}:mine", "ada:hers"]},
+    "nano": {
+        "matches": ["exp-a/nano/*"],
+        "aliases": ["desk", f"{US}:mine", "ada:hers"],
+        "tags": {"pool": "desk"},
+    },
     "orin": {"matches": ["exp-b/orin/*"], "tags": {"board": "orin"}},
     "bare": {"matches": ["exp-a/bare/*"]},
-    "dark": {"matches": ["exp-a/dark/*"]},
+    "dark": {"matches": ["exp-a/dark/*"], "tags": {"pool": "desk"}},
     "twin": {"matches": ["exp-a/twin/*"]},
     "gone": {"matches": ["exp-c/gone/NetworkService"]},
     "odd": {"matches": ["exp-a/odd/*"]},

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from labgrid_lab import HOST, THEM, US, Lab, Switch, wait_until
 from sshd import Sshd
 
-from bench.connection import keep_place, open_transport, place_of, power_cycle
+from bench.connection import open_transport, place_of, power_cycle, stay
 from bench.device.labgrid.coordinator import Coordinator
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.notes import all_notes
@@ -324,14 +325,15 @@ def test_ctrl_c_does_not_reach_a_power_cycle_that_has_begun(
 def test_a_place_that_is_kept_stays_taken_when_the_connection_ends(
     lab: Lab, settings: dict[str, Any]
 ) -> None:
-    transport = open_transport(LabgridDevice(reservation={"name": "nano"}, **settings))
-    kept = keep_place(transport)
-    assert kept is not None and kept.name == "nano"
-    transport.close()
-    assert lab.holder("nano") == OURS
-    open_transport(LabgridDevice(place="nano", **settings)).close()
-    assert lab.holder("nano") == OURS
-    kept.release()
+    device = LabgridDevice(reservation={"name": "nano"}, **settings)
+    transport = open_transport(device)
+    with ExitStack() as until_the_end:
+        stays = stay(device, transport, until_the_end)
+        assert isinstance(stays, LabgridDevice) and stays.place == "nano"
+        transport.close()
+        assert lab.holder("nano") == OURS
+        open_transport(stays).close()
+        assert lab.holder("nano") == OURS
     assert lab.holder("nano") is None and not list(all_notes())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from bench_program import Program
 from labgrid_lab import HOST, THEM, US, Lab, wait_until
 from sshd import Sshd
 
+from bench.attach import settings_of
 from bench.cli import main
 from bench.connection import open_transport
 from bench.device_settings import LabgridDevice
+from bench.store.reader import open_run
 
 OURS = f"{HOST}/{US}"
 
@@ -41,6 +44,33 @@ def test_a_run_takes_its_place_and_returns_it(lab: Lab, board: Program) -> None:
     assert trial["latency"]["samples"] > 0
     assert lab.holder("nano") is None
     assert job_places(board) == {"nano"}
+
+
+def test_boards_of_a_reservation_are_those_that_the_cases_were_shared_out_to(
+    lab: Lab, bench: Program, settings: dict[str, Any]
+) -> None:
+    any_of_pool = {**settings, "reservation": {"pool": "desk"}}
+    bench.devices(a=any_of_pool, b=any_of_pool, c=any_of_pool)
+    bench.plan("one", "two", "three")
+    command = ["run", "--plan", "plan.yaml", "--spread", *("--device", "a,b,c")]
+    done = bench.run(*command)
+    # There are two such places: the third device has none, and the others measure everything.
+    assert done.returncode == 4, done.stderr
+    assert "no labgrid place with pool=desk became free" in done.stderr
+    assert lab.holder("nano") is None and lab.holder("dark") is None
+    assert lab.reservations() == 0
+    (run_id,) = bench.run_ids()
+    run = open_run(run_id, bench.folder / "results")
+    (pool,) = run.manifest.pools
+    assert not run.missing and len(pool.devices) == 2
+    recorded = {name: run.manifest.devices[name]["place"] for name in pool.devices}
+    assert set(recorded.values()) == {"nano", "dark"}
+    assert {job.facts.device: job.facts.place for job in run.jobs} == recorded
+    # Also one that had no job yet is gone on with there.
+    (name, *_) = pool.devices
+    wanted = LabgridDevice(**any_of_pool)
+    there = settings_of({name: wanted}, name, replace(run, jobs=()))
+    assert isinstance(there, LabgridDevice) and there.place == recorded[name]
 
 
 def test_a_killed_host_keeps_its_place_until_the_run_is_collected(

@@ -158,6 +158,48 @@ def test_a_driver_that_hangs_does_not_hang_the_run(
     assert told == ["the meter: it does not end within 0.2 s and is left alone"]
 
 
+class Stubborn:
+    """A meter, and a kind of meters, that cannot be closed; lost after some readings if asked."""
+
+    NEEDS: tuple[str, ...] = ()
+    TAKES: tuple[str, ...] = ()
+
+    def __init__(self, lost_after: int) -> None:
+        self._left = lost_after
+
+    def open_meter(self, *_: object) -> Stubborn:
+        return self
+
+    def read(self, wait_s: float) -> list[Reading]:
+        self._left -= 1
+        if self._left < 0:
+            raise SensorError("unplugged")
+        time.sleep(0.01)
+        return [Reading(time.monotonic_ns(), 1.0, time.monotonic_ns())]
+
+    def close(self) -> None:
+        raise RuntimeError("no such device")
+
+
+@pytest.mark.parametrize(
+    ("lost_after", "said"),
+    [
+        (10**6, "the meter: it could not be closed: no such device"),
+        # One that is gone cannot be closed either, and that explains it.
+        (200, "the meter was lost: unplugged"),
+    ],
+)
+def test_a_meter_that_cannot_be_closed_is_told(tmp_path: Path, lost_after: int, said: str) -> None:
+    told: list[str] = []
+    recorder = Recorder(meter_path(tmp_path, JOB), meter_log_path(tmp_path, JOB), told.append)
+    recorder.start(Stubborn(lost_after), MeterOptions())
+    if "lost" in said:
+        wait_for(lambda: bool(told))
+    recorder.stop()
+    assert told == [said]
+    assert read_meter(tmp_path, JOB).readings.t_ns.size > 2
+
+
 def test_the_program_and_what_it_started_end_with_the_recording(
     record: Callable, tmp_path: Path
 ) -> None:

@@ -113,6 +113,36 @@ def test_a_joulescope_is_read_by_its_own_clock(monkeypatch: pytest.MonkeyPatch) 
     assert not device.is_open
 
 
+@pytest.mark.parametrize("step", ["parameter_set", "_statistics_start"])
+def test_a_joulescope_that_cannot_be_set_up_is_let_go_of(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = JoulescopeDouble("JS220-000415")
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("firmware too old")
+
+    monkeypatch.setattr(device, step, fail)
+    with pytest.raises(SensorError, match="cannot open JS220-000415: firmware too old"):
+        open_joulescope(monkeypatch, device)
+    assert not device.is_open
+
+
+def test_a_joulescope_is_closed_also_where_it_does_not_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = JoulescopeDouble("JS220-000415")
+    meter = open_joulescope(monkeypatch, device)
+
+    def fail() -> None:
+        raise RuntimeError("timed out")
+
+    monkeypatch.setattr(device, "_statistics_stop", fail)
+    with pytest.raises(RuntimeError, match="timed out"):
+        meter.close()
+    assert not device.is_open
+
+
 def test_a_joulescope_that_falls_silent_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = open_joulescope(monkeypatch, JoulescopeDouble("JS110-001"))
     assert meter.read(0.001) == []
@@ -131,6 +161,9 @@ def test_which_joulescope(monkeypatch: pytest.MonkeyPatch) -> None:
         open_joulescope(monkeypatch)
 
 
+METADATA = b"Calibrated: 1\nR4: 0.05\nGS4: 0.0\nGI4: 1.0\nHW: 9173\nEND"
+
+
 class SerialDouble:
     """The serial port of a PPK2: metadata, then samples as the firmware packs them."""
 
@@ -139,6 +172,7 @@ class SerialDouble:
         self.pending = b""
         self.commands: list[bytes] = []
         self.unplugged = False
+        self.is_open = True
 
     @property
     def in_waiting(self) -> int:
@@ -153,9 +187,13 @@ class SerialDouble:
     def write(self, data: bytes) -> None:
         self.commands.append(data)
         if data == bytes([ppk2_api.PPK2_Command.GET_META_DATA]):
-            self.pending = b"Calibrated: 1\nR4: 0.05\nGS4: 0.0\nGI4: 1.0\nHW: 9173\nEND"
+            self.pending = METADATA
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.is_open = False
+
+
+PPK2 = MeterOptions(serial="/dev/ttyACM7", voltage_v=5.0)
 
 
 @pytest.fixture
@@ -169,8 +207,7 @@ def ppk2(monkeypatch: pytest.MonkeyPatch) -> tuple[Meter, SerialDouble, list[str
 
     notes: list[str] = []
     monkeypatch.setattr(ppk2_api.serial, "Serial", port)
-    options = MeterOptions(serial="/dev/ttyACM7", voltage_v=5.0)
-    meter = METERS["ppk2"].open_meter(options, LOG, notes.append)
+    meter = METERS["ppk2"].open_meter(PPK2, LOG, notes.append)
     return meter, ports[0], notes
 
 
@@ -191,6 +228,7 @@ def test_a_ppk2_is_read_as_means_over_a_millisecond(ppk2: Any) -> None:
     assert [reading.power_w for reading in first] == pytest.approx([expected_w] * 2, rel=1e-6)
     meter.close()
     assert bytes([ppk2_api.PPK2_Command.AVERAGE_STOP]) in port.commands
+    assert not port.is_open
 
 
 def test_samples_that_a_ppk2_lost_are_a_gap(ppk2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +249,31 @@ def test_a_ppk2_that_is_unplugged(ppk2: Any) -> None:
     with pytest.raises(SensorError, match=r"PPK2 is gone: .*Input/output error"):
         meter.read(0.01)
     meter.close()
+
+
+def test_what_does_not_answer_as_a_ppk2_is_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = SerialDouble("")
+    monkeypatch.setattr(ppk2_api.serial, "Serial", lambda *_, **__: port)
+    monkeypatch.setattr(ppk2_api.PPK2_API, "get_modifiers", lambda self: None)
+    # The package closes its port too, but only when it is collected.
+    monkeypatch.delattr(ppk2_api.PPK2_API, "__del__")
+    with pytest.raises(SensorError, match="ttyACM7 does not answer as a PPK2"):
+        METERS["ppk2"].open_meter(PPK2, LOG, print)
+    assert not port.is_open
+
+
+def test_a_ppk2_is_closed_also_where_it_does_not_stop(
+    ppk2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meter, port, _ = ppk2
+
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(ppk2_api.PPK2_API, "stop_measuring", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        meter.close()
+    assert not port.is_open
 
 
 @pytest.mark.parametrize("kind", ["joulescope", "ppk2"])

@@ -27,13 +27,16 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BoardProg
     board = Board(f"test-{os.getpid()}-new")
     try:
         board.up(made)
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-        program = BoardProgram(tmp_path, board=board)
-        program.on_board(f"python3 -m venv --without-pip {BARE}")
-        yield program
+        # Boards lie below HOME too: it has to be the old one again when this one is forgotten.
+        with monkeypatch.context() as patch:
+            patch.setenv("HOME", str(tmp_path))
+            patch.delenv("SSH_AUTH_SOCK", raising=False)
+            program = BoardProgram(tmp_path, board=board)
+            program.on_board(f"python3 -m venv --without-pip {BARE}")
+            yield program
     finally:
         assert command(["down", "--forget", board.name]) == 0
+        assert not board.folder.exists()
 
 
 def test_add_provision_and_doctor(bench: BoardProgram) -> None:

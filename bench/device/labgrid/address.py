@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 DEFAULT_PORT = 20408
@@ -42,3 +43,8 @@ def coordinator_or_default(given: str | None) -> str:
 def tag_text(value: Any) -> Any:
     """Tags are text to labgrid, also those that YAML takes for whole numbers."""
     return str(value) if type(value) is int else value
+
+
+def tag_words(tags: Mapping[str, str]) -> list[str]:
+    """Return tags as labgrid-client takes them."""
+    return [f"{key}={tag}" for key, tag in tags.items()]

@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.device.labgrid.address import tag_words
 from bench.device.labgrid.coordinator import Coordinator, Refused
 from bench.device.labgrid.notes import Note, NoteFile, all_notes
-from bench.device.labgrid.places import Route, find_place, require_tagged, route_to, shown
+from bench.device.labgrid.places import Route, find_place, require_tagged, route_to, tagged
 from bench.device.retry import Interrupted
 from bench.errors import PlaceError
 
@@ -129,7 +130,7 @@ def _wait(
     lab: Coordinator, token: str, wish: Wish, cancel: threading.Event, tell: Tell | None
 ) -> str:
     """Return the place that a reservation was given."""
-    wanted = " ".join(shown(wish.reservation))
+    wanted = " ".join(tag_words(wish.reservation))
     wait_s = wish.wait_s if tell is not None else 0.0
     deadline_s = time.monotonic() + wait_s
     told = False
@@ -152,15 +153,10 @@ def _wait(
 def _held(lab: Coordinator, wish: Wish) -> str:
     """Say who has the places that were waited for."""
     lab.refresh()
-    tagged = [
-        place
-        for place in lab.places.values()
-        if {"name": place.name, **place.tags}.items() >= wish.reservation.items()
-    ]
     return ", ".join(
         f"{place.name} is "
         + (f"held by {_person(place.acquired)}" if place.acquired else "reserved by others")
-        for place in tagged
+        for place in tagged(lab, wish.reservation)
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.device.labgrid.address import tag_words
 from bench.device.labgrid.coordinator import Coordinator, ResourcePath
 from bench.errors import PlaceError, suggest
 
@@ -46,23 +47,23 @@ def find_place(lab: Coordinator, wanted: str) -> str:
     )
 
 
+def tagged(lab: Coordinator, filters: Mapping[str, str]) -> list[Any]:
+    """Return the places (labgrid's ``Place``) that have these tags."""
+    return [place for place in lab.places.values() if _tags(place).items() >= filters.items()]
+
+
 def require_tagged(lab: Coordinator, filters: Mapping[str, str]) -> None:
     """Raise PlaceError if no place has these tags, so that waiting would be for nothing."""
-    if any(_tags(place).items() >= filters.items() for place in lab.places.values()):
+    if tagged(lab, filters):
         return
     known = sorted(
         {f"{key}={tag}" for place in lab.places.values() for key, tag in _tags(place).items()}
     )
-    wanted = " and ".join(shown(filters))
+    wanted = " and ".join(tag_words(filters))
     raise PlaceError(
         f"no place of the labgrid coordinator {lab.address} has {wanted}; it has: "
         f"{', '.join(known) or 'no places'}"
     )
-
-
-def shown(filters: Mapping[str, str]) -> list[str]:
-    """Return tags as labgrid-client takes them."""
-    return [f"{key}={tag}" for key, tag in filters.items()]
 
 
 def route_to(lab: Coordinator, name: str, service: str | None) -> Route:
