@@ -33,6 +33,7 @@ from bench.onboarding.checks import (
     state_checks,
     surroundings_checks,
 )
+from bench.onboarding.meter_check import meter_check
 from bench.onboarding.sensor_checks import sensor_checks
 from bench.power import choose_power, sensor_options
 
@@ -148,6 +149,8 @@ def _examine(name: str, device: DeviceSettings, transport: Transport) -> Iterato
     yield from sensor_checks(facts, deep, power, verdict, is_named=is_named)
     yield from state_checks(facts, deep)
     yield from surroundings_checks(facts, deep, device.lock)
+    # Last: a job that is under way may be reading it, and has ended the checks above.
+    yield meter_check(name, device.meter)
 
 
 def _clock(device: DeviceSettings, transport: Transport) -> Check:
