@@ -30,7 +30,7 @@ def test_a_counter_has_steps_of_energy_and_an_estimate_has_none() -> None:
         "problem": None,
         "read_s": None,
     }
-    assert sensor_row(facts, GENERIC)[1].startswith("GPU in steps of 1 mJ (counter;")
+    assert sensor_row(facts, GENERIC)[1].startswith("GPU in steps of 1.0 mJ (counter;")
     channels = [{"name": "cpu-model", "resolution_w": None}]
     estimate = {**facts, "name": "estimate", "source": "estimated", "channels": channels}
     assert "step" not in sensor_row(estimate, GENERIC)[1]
