@@ -77,7 +77,14 @@ class BusyLostError(TransportError):
 
 
 class TrustError(TransportError):
-    """A host key is not trusted, or the board refuses the login; trying again changes nothing."""
+    """A host key is not trusted, or the board refuses the login; trying again changes nothing.
+
+    ``fix``: the command that helps, which the message names as well; empty where none is known.
+    """
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix
 
 
 class HostKeyError(TrustError):

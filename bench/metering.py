@@ -37,17 +37,13 @@ def metering(
         meter_log_path(writer.path, job_id),
         partial(observer.note, name),
     )
-    without = "without 'meter' in devices.yaml the device is measured without it"
     try:
-        period_s = recorder.start(meters()[settings.kind], settings.options)
+        period_s = begin(recorder, settings)
     except SensorError as error:
-        raise MeterError(f"no meter: {error}; {without}") from error
+        raise MeterError(
+            f"no meter: {error}; without 'meter' in devices.yaml the device is measured without it"
+        ) from error
     try:
-        if period_s > LONGEST_PERIOD_S:
-            raise MeterError(
-                f"the meter gives a reading every {period_s:.3g} s; load markers work up to "
-                f"{LONGEST_PERIOD_S:g} s; {without}"
-            )
         yield MeterFacts(
             kind=settings.kind,
             scope=settings.scope,
@@ -57,3 +53,19 @@ def metering(
         )
     finally:
         recorder.stop()
+
+
+def begin(recorder: Recorder, settings: MeterSettings) -> float:
+    """Begin to record a meter; return the seconds between two of its readings.
+
+    Raises:
+        SensorError: it cannot be used, and is closed again.
+    """
+    period_s = recorder.start(meters()[settings.kind], settings.options)
+    if period_s > LONGEST_PERIOD_S:
+        recorder.stop()
+        raise SensorError(
+            f"a reading comes every {period_s:.3g} s, and load markers work up to "
+            f"{LONGEST_PERIOD_S:g} s"
+        )
+    return period_s

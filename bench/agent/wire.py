@@ -123,9 +123,9 @@ an .npy of inputs for int8, or null), ``cuda_graph`` and ``layer_profile`` (bool
      "temperature_c": {zone: °C}, "lock": {"path", "problem"},
      "state": {"power_mode": name, "power_modes": {id: name}, "restored", "problem"},
      "sensors": [{"name", "source": "measured"|"counter"|"estimated", "unit": "W"|"J",
-                  "channels": [{"name", "resolution_w", "voltage_v" (where it is known),
-                  "problem"}], "lag_s", "scope", "samples",
-                  "update_interval_ms", "problem", "read_s", and where they are known
+                  "channels": [{"name", "resolution_w", "problem", and where they are known
+                  "voltage_v", "resolution_j" (one step of a counter)}], "lag_s", "scope",
+                  "samples", "update_interval_ms", "problem", "read_s", and where they are known
                   "refresh_s", "gain_error", "period_s", "note"}]}
 
 What is not there or cannot be told is null. ``problem`` is null or one line with the fix.

@@ -10,6 +10,7 @@ from bench.boards.spec import Board
 from bench.records import PowerSource
 from bench.report import format as fmt
 from bench.runtimes import ANY_RUNTIME, graph_limits
+from bench.status import Source
 
 Row = tuple[str, str]
 
@@ -53,7 +54,8 @@ def sensor_row(sensor: Mapping[str, Any], board: Board) -> Row:
     name = f"sensor {sensor['name']}"
     if sensor["problem"]:
         return name, str(sensor["problem"])
-    channels = ", ".join(_channel(channel) for channel in sensor["channels"])
+    steps = sensor["source"] != Source.ESTIMATED
+    channels = ", ".join(_channel(channel, steps=steps) for channel in sensor["channels"])
     gain = sensor.get("gain_error")
     if gain is None and sensor["scope"] is None:
         gain = board.gain_error
@@ -67,11 +69,19 @@ def sensor_row(sensor: Mapping[str, Any], board: Board) -> Row:
     return name, f"{channels} ({'; '.join(filter(None, facts))})"
 
 
-def _channel(channel: Mapping[str, Any]) -> str:
+def _channel(channel: Mapping[str, Any], *, steps: bool) -> str:
     if channel.get("problem"):
         return f"{channel['name']} ({channel['problem']})"
-    step_w = channel.get("resolution_w")
-    return str(channel["name"]) + ("" if step_w is None else f" in steps of {fmt.watts(step_w, 2)}")
+    step_w, step_j = channel.get("resolution_w"), channel.get("resolution_j")
+    if step_w is not None:
+        step = f"in steps of {fmt.watts(step_w, 2)}"
+    elif step_j is not None:
+        step = f"in steps of {fmt.joules(step_j, 2)}"
+    elif steps:
+        step = "(step unknown)"
+    else:
+        return str(channel["name"])
+    return f"{channel['name']} {step}"
 
 
 def _every(sensor: Mapping[str, Any]) -> str:

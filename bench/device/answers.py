@@ -109,6 +109,7 @@ class _State(_Answer):
 class _Channel(_Answer):
     name: Name
     resolution_w: NotNegative | None
+    resolution_j: NotNegative | None = None
     voltage_v: NotNegative | None = None
     problem: Text | None = None
 

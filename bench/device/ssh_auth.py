@@ -17,7 +17,7 @@ from paramiko.ssh_exception import (
     SSHException,
 )
 
-from bench.device.ssh_config import Hop
+from bench.device.ssh_config import DEFAULT_IDENTITIES, Hop
 from bench.device.ssh_connection import Connection
 from bench.errors import TransportError, TrustError
 
@@ -27,6 +27,7 @@ class _Attempts:
     """What was tried and what could not be, for the message when nothing worked."""
 
     refused: list[str] = field(default_factory=list)
+    refused_files: list[Path] = field(default_factory=list)
     locked: list[Path] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
 
@@ -46,16 +47,17 @@ def authenticate(transport: Connection, hop: Hop, deadline: float) -> None:
             f"the ssh agent does not answer ({error}); unset SSH_AUTH_SOCK or restart it"
         ) from error
     try:
-        for label, key in _candidates(hop, agent, attempts):
+        for path, label, key in _candidates(hop, agent, attempts):
             transport.auth_timeout = max(0.1, deadline - time.monotonic())
             if _accepted(transport, hop, key, deadline):
                 return
             attempts.refused.append(label)
+            attempts.refused_files += [] if path is None else [path]
             if not transport.is_active():
                 break
     finally:
         agent.close()
-    raise TrustError(_explanation(hop, attempts, transport.is_active()))
+    raise _refusal(hop, attempts, transport.is_active())
 
 
 def _accepted(transport: Connection, hop: Hop, key: paramiko.PKey, deadline: float) -> bool:
@@ -83,14 +85,15 @@ def _accepted(transport: Connection, hop: Hop, key: paramiko.PKey, deadline: flo
 
 def _candidates(
     hop: Hop, agent: paramiko.Agent, attempts: _Attempts
-) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Yield the keys to offer with a label: files first, because they were chosen for this host."""
+) -> Iterator[tuple[Path | None, str, paramiko.PKey]]:
+    """Yield the keys to offer, each with its file (the agent's: none) and a label: files first,
+    because they were chosen for this host."""
     offered: set[bytes] = set()
     for path in hop.identity_files:
         key = _load(path, attempts)
         if key is not None:
             offered.add(key.asbytes())
-            yield str(path), key
+            yield path, str(path), key
     held = agent.get_keys()
     chosen = {blob for path in hop.identity_files if (blob := _public_blob(path)) is not None}
     # Keys chosen for this host come first: servers hang up after a few wrong ones.
@@ -98,7 +101,7 @@ def _candidates(
         blob = key.asbytes()
         attempts.locked = [path for path in attempts.locked if _public_blob(path) != blob]
         if blob not in offered and (blob in chosen or not hop.identities_only):
-            yield f"the agent's {key.comment or key.get_name()}", key
+            yield None, f"the agent's {key.comment or key.get_name()}", key
 
 
 def _load(path: Path, attempts: _Attempts) -> paramiko.PKey | None:
@@ -125,7 +128,7 @@ def _public_blob(path: Path) -> bytes | None:
         return None
 
 
-def _explanation(hop: Hop, attempts: _Attempts, still_connected: bool) -> str:
+def _refusal(hop: Hop, attempts: _Attempts, still_connected: bool) -> TrustError:
     who = f"user {hop.user} on {hop.address}"
     notes = list(attempts.unusable)
     for path in attempts.locked:
@@ -135,13 +138,17 @@ def _explanation(hop: Hop, attempts: _Attempts, still_connected: bool) -> str:
     also = "; " + "; ".join(notes) if notes else ""
     if attempts.refused:
         ending = "" if still_connected else " and hung up"
-        return (
-            f"{who}: the server refused {', '.join(attempts.refused)}{ending}{also}; add "
-            f"the public key to that user's ~/.ssh/authorized_keys or name another identity_file"
+        fix = hop.command_to_authorize(next(iter(attempts.refused_files), None))
+        return TrustError(
+            f"{who}: the server refused {', '.join(attempts.refused)}{ending}{also}; bring the "
+            f"public key there with `{fix}`, or name another identity_file",
+            fix=fix,
         )
     if notes:
-        return f"{who}: no key to log in with: {'; '.join(notes)}"
-    return (
+        return TrustError(f"{who}: no key to log in with: {'; '.join(notes)}")
+    fix = hop.command_to_authorize(DEFAULT_IDENTITIES[0].expanduser())
+    return TrustError(
         f"{who}: no key to log in with: no ssh agent holds one and ~/.ssh has no id_* file; make "
-        "one with `ssh-keygen -t ed25519` and bring it there with `ssh-copy-id`"
+        f"one with `ssh-keygen -t ed25519` and bring it there with `{fix}`",
+        fix=f"ssh-keygen -t ed25519 && {fix}",
     )

@@ -57,8 +57,9 @@ class SshSettings:
 class Hop:
     """One ssh server on the way; the last one is the board.
 
-    ``name`` is what the user calls it, ``command`` the ``ssh`` command line that logs in to it by
-    hand, ``key_names`` the names under which known_hosts may have its key (best first).
+    ``name`` is what the user calls it, ``options`` what ``ssh`` and its like must be told to get
+    there by hand, ``target`` whom they are told to reach, ``key_names`` the names under which
+    known_hosts may have its key (best first).
     """
 
     name: str
@@ -70,13 +71,25 @@ class Hop:
     proxy_command: str | None
     key_names: tuple[str, ...]
     known_hosts: tuple[Path, ...]
-    command: str
+    options: tuple[str, ...]
+    target: str
 
     @property
     def address(self) -> str:
         """``host:port`` for messages, with the user's own name for it when that differs."""
         place = f"{self.host}:{self.port}"
         return place if self.name == self.host else f"{self.name} ({place})"
+
+    @property
+    def command(self) -> str:
+        """The command line that logs in by hand."""
+        return shlex.join(["ssh", *self.options, self.target])
+
+    def command_to_authorize(self, key: Path | None) -> str:
+        """Return the command line that has a public key accepted there, as far as another login
+        (a password) is. ``None``: the keys that the ssh agent holds."""
+        named = () if key is None else ("-i", f"{key}.pub")
+        return shlex.join(["ssh-copy-id", *named, *self.options, f"{self.user}@{self.name}"])
 
 
 def resolve(settings: SshSettings) -> tuple[Hop, ...]:
@@ -163,7 +176,8 @@ class _Resolver:
             proxy_command=None,
             key_names=(alias,) if alias else _key_names(host, used_port),
             known_hosts=self._known_hosts(options),
-            command=self._command(name, user, port, self._settings.jump if is_board else None),
+            options=self._options(port, self._settings.jump if is_board else None),
+            target=f"{user}@{name}" if user else name,
         )
 
     def _identities(self, options: SSHConfigDict, *, is_board: bool) -> tuple[Path, ...]:
@@ -181,17 +195,17 @@ class _Resolver:
             own = tuple(Path(text) for text in shlex.split(options["userknownhostsfile"]))
         return tuple(path.expanduser() for path in own) + SYSTEM_KNOWN_HOSTS
 
-    def _command(self, name: str, user: str | None, port: int | None, jump: str | None) -> str:
-        words = ["ssh"]
+    def _options(self, port: int | None, jump: str | None) -> tuple[str, ...]:
+        words: list[str] = []
         if self._settings.config_file is not None:
             words += ["-F", str(self._settings.config_file)]
         if self._settings.known_hosts is not None:
             words += ["-o", f"UserKnownHostsFile={self._settings.known_hosts}"]
         if jump is not None:
-            words += ["-J", jump]
+            words += ["-o", f"ProxyJump={jump}"]  # ssh-copy-id has no -J
         if port is not None:
             words += ["-p", str(port)]
-        return shlex.join([*words, f"{user}@{name}" if user else name])
+        return tuple(words)
 
 
 def _key_names(host: str, port: int) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from bench.onboarding.checks import (
     state_checks,
     surroundings_checks,
 )
+from bench.onboarding.meter_check import meter_check
 from bench.onboarding.sensor_checks import sensor_checks
 from bench.power import choose_power, sensor_options
 
@@ -78,7 +79,7 @@ def _why_not_reached(name: str, device: DeviceSettings, error: TransportError) -
     words = (
         f"switch the board on and check its cable and address (`host` of {name} in devices.yaml)",
         f"`bench devices trust {name}`",
-        f"`ssh-copy-id`, or name the right key as `identity_file` of {name}",
+        f"{_command_of(error)}name a key that the board takes as `identity_file` of {name}",
     )
     wrong = 1 if isinstance(error, HostKeyError) else 2 if isinstance(error, TrustError) else 0
     for number, step in enumerate(steps):
@@ -88,6 +89,10 @@ def _why_not_reached(name: str, device: DeviceSettings, error: TransportError) -
             yield failed(step, str(error), words[number], prevents=True)
         else:
             yield does_not_apply(step, f"not tried, since {steps[wrong]} failed")
+
+
+def _command_of(error: TransportError) -> str:
+    return f"`{error.fix}`, or " if isinstance(error, TrustError) and error.fix else ""
 
 
 def _link(transport: Transport) -> Iterator[Check]:
@@ -148,6 +153,8 @@ def _examine(name: str, device: DeviceSettings, transport: Transport) -> Iterato
     yield from sensor_checks(facts, deep, power, verdict, is_named=is_named)
     yield from state_checks(facts, deep)
     yield from surroundings_checks(facts, deep, device.lock)
+    # Last: a job that is under way may be reading it, and has ended the checks above.
+    yield meter_check(name, device.meter)
 
 
 def _clock(device: DeviceSettings, transport: Transport) -> Check:

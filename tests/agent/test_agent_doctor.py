@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from board_folder import LOCK, BoardFolder
-from stateful_board import StatefulBoard
+from stateful_board import NO_SUDO, StatefulBoard
+
+from bench.agent import doctor
 
 Tree = Callable[[dict[str, str]], Path]
 
@@ -66,6 +70,26 @@ def test_a_bare_board_and_what_may_be_set(board: BoardFolder, tmp_path: Path) ->
     }
     assert found["pinned"] is False and found["swap"] == [] and found["jetpack"] is None
     assert not jetson.calls, "nothing is changed"
+
+
+def test_a_state_that_sudo_refuses_is_told_with_the_line_that_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    refused = StatefulBoard(tmp_path / "refused", sudo=NO_SUDO)
+    granted = StatefulBoard(tmp_path / "granted")
+    for name, found in doctor.settable(str(refused.root)).items():
+        assert found["applies"], name
+        assert "`sudo -n` was refused (sudo: a password is required)" in found["problem"], name
+        assert "NOPASSWD: " in found["problem"], name
+    every = doctor.settable(str(granted.root)).values()
+    assert list(every) == [{"applies": True, "problem": None}] * 3
+    assert not refused.calls and not granted.calls, "nothing is changed"
+
+
+def test_a_board_without_modes_or_clocks_has_nothing_to_set(tmp_path: Path) -> None:
+    found = doctor.settable(str(tmp_path))
+    assert list(found.values()) == [{"applies": False, "problem": None}] * 3
 
 
 def test_a_busy_board_is_left_alone(board: BoardFolder) -> None:

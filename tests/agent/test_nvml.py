@@ -11,20 +11,26 @@ import pytest
 from bench.agent import nvml
 from bench.agent.sensors import nvml as sensor
 
-NOT_SUPPORTED = 3
+INVALID_ARGUMENT, NOT_SUPPORTED, NOT_FOUND = 2, 3, 6
+UUIDS = ("GPU-8a56a4bc", "GPU-77e1b0aa")
 
 
 class NvmlStandIn:
     """A double of libnvidia-ml with the functions of NVIDIA's nvml.h that are used.
 
     NVIDIA's own package nvidia-ml-py is run on it, too (at the end of this file).
-    ``energy_mj``: what the counter shows next; ``None``: it is not supported. ``power_mw`` and
-    ``architecture`` likewise.
+    ``energy_mj``: what the counter shows next; ``None``: it is not supported. ``power_mw``,
+    ``instant_mw`` and ``architecture`` likewise. ``uuids``: of its GPUs, by number; their handles
+    are 7, 8, ... ``asked``: the handle that was asked last.
     """
 
     def __init__(self, energy_mj: list[int | None]) -> None:
         self.energy_mj = energy_mj
         self.power_mw: list[int | None] = [None] * 9
+        self.instant_mw: list[int | None] = [None] * 9
+        self.instant_type = nvml.UNSIGNED_INT
+        self.uuids = UUIDS[:1]
+        self.asked: int | None = None
         self.architecture = 7
         self.open = 0
         self.nvmlErrorString = _ErrorString()
@@ -37,12 +43,24 @@ class NvmlStandIn:
         self.open -= 1
         return 0
 
+    def nvmlDeviceGetCount_v2(self, count: Any) -> int:
+        count._obj.value = len(self.uuids)
+        return 0
+
     def nvmlDeviceGetHandleByIndex_v2(self, index: Any, handle: Any) -> int:
-        handle._obj.value = 7
-        return int(index.value)
+        if index.value >= len(self.uuids):
+            return INVALID_ARGUMENT
+        handle._obj.value = 7 + index.value
+        return 0
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: Any, handle: Any) -> int:
+        if uuid.value.decode() not in self.uuids:
+            return NOT_FOUND
+        handle._obj.value = 7 + self.uuids.index(uuid.value.decode())
+        return 0
 
     def nvmlDeviceGetName(self, handle: Any, buffer: Any, size: Any) -> int:
-        assert handle.value == 7
+        self.asked = handle.value
         buffer.value = b"NVIDIA Stand-in"
         return 0
 
@@ -64,6 +82,16 @@ class NvmlStandIn:
         value._obj.value = now_mw
         return 0
 
+    def nvmlDeviceGetFieldValues(self, handle: Any, count: Any, values: Any) -> int:
+        assert count.value == 1
+        # NVIDIA's package hands over an array, we a single one.
+        field = values._obj[0] if isinstance(values._obj, ctypes.Array) else values._obj
+        assert (field.fieldId, field.scopeId) == (nvml.POWER_INSTANT, 0)
+        now_mw = self.instant_mw.pop(0)
+        field.nvmlReturn = NOT_SUPPORTED if now_mw is None else 0
+        field.valueType, field.value.uiVal = self.instant_type, now_mw or 0
+        return 0
+
     def nvmlDeviceGetArchitecture(self, handle: Any, value: Any) -> int:
         value._obj.value = self.architecture
         return 0
@@ -77,12 +105,19 @@ class _ErrorString:
     """``nvmlErrorString``, whose result type is set by its caller."""
 
     def __call__(self, code: int) -> bytes:
-        return {NOT_SUPPORTED: b"Not Supported"}[code]
+        words = {
+            INVALID_ARGUMENT: b"Invalid Argument",
+            NOT_SUPPORTED: b"Not Supported",
+            NOT_FOUND: b"Not Found",
+        }
+        return words[code]
 
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Installs a double with these readings of the counter."""
+    """Installs a double with these readings of the counter; nothing chooses a GPU."""
+    for name in (nvml.VISIBLE, nvml.ORDER):
+        monkeypatch.delenv(name, raising=False)
 
     def install(*energy_mj: int | None) -> NvmlStandIn:
         library = NvmlStandIn(list(energy_mj))
@@ -97,7 +132,59 @@ def test_the_counter_is_described_with_what_it_covers(driver: Any) -> None:
     (found,) = sensor.describe("/", {})
     assert (found["unit"], found["source"], found["problem"]) == ("J", "counter", None)
     assert found["scope"] == "GPU (NVIDIA Stand-in)"
+    assert found["channels"][0]["resolution_j"] == 1e-3
     assert library.open == 0
+
+
+@pytest.mark.parametrize(
+    ("visible", "handle"),
+    [(None, 7), ("0", 7), ("1", 8), ("1,0", 8), (" 1 ", 8), (UUIDS[1], 8), (f"{UUIDS[1]},0", 8)],
+)
+def test_the_gpu_is_the_one_that_cuda_computes_on(
+    driver: Any, monkeypatch: pytest.MonkeyPatch, visible: str | None, handle: int
+) -> None:
+    library = driver(1)
+    library.uuids = UUIDS
+    if visible is not None:
+        monkeypatch.setenv(nvml.VISIBLE, visible)
+    (found,) = sensor.describe("/", {})
+    assert (found["problem"], library.asked) == (None, handle)
+
+
+@pytest.mark.parametrize(
+    ("visible", "words"),
+    [
+        ("", "hides every GPU"),
+        ("-1", "hides every GPU"),
+        ("2", "there is no such GPU"),
+        ("GPU-8a56", "its whole UUID as `nvidia-smi -L` prints it"),
+        ("MIG-8a56a4bc", "a GPU that NVML does not find"),
+    ],
+)
+def test_a_gpu_that_nvml_cannot_be_asked_about_is_refused(
+    driver: Any, monkeypatch: pytest.MonkeyPatch, visible: str, words: str
+) -> None:
+    library = driver(1)
+    library.uuids = UUIDS
+    monkeypatch.setenv(nvml.VISIBLE, visible)
+    (found,) = sensor.describe("/", {})
+    assert words in found["problem"]
+    with pytest.raises(OSError, match=nvml.VISIBLE):
+        sensor.open_sensor("/", {}, ["GPU"])
+    assert nvml.used_bytes() is None
+    assert library.open == 0
+
+
+def test_a_number_by_another_order_is_refused_where_there_are_several_gpus(
+    driver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = driver(1, 1)
+    monkeypatch.setenv(nvml.ORDER, "FASTEST_FIRST")
+    (alone,) = sensor.describe("/", {})
+    library.uuids = UUIDS
+    (one_of_two,) = sensor.describe("/", {})
+    assert alone["problem"] is None
+    assert "CUDA_DEVICE_ORDER=FASTEST_FIRST" in one_of_two["problem"]
 
 
 def test_a_gpu_that_does_not_count_says_so(driver: Any) -> None:
@@ -119,6 +206,26 @@ def test_without_a_counter_power_is_read_and_its_average_is_told(
     assert words in found["note"]
     power = sensor.open_sensor("/", {}, ["GPU"])
     assert [power.read() for _ in range(2)] == [[61.5], [None]]
+
+
+def test_power_of_the_instant_is_read_where_the_driver_tells_it(driver: Any) -> None:
+    library = driver(None, None)
+    library.architecture = nvml.AMPERE
+    library.instant_mw = [60_000, 60_000, 61_500, None]
+    (found,) = sensor.describe("/", {})
+    assert "at instants" in found["note"] and found["problem"] is None
+    power = sensor.open_sensor("/", {}, ["GPU"])
+    # A failed read is a gap, and not what another function calls the power.
+    assert [power.read() for _ in range(2)] == [[61.5], [None]]
+
+
+def test_power_of_the_instant_in_another_type_is_not_guessed(driver: Any) -> None:
+    library = driver(None)
+    library.architecture = nvml.AMPERE
+    library.instant_mw, library.power_mw = [60_000], [60_000]
+    library.instant_type = pynvml.NVML_VALUE_TYPE_DOUBLE
+    (found,) = sensor.describe("/", {})
+    assert "last 1 s" in found["note"]
 
 
 def test_no_driver_is_no_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,25 +268,28 @@ def nvidias_package(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_nvidias_own_package_reads_the_same_of_the_double(nvidias_package: Any) -> None:
     """Names, order and types of the arguments are those that NVIDIA calls the library with."""
     theirs = nvidias_package(NvmlStandIn([5_250]))
-    theirs.nvmlLib.power_mw = [61_500]
+    theirs.nvmlLib.power_mw, theirs.nvmlLib.instant_mw = [61_500], [62_000]
+    assert theirs.nvmlDeviceGetHandleByUUID(UUIDS[0]).value == 7
     handle = theirs.nvmlDeviceGetHandleByIndex(0)
-    handle.value = 7
+    (instant,) = theirs.nvmlDeviceGetFieldValues(handle, [theirs.NVML_FI_DEV_POWER_INSTANT])
     told = (
         theirs.nvmlDeviceGetName(handle),
         theirs.nvmlSystemGetDriverVersion(),
         theirs.nvmlDeviceGetTotalEnergyConsumption(handle),
         theirs.nvmlDeviceGetPowerUsage(handle),
+        instant.value.uiVal,
         theirs.nvmlDeviceGetArchitecture(handle),
         theirs.nvmlDeviceGetMemoryInfo(handle).used,
     )
     double = NvmlStandIn([5_250])
-    double.power_mw = [61_500]
+    double.power_mw, double.instant_mw = [61_500], [62_000]
     ours = nvml.Gpu(double)
     assert told == (
         ours.name(),
         ours.driver_version(),
         ours.energy_mj(),
         ours.power_mw(),
+        ours.instant_power_mw(),
         ours.architecture(),
         ours.used_bytes(),
     )
@@ -189,6 +299,19 @@ def test_what_is_written_down_here_is_what_nvidias_package_has() -> None:
     assert nvml.AMPERE == pynvml.NVML_DEVICE_ARCH_AMPERE
     assert (nvml.SUCCESS, NOT_SUPPORTED) == (pynvml.NVML_SUCCESS, pynvml.NVML_ERROR_NOT_SUPPORTED)
     assert nvml.NAME_BYTES == pynvml.NVML_DEVICE_NAME_V2_BUFFER_SIZE
-    fields = [(name, ctypes.sizeof(kind)) for name, kind in nvml.Memory._fields_]
-    theirs = [(name, ctypes.sizeof(kind)) for name, kind in pynvml.c_nvmlMemory_t._fields_]
-    assert fields == theirs
+    assert nvml.POWER_INSTANT == pynvml.NVML_FI_DEV_POWER_INSTANT
+    assert nvml.UNSIGNED_INT == pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
+    for ours, theirs in (
+        (nvml.Memory, pynvml.c_nvmlMemory_t),
+        (nvml.Value, pynvml.c_nvmlValue_t),
+        (nvml.FieldValue, pynvml.c_nvmlFieldValue_t),
+    ):
+        assert layout(ours) == layout(theirs)
+        assert ctypes.sizeof(ours) == ctypes.sizeof(theirs)
+
+
+def layout(structure: Any) -> list[tuple[str, int, int]]:
+    return [
+        (name, getattr(structure, name).offset, ctypes.sizeof(kind))
+        for name, kind in structure._fields_
+    ]

@@ -23,7 +23,15 @@ SENSOR = {
     "name": "ina3221",
     "source": "measured",
     "unit": "W",
-    "channels": [{"name": "VDD_IN", "resolution_w": 0.04, "voltage_v": 5.0, "problem": None}],
+    "channels": [
+        {
+            "name": "VDD_IN",
+            "resolution_w": 0.04,
+            "resolution_j": None,
+            "voltage_v": 5.0,
+            "problem": None,
+        }
+    ],
     "lag_s": None,
     "scope": None,
     "samples": 4,

@@ -159,3 +159,14 @@ def test_a_jump_host_that_cannot_reach_the_board(
     )
     with pytest.raises(TransportError, match=r"cannot reach board \(127\.0\.0\.1:1\)"):
         connect(settings_of(tmp_path, text, "board"))
+
+
+def test_the_command_that_brings_a_key_there(tmp_path: Path) -> None:
+    text = "Host *\n  User me\n"
+    settings = settings_of(tmp_path, text, "nano", port=7, jump="you@gate:22")
+    *_, hop = resolve(settings)
+    route = f"-F {tmp_path}/config -o ProxyJump=you@gate:22 -p 7"
+    assert hop.command == f"ssh {route} nano"
+    key = tmp_path / "my key"
+    assert hop.command_to_authorize(key) == f"ssh-copy-id -i '{key}.pub' {route} me@nano"
+    assert hop.command_to_authorize(None) == f"ssh-copy-id {route} me@nano"

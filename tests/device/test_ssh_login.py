@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -159,8 +162,29 @@ def test_something_that_is_no_ssh_server(settings: SshSettings) -> None:
 
 def test_a_key_that_is_not_authorized(settings: SshSettings, tmp_path: Path) -> None:
     key = make_key(tmp_path / "stranger")
-    message = refusal(replace(settings, identity_file=key))
-    assert f"refused {key}" in message and "authorized_keys" in message
+    settings = replace(settings, identity_file=key)
+    message = refusal(settings)
+    assert f"refused {key}" in message
+    command = re.search("`(ssh-copy-id .+)`", message)
+    assert command is not None
+    # OpenSSH's own program takes it, gets to the server, and finds that the key is not there yet.
+    argv = shlex.split(command[1])
+    (tmp_path / "home/.ssh").mkdir(parents=True)  # where it keeps what it does
+    environment = {**os.environ, "HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [argv[0], "-n", *argv[1:]], env=environment, capture_output=True, text=True
+    )
+    assert public(key).read_text().strip() in done.stdout, done.stderr
+    assert argv[-1] == f"{getpass.getuser()}@{settings.host}"
+
+
+def test_keys_of_the_agent_that_are_not_authorized(
+    settings: SshSettings, tmp_path: Path, agent: None
+) -> None:
+    add_to_agent(make_key(tmp_path / "stranger"), tmp_path, "")
+    message = refusal(replace(settings, identity_file=None))
+    assert "refused the agent's" in message and "`ssh-copy-id -" in message
+    assert " -i " not in message
 
 
 def test_a_key_file_that_does_not_exist(settings: SshSettings, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_board_without_numpy_cannot_measure(
 def test_how_far_one_gets_to_a_board_is_told(new_board: Make, capsys: Capture) -> None:
     board = new_board()
     assert board.add("--name", "pc") == 0
-    key = board.devices.read_text()
+    entry = board.devices.read_text()
     known = board.known_hosts.read_text()
 
     board.known_hosts.write_text("")
@@ -92,10 +92,13 @@ def test_how_far_one_gets_to_a_board_is_told(new_board: Make, capsys: Capture) -
     assert checks["login"]["result"] == "not applicable"
 
     board.known_hosts.write_text(known)
-    board.devices.write_text(key.replace(str(board.server.key), str(board.server.host_keys[0])))
+    board.devices.write_text(entry.replace(str(board.server.key), str(board.server.host_keys[0])))
     code, checks = doctor(capsys, "pc")
     assert code == 4 and checks["host key"]["result"] == "ok"
-    assert "ssh-copy-id" in checks["login"]["fix"]
+    key = board.server.host_keys[0]
+    command = f"ssh-copy-id -i {key}.pub -p {board.server.port} {board.address.partition(':')[0]}"
+    assert f"`{command}`" in checks["login"]["fix"]
+    assert f"`{command}`" in checks["login"]["found"]
 
     board.server.stop()
     code, checks = doctor(capsys, "pc")

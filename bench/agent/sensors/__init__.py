@@ -4,8 +4,9 @@ A sensor is a module with two functions; both read below ``root``:
 
 ``describe(root, options)``
     what is there, as a list of dicts ``{"name", "source" ("measured"|"counter"|"estimated"),
-    "unit" ("W"|"J"), "channels": [{"name", "resolution_w", "problem" (may be left out)}],
-    "lag_s", "scope", "samples", "update_interval_ms", "problem"}``; what is unknown is ``None``;
+    "unit" ("W"|"J"), "channels": [{"name", "resolution_w", and maybe "resolution_j" (one step
+    of a counter), "problem"}], "lag_s", "scope", "samples", "update_interval_ms",
+    "problem"}``; what is unknown is ``None``;
     ``problem`` says in one line why it cannot be read and what helps. Empty when the board has
     no such sensor. May be left out: ``refresh_s`` (how often the value is renewed), ``gain_error``
     (relative, the maker's figure), ``period_s`` (reading more often is of no use, or disturbs) and

@@ -1,9 +1,9 @@
 """An NVIDIA GPU (not a Jetson, which has its rails): its energy counter, else its power.
 
-It covers the first GPU alone: neither the CPU nor the rest of the machine. So it is only used when
-devices.yaml names it. The counter is there from Volta on. Where there is none, power is read: at
-instants on older GPUs, but as the mean of a second from Ampere on (NVIDIA's nvml.h), and then a
-window has to be long against that.
+It covers the GPU that computes alone: neither the CPU nor the rest of the machine. So it is only
+used when devices.yaml names it. The counter is there from Volta on. Where there is none, power is
+read: that of the instant where the driver tells it; else what it calls the power, which is the mean
+of a second from Ampere on (NVIDIA's nvml.h), and then a window has to be long against that.
 """
 
 from bench.agent import nvml
@@ -12,12 +12,16 @@ CHANNEL = "GPU"
 POWER_PERIOD_S = 0.02
 """Drivers renew the power every 10 to 100 ms."""
 AVERAGED_S = 1.0
+COUNTED_J = 0.001
+"""The counter counts millijoules."""
 
 
 def describe(root, options):
     """The counter, or the power, as one channel; empty without NVIDIA's driver."""
     try:
         gpu = nvml.Gpu()
+    except nvml.OtherGpuError as error:
+        return [dict(_facts(problem=str(error)), scope="GPU")]
     except nvml.NvmlError:
         return []
     name, found = "GPU", _facts(problem=None)
@@ -40,8 +44,7 @@ def open_sensor(root, options, channels):
     gpu = nvml.Gpu()
     if _counter(gpu) is not None:
         return Counter(gpu)
-    gpu.power_mw()
-    return Power(gpu)
+    return Power(_power_reader(gpu))
 
 
 class Counter(object):
@@ -74,13 +77,13 @@ class Power(object):
     unit = "W"
     channels = [CHANNEL]
 
-    def __init__(self, gpu):
-        self._gpu = gpu
+    def __init__(self, power_mw):
+        self._power_mw = power_mw
 
     def read(self):
         """``[watts]``, or ``[None]`` when this read failed."""
         try:
-            return [self._gpu.power_mw() / 1e3]
+            return [self._power_mw() / 1e3]
         except OSError:
             return [None]
 
@@ -91,14 +94,28 @@ def _counter(gpu):
         gpu.energy_mj()
     except nvml.NvmlError:
         return None
-    return _facts(source="counter", unit="J", lag_s=0.0)
+    return _facts(source="counter", unit="J", lag_s=0.0, resolution_j=COUNTED_J)
+
+
+def _power_reader(gpu):
+    """What reads the power, that of the instant if it can be had; raises NvmlError where neither
+    can."""
+    try:
+        gpu.instant_power_mw()
+        return gpu.instant_power_mw
+    except nvml.NvmlError:
+        gpu.power_mw()
+        return gpu.power_mw
 
 
 def _power(gpu):
     """What to say of the power; raises NvmlError where there is none."""
-    gpu.power_mw()
     architecture = gpu.architecture()
-    averaged = architecture is not None and architecture >= nvml.AMPERE
+    averaged = (
+        _power_reader(gpu) == gpu.power_mw
+        and architecture is not None
+        and architecture >= nvml.AMPERE
+    )
     return _facts(
         source="measured",
         unit="W",
@@ -112,12 +129,14 @@ def _power(gpu):
     )
 
 
-def _facts(problem=None, source="counter", unit="J", lag_s=None, period_s=None, note=""):
+def _facts(
+    problem=None, source="counter", unit="J", lag_s=None, period_s=None, note="", resolution_j=None
+):
     return {
         "name": "nvml",
         "source": source,
         "unit": unit,
-        "channels": [{"name": CHANNEL, "resolution_w": None}],
+        "channels": [{"name": CHANNEL, "resolution_w": None, "resolution_j": resolution_j}],
         "lag_s": lag_s,
         "scope": None,
         "samples": None,
