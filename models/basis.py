@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -91,11 +92,25 @@ class BasisLayer(DrawnLayer):
 
         From C·(s ⊙ (B·x) + t) = (C·diag(s))·B·x + C·t, with s and t of the running statistics.
         """
+        trained = self._trained_bias
         if self.norm is None:
-            return self.coefficients, self.bias
+            return self.coefficients, trained
         scale, shift = batch_norm_affine(self.norm)
         bias = self.coefficients @ shift
-        return self.coefficients * scale, bias if self.bias is None else bias + self.bias
+        return self.coefficients * scale, bias if trained is None else bias + trained
+
+    @property
+    def bias(self) -> Tensor | None:  # type: ignore[override]
+        """The bias that goes with :attr:`weight`.
+
+        Of both, torch's transformer layers make use without calling the layer.
+        """
+        return self.folded_coefficients()[1]
+
+    @property
+    def _trained_bias(self) -> nn.Parameter | None:
+        """The parameter named bias, which training applies after the BatchNorm on the basis."""
+        return cast("nn.Parameter | None", self.__getattr__("bias"))
 
     def generated(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias with the BatchNorm on the basis output folded in."""
@@ -109,7 +124,7 @@ class BasisLayer(DrawnLayer):
         y = self.shape.apply(x, self.basis())
         if self.norm is not None:
             y = self.norm(y.flatten(0, -2)).view(y.shape) if self.shape.linear else self.norm(y)
-        return self.shape.apply_last(y, self.coefficients, self.bias)
+        return self.shape.apply_last(y, self.coefficients, self._trained_bias)
 
 
 class FactoredBank(nn.Module):

@@ -170,7 +170,7 @@ def _replace(
         dense = network.get_submodule(path)
         weight = dense.get_parameter("weight").detach()
         layer = bank.layer(Shape.of(dense), group)
-        if layer.bias is not None:
+        if layer.shape.bias:
             layer.bias = dense.get_parameter("bias")
         layer.to(weight.device, weight.dtype).train(dense.training)
         bank.to(weight.device, weight.dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from typing import Any
 
 from compared_networks import REPEATED, Network, seed_folder
 from ruamel.yaml import YAML
-from training_queue import BENCH, MODEL, RESULT, Trainings
+from training_queue import BENCH, Trainings
+from training_results import MODEL, training_result
 
 from bench.store.listing import list_runs
 from bench.store.reader import Run, open_run
@@ -54,15 +54,6 @@ def measure(networks: Sequence[Network], settings: Trainings, how: Measuring) ->
 def measured(out: Path) -> Run | None:
     """Return the newest run, ``None`` when nothing has been measured."""
     return _latest(out)
-
-
-def training_result(network: Network, out: Path, seed: int) -> dict[str, Any] | None:
-    """Return what a training came to, ``None`` when it is not over."""
-    path = network.folder(out, seed) / RESULT
-    if not path.is_file():
-        return None
-    result: dict[str, Any] = json.loads(path.read_bytes())
-    return result
 
 
 def plan_text(networks: Sequence[Network], settings: Trainings, how: Measuring) -> str:
@@ -120,8 +111,11 @@ def _scheme(network: Network, out: Path, seeds: Sequence[int]) -> str | None:
 
 def _seed_with_weights(networks: Sequence[Network], settings: Trainings) -> int | None:
     for seed in range(settings.seeds):
-        folders = [network.folder(settings.out, seed) for network in networks]
-        if all((folder / file).is_file() for folder in folders for file in (RESULT, MODEL)):
+        if all(
+            training_result(network, settings.out, seed) is not None
+            and (network.folder(settings.out, seed) / MODEL).is_file()
+            for network in networks
+        ):
             return seed
     return None
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from board_run import training_result
 from compared_networks import DENSE, REPEATED, Network
+from training_results import training_result
 
 from bench.export.trained import network_name
 from bench.records import Trial

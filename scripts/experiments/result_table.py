@@ -125,15 +125,23 @@ def _weights_on_board(results: Sequence[dict[str, Any]], run: Run) -> str:
 
 
 def _verdict(model: str, trained: Sequence[Trained]) -> Iterator[str]:
+    why = _inconclusive(model, trained)
+    if why:
+        yield f"***Inconclusive***: {why}."
+
+
+def _inconclusive(model: str, trained: Sequence[Trained]) -> str:
+    """Why differences between networks of a model say nothing, empty when they do."""
     top1 = list(dense_of(model, trained).top1.values())
     if not top1:
-        yield "***Inconclusive***: the dense network is not trained."
-    elif np.mean(top1) < GOOD_ENOUGH:
-        yield (
-            f"***Inconclusive***: the dense network reaches {100 * np.mean(top1):.2f} % on the "
-            f"test set, below {100 * GOOD_ENOUGH:g} %, so that it was not trained well enough for "
-            "differences between schemes to say anything."
-        )
+        return "the dense network is not trained"
+    if np.mean(top1) >= GOOD_ENOUGH:
+        return ""
+    return (
+        f"the dense network reaches {100 * np.mean(top1):.2f} % on the test set, below "
+        f"{100 * GOOD_ENOUGH:g} %, so that it was not trained well enough for differences between "
+        "schemes to say anything"
+    )
 
 
 def _table(rows: Sequence[Trained]) -> Iterator[str]:
@@ -226,22 +234,26 @@ def _comparison(trained: Sequence[Trained]) -> Iterator[str]:
         (each.network.model, each.network.method, each.network.reduction): each for each in trained
     }
     for model, reductions in REDUCTIONS.items():
+        conclusive = not _inconclusive(model, trained)
         for reduction in reductions:
             for method, rivals in RIVALS.items():
                 for rival in rivals:
                     pair = [by_key[model, name, reduction] for name in (method, rival)]
                     if not any(each.network.problem for each in pair):
                         words = [model, f"{100 * reduction:g} %", method, rival]
-                        yield _line([*words, *_judged(differences(*pair))])
+                        judged = _judged(differences(*pair), conclusive=conclusive)
+                        yield _line([*words, *judged])
 
 
-def _judged(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+def _judged(values: np.ndarray[Any, np.dtype[np.float64]], *, conclusive: bool) -> list[str]:
     if values.size < 2:
         return [_mean_and_deviation(values, "+") if values.size else fmt.NONE, fmt.NONE, fmt.NONE]
     mean, half_width = float(values.mean()), mean_half_width(values)
     says = "not told apart"
     if abs(mean) > half_width:
         says = "method better" if mean > 0 else "rival better"
+    if not conclusive:
+        says = "inconclusive"
     interval = f"{mean - half_width:+.2f} to {mean + half_width:+.2f}"
     return [f"{mean:+.2f}", interval, says]
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from compared_networks import DENSE, REDUCTIONS, Network
+from training_results import MODEL, RESULT, forget, started_elsewhere, training_result
 
 BENCH = Path(sys.executable).with_name("bench")
-MODEL, RESULT, LOG = "model.pt", "result.json", "training.log"
+LOG = "training.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,10 @@ class Queue:
         dependent = [each for each in networks if each.starts_dense]
         if not all(self._is_finished(each, seed) for each in dependent):
             for each in dense:
-                _forget_without_weights(each.folder(self._settings.out, seed))
+                # Results are kept in the repository, weights are not.
+                folder = each.folder(self._settings.out, seed)
+                if not (folder / MODEL).exists():
+                    forget(folder)
         first = {each.model: self._pool.submit(self._train, each, seed) for each in dense}
         waiting |= {f"seed {seed}: {model} dense": future for model, future in first.items()}
         # A network waits for its dense one in a thread of the pool. By then that one is at work
@@ -101,14 +105,18 @@ class Queue:
         if self._is_finished(network, seed):
             return
         folder.mkdir(parents=True, exist_ok=True)
-        print(f"seed {seed}: {network.model} {network.title}", flush=True)
+        name = f"seed {seed}: {network.model} {network.title}"
+        if started_elsewhere(network, self._settings.out, seed):
+            print(f"{name}: again, since the dense network that it started from is another by now")
+            forget(folder)
+        print(name, flush=True)
         with (folder / LOG).open("ab") as log:
             code = self._call(self._command(network, seed, folder), log)
         if code:
             last = (folder / LOG).read_text(errors="replace").strip().splitlines()[-1:]
             raise RuntimeError("".join(last) or f"bench train ended with exit code {code}")
         top1 = json.loads((folder / RESULT).read_bytes())["test_top1"]
-        print(f"seed {seed}: {network.model} {network.title}: {100 * top1:.2f} % top-1", flush=True)
+        print(f"{name}: {100 * top1:.2f} % top-1", flush=True)
 
     def _command(self, network: Network, seed: int, folder: Path) -> list[str]:
         settings = self._settings
@@ -128,10 +136,12 @@ class Queue:
         """Whether a training with these settings is over; of others, bench train tells."""
         settings = self._settings
         try:
-            found = json.loads((network.folder(settings.out, seed) / RESULT).read_bytes())
+            found = training_result(network, settings.out, seed)
+            if found is None:
+                return False
             recipe = found["recipe"]
             trained_with = found["train_images"], recipe["epochs"], recipe["batch"], recipe["lr"]
-        except (FileNotFoundError, ValueError, KeyError):
+        except (ValueError, KeyError):
             return False
         return trained_with == (
             settings.train_images,
@@ -167,12 +177,3 @@ class Queue:
             for process in self._running:
                 # Not SIGINT, which is ignored by whatever a script starts in the background.
                 process.terminate()
-
-
-def _forget_without_weights(folder: Path) -> None:
-    """Have a network trained again of which only the result is there, since others start from it.
-
-    Results are kept in the repository, weights are not.
-    """
-    if not (folder / MODEL).exists():
-        (folder / RESULT).unlink(missing_ok=True)

@@ -25,7 +25,8 @@ from pareto_chart import draw, panels
 from result_table import as_markdown
 from ruamel.yaml import YAML
 from stored_runs import ESTIMATE, Recipe, store
-from training_queue import MODEL, RESULT, Queue, Trainings
+from training_queue import Queue, Trainings
+from training_results import MODEL, RESULT
 
 from bench.manifest_parts import ModelFile, PlanFacts
 from bench.records import Case
@@ -72,12 +73,14 @@ def stored(
     *,
     scheme: str | None = None,
     checkpoint_sha256: str = "",
+    started_from: str = "",
 ) -> None:
     result = {
         "model": network.model,
         "scheme": scheme or str(network.scheme),
         "seed": seed,
         "checkpoint_sha256": checkpoint_sha256,
+        "init_from_sha256": started_from if network.starts_dense else None,
         "parameters": MODELS[network.model].total(network.scheme),
         "test_top1": top1,
         "train_images": 20_000,
@@ -128,8 +131,10 @@ def test_the_dense_network_trained_on_is_a_row_and_no_graph_of_its_own(tmp_path:
 
 
 def test_a_weak_dense_network_makes_the_table_inconclusive(tmp_path: Path) -> None:
-    section = page(tmp_path, dense=0.84).split("## ")[1]
-    assert "***Inconclusive***: the dense network reaches 84.00 %" in section
+    text = page(tmp_path, dense=0.84)
+    assert "***Inconclusive***: the dense network reaches 84.00 %" in text.split("## ")[1]
+    assert f"| {SMALL} | 15 % | basis | soft | +3.00 | +2.75 to +3.25 | inconclusive |" in text
+    assert "better |" not in text
 
 
 def test_a_good_dense_network_is_not_called_inconclusive(tmp_path: Path) -> None:
@@ -207,6 +212,29 @@ def test_results_without_their_weights_count_until_another_training_starts_from_
     assert Queue(settings, jobs=1).run(NETWORKS) == []
     again = json.loads((of_pruned / RESULT).read_bytes())
     assert again["checkpoint_sha256"] == json.loads(before)["checkpoint_sha256"]
+
+
+def test_what_started_from_another_dense_network_does_not_count_and_is_trained_again(
+    trained: Trainings, tmp_path: Path
+) -> None:
+    settings = replace(trained, out=tmp_path / "out")
+    shutil.copytree(trained.out, settings.out)
+    dense, pruned = (network.folder(settings.out, 0) / RESULT for network in NETWORKS)
+    whole = json.loads(pruned.read_bytes())
+    pruned.write_text(json.dumps({**whole, "init_from_sha256": "0" * 64}))
+    found = collect(NETWORKS, settings.out, 1, None)
+    assert [each.results.keys() for each in found] == [{0}, set()]
+    before = dense.read_bytes()
+    assert Queue(settings, jobs=1).run(NETWORKS) == []
+    assert json.loads(pruned.read_bytes())["checkpoint_sha256"] == whole["checkpoint_sha256"]
+    assert dense.read_bytes() == before
+
+
+def test_all_trainings_that_the_repository_keeps_count() -> None:
+    kept = Path(__file__).parents[2] / "docs" / "fashion-mnist"
+    files = list(kept.glob(f"*/*/{RESULT}"))
+    found = collect(compared(), kept, 3, None)
+    assert sum(len(each.results) for each in found) == len(files) > 0
 
 
 PRUNED = "prune-l1:28/28/28"

@@ -212,6 +212,24 @@ def test_basis_of_linear_layers_trains_as_it_evaluates_with_frozen_statistics(no
     assert torch.allclose(network.eval()(x), training, atol=1e-5)
 
 
+@pytest.mark.parametrize("text", ALL)
+def test_torchs_own_transformer_gives_the_same_with_gradients_and_without(text: str) -> None:
+    torch.manual_seed(6)
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    network = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+    share(network, text)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.normal_(module.bias)
+    x = torch.randn(2, 5, 16)
+    with_gradients = network.eval()(x)
+    with torch.no_grad():  # where torch reads weights and biases instead of calling the layers
+        torch.testing.assert_close(network(x), with_gradients.detach(), atol=1e-5, rtol=1e-4)
+
+
 def test_named_groups_alone_share_with_their_own_rows() -> None:
     network = Bottlenecks()
     group = ShareGroup("layer2.16x64", 16, 64, layers=3, own=2)
