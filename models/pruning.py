@@ -50,7 +50,7 @@ class L1Pruning:
 
     def total(self, spec: ModelSpec, scheme: Scheme) -> int:
         """Parameters of the model's network under the scheme. Raises as :func:`channels_left`."""
-        return restructured_total(spec, lambda network: self.apply(network, scheme))
+        return restructured_total(spec, scheme)
 
     def apply(self, network: nn.Module, scheme: Scheme) -> None:
         """Prune in place by the network's present weights. Raises as :func:`channels_left`."""

@@ -47,7 +47,7 @@ class Recursion:
 
     def total(self, spec: ModelSpec, scheme: Scheme) -> int:
         """Parameters of the model's network under the scheme. Raises as :func:`units_left`."""
-        return restructured_total(spec, lambda network: self.apply(network, scheme))
+        return restructured_total(spec, scheme)
 
     def apply(self, network: nn.Module, scheme: Scheme) -> None:
         """Let units share in place; the first unit of each sharing few keeps its weights.

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from bench.errors import ExportError
@@ -48,6 +47,8 @@ def run_onnx(graph: Path, inputs: dict[str, Array], *, optimized: bool) -> dict[
 
     Raises ExportError when it cannot be loaded or run, or gives something other than tensors.
     """
+    import onnxruntime  # late: with threads of its own, which no run needs that exports nothing
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     if not optimized:

@@ -50,8 +50,8 @@ def multiplied(run: Run, count: int, *, raw: bool) -> Run:
     return open_run(run.path, run.path.parent)
 
 
-def page_of(run: Run) -> tuple[Page, str]:
-    text = write_report(run).page.read_text()
+def page_of(run: Run, charts: bool = True) -> tuple[Page, str]:
+    text = write_report(run, charts=charts).page.read_text()
     return Page(text), text
 
 
@@ -194,7 +194,7 @@ def test_only_inconclusive_trials_make_no_claims(synthetic) -> None:
         lines.append(json.dumps({**trial, **dict.fromkeys(names, noisy)}))
     (run.path / "trials.jsonl").write_text("\n".join(lines))
     run = open_run(run.path, run.path.parent)
-    page, text = page_of(run)
+    page, text = page_of(run, charts=False)
     phrases = [attrs["class"] for tag, attrs in page.tags if "phrase" in (attrs.get("class") or "")]
     assert phrases == ["phrase better", *["phrase unsaid"] * 3] * 3, "only the file's size is known"
     words = "inconclusive: latency, energy, memory (background load)"
@@ -233,7 +233,7 @@ def test_a_run_cut_before_its_first_trial(synthetic) -> None:
 
 
 def test_one_trial(synthetic) -> None:
-    page, _ = page_of(synthetic.write(synthetic.cases()[:1]))
+    page, _ = page_of(synthetic.write(synthetic.cases()[:1]), charts=False)
     assert "No comparison: only the dense network was measured." in page.text
 
 
@@ -245,7 +245,7 @@ def test_a_percentile_that_is_not_resolved_is_not_called_unmeasured(synthetic) -
     )
     (run.path / "trials.jsonl").write_text(json.dumps(trial) + "\n")
     run = open_run(run.path, run.path.parent)
-    _, text = page_of(run)
+    _, text = page_of(run, charts=False)
     assert "p90 — not resolved" in text
     assert 'title="p90 and p99: too few inferences"' in text
     table = table_text(run)
@@ -263,7 +263,7 @@ def test_a_dash_in_the_terminal_says_what_it_means(synthetic) -> None:
 
 def test_the_command_can_be_pasted_into_a_shell(synthetic) -> None:
     command = ("bench", "run", "--model", "my net; rm -rf $HOME", "--note", "it's")
-    page, _ = page_of(synthetic.write(synthetic.cases()[:1], command=command))
+    page, _ = page_of(synthetic.write(synthetic.cases()[:1], command=command), charts=False)
     assert "bench run --model 'my net; rm -rf $HOME' --note 'it'\"'\"'s'" in page.text
 
 

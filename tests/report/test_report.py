@@ -17,6 +17,9 @@ from bench.errors import StoreError
 from bench.records import Case
 from bench.report.page import write_report
 from bench.report.table import summary_table
+from bench.store.reader import Run
+
+from .conftest import Synthetic
 
 EVIL = "<script>alert(1)</script>"
 CRASH = {"reason": "crash", "text": "worker ended by SIGSEGV in round 7", "detail": "x"}
@@ -87,9 +90,16 @@ def charts(run) -> set[str]:
     return stems
 
 
-def test_the_default_run(synthetic):
+@pytest.fixture(scope="module")
+def default(tmp_path_factory) -> tuple[Run, Page, str]:
+    """The default run with its page, for tests that only read: drawing takes longest."""
+    synthetic = Synthetic(tmp_path_factory.mktemp("default"))
     run = synthetic.write(synthetic.cases())
-    page, _ = report(run)
+    return run, *report(run)
+
+
+def test_the_default_run(default):
+    run, page, _ = default
     assert charts(run) == ALWAYS
     assert len(page.images()) == len(ALWAYS)
     for words in (
@@ -107,19 +117,17 @@ def test_the_default_run(synthetic):
         assert words in page.text
 
 
-def test_what_is_inconclusive_is_explained_in_words(synthetic):
-    run = synthetic.write(synthetic.cases())
-    page, _ = report(run)
+def test_what_is_inconclusive_is_explained_in_words(default):
+    run, page, _ = default
     verdicts = [trial.energy_status for trial in run.trials if trial.energy_status.reasons]
     assert verdicts
     for verdict in verdicts:
         assert verdict.detail in page.text
 
 
-def test_the_page_needs_nothing_else(synthetic):
-    _, text = report(synthetic.write(synthetic.cases()))
+def test_the_page_needs_nothing_else(default):
+    _, page, text = default
     assert not re.search(r"https?://|@import|url\(|<link", text)
-    page = Page(text)
     for tag, attrs in page.tags:
         for name in ("src", "href", "srcset", "action"):
             value = attrs.get(name)
@@ -216,7 +224,9 @@ def test_one_case(synthetic):
 
 
 def test_many_cases_on_two_devices(synthetic, twenty_four):
-    run = synthetic.write([*twenty_four, *synthetic.cases("pi")], power=synthetic.ina3221)
+    # Pages of more are in test_page_of_odd_runs.py; drawing is what takes long.
+    cases = [twenty_four[0], *twenty_four[12:14], *synthetic.cases("pi")[:2]]
+    run = synthetic.write(cases, power=synthetic.ina3221)
     page, _ = report(run)
     assert charts(run) == {f"{stem}-{device}" for stem in ALWAYS for device in ("orin", "pi")}
     assert len(page.images()) == 2 * len(ALWAYS)
@@ -242,7 +252,7 @@ def test_the_table_fits_and_loses_nothing(synthetic, width):
 
 
 def test_a_report_can_be_written_again_and_is_the_same(synthetic):
-    run = synthetic.write(synthetic.cases()[:2])
+    run = synthetic.write(synthetic.cases()[:1])
     first = {path: path.read_bytes() for path in write_report(run).files}
     second = {path: path.read_bytes() for path in write_report(run).files}
     assert first == second
