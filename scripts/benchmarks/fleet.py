@@ -14,7 +14,8 @@ cut or frozen for good) and moment (cases and rounds done). All must strike; the
 other boards must be valid, and what a faulty board had finished must be kept.
 
 Every command prints its figures with the bar beside each, and ends with 1 if one is missed. The
-boards' processes run on this machine too: judge the wall time on one with nothing else to do.
+boards' processes run on this machine too: judge wall time and latencies on one with nothing else to
+do.
 """
 
 from __future__ import annotations
