@@ -26,13 +26,4 @@ def bench(tmp_path: Path) -> Iterator[Program]:
 @pytest.fixture
 def over_cable(sshd: Sshd, cable: Cable, tmp_path: Path) -> dict[str, Any]:
     """Settings of a device over ssh whose cable can be pulled."""
-    known_hosts = cable.known_hosts(sshd, tmp_path / "known_hosts")
-    return {
-        "transport": "ssh",
-        "host": sshd.host,
-        "port": cable.port,
-        "user": sshd.user,
-        "identity_file": str(sshd.key),
-        "known_hosts": str(known_hosts),
-        "python": sys.executable,
-    }
+    return cable.device(sshd, tmp_path / "known_hosts", python=sys.executable)

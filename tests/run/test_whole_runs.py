@@ -42,19 +42,8 @@ NOISE = {Reason.CI_WIDE, Reason.BACKGROUND_LOAD, Reason.NOT_STEADY}
 
 
 def over_ssh(sshd: Sshd, folder: Path, **changes: Any) -> SshDevice:
-    settings = {
-        "transport": "ssh",
-        "host": sshd.host,
-        "port": sshd.port,
-        "user": sshd.user,
-        "identity_file": sshd.key,
-        "known_hosts": sshd.known_hosts,
-        "work_dir": str(folder / "ssh-board"),
-        "lock": "lock",
-        "power": ESTIMATE,
-        **changes,
-    }
-    return SshDevice(**settings)
+    own = {"work_dir": str(folder / "ssh-board"), "lock": "lock", "power": ESTIMATE}
+    return SshDevice(**sshd.device(**{**own, **changes}))
 
 
 def assert_four_good_trials(outcome: Outcome) -> None:

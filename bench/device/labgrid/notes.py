@@ -56,6 +56,7 @@ class NoteFile:
     """The note on one place, and the lock beside it."""
 
     def __init__(self, coordinator: str, place: str) -> None:
+        self.place = place
         self._path = _folder() / f"{safe_name(f'{coordinator}-{place}')}.json"
         self._runs = self._path.with_suffix(".runs")
         try:
