@@ -8,12 +8,14 @@ agent, and a runtime that sleeps in place of computing, so that the boards' own 
 board, then all of them with the same plan: how much longer that takes, and what each further board
 and case costs the host in CPU and memory.
 
-``faults`` (``--boards 32 --faulty 10``): the same with faults during the measurement: on the
-faulty boards, in turn, the job is killed, or the link is cut or frozen for good. All cases of the
-others must be measured, and what a faulty board had finished must be kept.
+``faults`` (``--boards 32 --faulty 10 --seed 1``): the same with faults during the measurement.
+Which boards are struck is drawn from the seed, and so are kind (the job is killed, or the link is
+cut or frozen for good) and moment (cases and rounds done). All must strike; the latencies of all
+other boards must be valid, and what a faulty board had finished must be kept.
 
 Every command prints its figures with the bar beside each, and ends with 1 if one is missed. The
-boards' processes run on this machine too: judge the wall time on one with nothing else to do.
+boards' processes run on this machine too: judge wall time and latencies on one with nothing else to
+do.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +36,15 @@ from typing import Any
 PROJECT = Path(__file__).parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
-from sleeping_fleet import SleepingFleet, quick_faults  # noqa: E402
+from sleeping_fleet import SleepingFleet, Strike, draw_faults  # noqa: E402
 
 CPU_BAR_S = 0.3
 MEMORY_BAR_BYTES = 12 * 10**6
 WALL_BAR = 1.3
 FLAT_BAR = 1.3
+STRIKE_BASE_S = 300.0
+STRIKE_FACTOR = 5.0
+"""Longer than a run of boards takes also on a busy machine, after which no moment is waited for."""
 
 
 @dataclass
@@ -161,19 +166,26 @@ def real(boards: int, models: int, seconds: float, bars: Bars) -> None:
         bars.hold("memory per further board and case", memory, MEMORY_BAR_BYTES / 1e6, " MB")
 
 
-def faults(boards: int, faulty: int, models: int, seconds: float, bars: Bars) -> None:
+def faults(boards: int, faulty: int, models: int, seconds: float, seed: int, bars: Bars) -> None:
     """Kill, cut and freeze on some of the boards."""
-    with fleet_of(boards, models, seconds, cables=faulty) as fleet:
-        strike = quick_faults(fleet, faulty)
+    drawn = draw_faults(seed, boards, faulty, models)
+    for fault in drawn:
+        print(f"{fault.board}: {fault.kind} after {fault.cases} cases and {fault.rounds} rounds")
+    bad = {fault.board for fault in drawn}
+    with fleet_of(boards, models, seconds, bad) as fleet:
+        strike = Strike(fleet, drawn, within_s=STRIKE_BASE_S + STRIKE_FACTOR * seconds)
+        strike.start()
         used = call(fleet, fleet.names)
-        strike.join()
-        bad = set(fleet.names[:faulty])
+        strike.stop()
+        bars.require(f"all faults of seed {seed} struck", not strike.left, str(strike.left))
         good_trials = [trial for trial in used.trials if trial["case"]["device"] not in bad]
+        judged = [trial["latency_status"] for trial in good_trials]
+        doubtful = [verdict for verdict in judged if verdict["status"] != "valid"]
         expected = (boards - faulty) * models
         bars.require(
-            "all cases of the other boards are measured",
-            len(good_trials) == expected and not any(map(fleet.is_cut, good_trials)),
-            f"{len(good_trials)} of {expected}",
+            "all latencies of the other boards are valid",
+            len(good_trials) == expected and not doubtful,
+            f"{len(good_trials)} of {expected} cases stored, not valid: {doubtful}",
         )
         kept = {
             (trial["case"]["device"], trial["case"]["model"])
@@ -189,10 +201,12 @@ def faults(boards: int, faulty: int, models: int, seconds: float, bars: Bars) ->
 
 
 @contextmanager
-def fleet_of(boards: int, models: int, seconds: float, cables: int = 0) -> Iterator[SleepingFleet]:
+def fleet_of(
+    boards: int, models: int, seconds: float, cabled: Collection[str] = ()
+) -> Iterator[SleepingFleet]:
     """Start the boards' servers, and stop them in the end."""
     with tempfile.TemporaryDirectory() as folder:
-        fleet = SleepingFleet(Path(folder), boards, models, seconds, cables)
+        fleet = SleepingFleet(Path(folder), boards, models, seconds, cabled)
         try:
             yield fleet
         finally:
@@ -206,6 +220,7 @@ def main() -> int:
     parser.add_argument("numbers", nargs="*", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--boards", default=None, help="32; of simulated ones 10,500")
     parser.add_argument("--faulty", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1, help="of the faults")
     parser.add_argument("--cases", type=int, default=2, help="models that each board measures")
     parser.add_argument("--seconds", type=float, default=60.0, help="of rounds per board, about")
     asked = parser.parse_args()
@@ -218,7 +233,7 @@ def main() -> int:
     elif asked.what == "real":
         real(int(asked.boards or 32), asked.cases, asked.seconds, bars)
     else:
-        faults(int(asked.boards or 32), asked.faulty, asked.cases, asked.seconds, bars)
+        faults(int(asked.boards or 32), asked.faulty, asked.cases, asked.seconds, asked.seed, bars)
     return 1 if bars.missed else 0
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -64,23 +66,28 @@ def open_model(engine, graph, options):
 
 
 class SleepingFleet:
-    """``boards`` servers, of which the first ``cables`` are reached through a cable, and a plan of
-    ``models`` models whose rounds take ``seconds`` per board."""
+    """``boards`` servers, of which those called ``cabled`` are reached through a cable, and a plan
+    of ``models`` models whose rounds take ``seconds`` per board."""
 
     def __init__(
-        self, folder: Path, boards: int, models: int, seconds: float, cables: int = 0
+        self,
+        folder: Path,
+        boards: int,
+        models: int,
+        seconds: float,
+        cabled: Collection[str] = (),
     ) -> None:
         self.folder = folder
-        self.names = [f"board{number:03d}" for number in range(boards)]
+        self.names = names_of(boards)
         self.servers: dict[str, Sshd] = {}
         self.cables: dict[str, Cable] = {}
         self._site = self._plug_in()
         python = self._board_python()
         devices = {}
-        for number, name in enumerate(self.names):
+        for name in self.names:
             server = self.servers[name] = start_sshd(folder / name)
             way = server.device()
-            if number < cables:
+            if name in cabled:
                 cable = self.cables[name] = Cable(server.host, server.port)
                 way = cable.device(server, folder / name / "cable_known_hosts")
             devices[name] = {
@@ -99,7 +106,7 @@ class SleepingFleet:
             "models": [f"{name}.onnx" for name in names],
             "runtimes": ["sleeping"],
             # Each model is a job, so that something is finished when a fault strikes.
-            "per_model": bool(cables),
+            "per_model": bool(cabled),
             "procedure": {
                 "preset": "quick",
                 "latency_rounds": ROUNDS,
@@ -182,45 +189,81 @@ class SleepingFleet:
         return python
 
 
-class Strike(threading.Thread):
-    """Waits until each faulty board has finished a case, and strikes it in the next one.
+@dataclass(frozen=True)
+class Fault:
+    """What befalls a board: ``kind`` of :data:`KINDS`, once it has finished so many cases and so
+    many rounds of the next one."""
 
-    ``finished``: the cases (device, model) that were finished when it was struck.
+    board: str
+    kind: str
+    cases: int
+    rounds: int
+
+
+KINDS = ("kill", "cut", "freeze")
+
+
+def draw_faults(seed: int, boards: int, faulty: int, models: int) -> list[Fault]:
+    """Draw which boards are struck, how and when; the same for the same seed."""
+    draw = random.Random(seed)
+    names = sorted(draw.sample(names_of(boards), faulty))
+    return [
+        Fault(name, draw.choice(KINDS), draw.randrange(models), draw.randrange(ROUNDS))
+        for name in names
+    ]
+
+
+class Strike(threading.Thread):
+    """Strikes boards when their moment has come, until :meth:`stop`, for ``within_s`` at most.
+
+    ``left``: the faults that have not struck. ``finished``: the cases (device, model) that were
+    finished when their board was struck.
     """
 
-    def __init__(self, fleet: SleepingFleet, names: Sequence[str]) -> None:
+    def __init__(self, fleet: SleepingFleet, faults: Sequence[Fault], within_s: float) -> None:
         super().__init__(daemon=True)
         self._fleet = fleet
-        self._left = {name: number % 3 for number, name in enumerate(names)}
+        self._within_s = within_s
+        self._over = threading.Event()
+        self.left = list(faults)
         self.finished: set[tuple[str, str]] = set()
 
     def run(self) -> None:
         """Look at the boards' folders until all are struck."""
-        while self._left:
-            for name, kind in list(self._left.items()):
-                journals = self._fleet.journals(name)
-                done = [path for path in journals if b'"kind":"end"' in path.read_bytes()]
-                at_work = [path for path in journals if path not in done]
-                if done and at_work and at_work[-1].read_bytes().count(b'"kind":"round"') >= 1:
-                    self.finished |= {(name, model) for path in done for model in _models(path)}
-                    self._strike(name, kind, at_work[-1])
-                    del self._left[name]
-            time.sleep(0.1)
+        deadline_s = time.monotonic() + self._within_s
+        while self.left and time.monotonic() < deadline_s:
+            self.left = [fault for fault in self.left if not self._struck(fault)]
+            if self._over.wait(0.1):
+                return
 
-    def _strike(self, name: str, kind: int, journal: Path) -> None:
-        if kind == 0:
-            kill_job(journal)
-        elif kind == 1:
-            self._fleet.cables[name].cut()
+    def stop(self) -> None:
+        """End: the run that was to be struck is over."""
+        self._over.set()
+        self.join()
+
+    def _struck(self, fault: Fault) -> bool:
+        journals = {path: path.read_bytes() for path in self._fleet.journals(fault.board)}
+        done = [path for path, data in journals.items() if b'"kind":"end"' in data]
+        at_work = [path for path in journals if path not in done]
+        if not at_work or len(done) < fault.cases:
+            return False
+        rounds = journals[at_work[-1]].count(b'"kind":"round"')
+        # Who was not looked at in time is struck in the next case.
+        if len(done) == fault.cases and rounds < fault.rounds:
+            return False
+        self.finished |= {(fault.board, model) for path in done for model in _models(path)}
+        if fault.kind == "kill":
+            kill_job(at_work[-1])
+        elif fault.kind == "cut":
+            self._fleet.cables[fault.board].cut()
         else:
-            self._fleet.cables[name].freeze()
+            self._fleet.cables[fault.board].freeze()
+        return True
 
 
-def quick_faults(fleet: SleepingFleet, faulty: int) -> Strike:
-    """Begin to strike the first ``faulty`` boards."""
-    strike = Strike(fleet, fleet.names[:faulty])
-    strike.start()
-    return strike
+def names_of(boards: int) -> list[str]:
+    """The names of so many boards."""
+    return [f"board{number:03d}" for number in range(boards)]
 
 
 def kill_job(journal: Path) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_program import Program
+from bench_program import Program, wait_until
 from cable import Cable
+from stateful_board import LIMITS_KHZ, LOWEST_KHZ, StatefulBoard, assert_untouched
 
+from bench.agent import state, wire
 from bench.cli.run import run as run_command
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -128,6 +130,66 @@ def test_a_board_that_hangs_is_power_cycled_and_its_job_collected(
     # The job had gone on by itself: nothing is measured twice.
     assert [trial["trial_id"] for trial in document["trials"]] == ["t001"]
     assert len(bench.journals()) == 1
+
+
+def lose_power(folder: Path, journal: Path, jetson: StatefulBoard) -> None:
+    """What a board that is switched off and on while a job measures has lost, and kept."""
+    (start, *rest), _ = wire.decode_records(journal.read_bytes())
+    os.kill(start["pid"], signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{start['pid']}").exists(), "the job goes on")
+    records = [{**start, "boot_id": "the boot before"}, *rest]
+    journal.write_bytes(b"".join(map(wire.encode_record, records)))
+    note = folder / state.FILE
+    note.write_text(json.dumps({**json.loads(note.read_text()), "boot_id": "the boot before"}))
+    # nvpmodel keeps its mode over a reboot; nothing pins the clocks any more.
+    assert jetson.power_mode == "15W"
+    jetson.write("scaling_min_freq", LOWEST_KHZ)
+    jetson.write("scaling_governor", "schedutil")
+
+
+def test_a_job_that_dies_in_a_power_cycle_leaves_the_board_as_it_was_and_the_rest_is_measured(
+    bench: Program, cable: Cable, over_cable: dict[str, Any]
+) -> None:
+    jetson = StatefulBoard(bench.folder / "root")
+    mark = bench.folder / "cycled"
+    code = "import sys; open(sys.argv[1], 'w').close()"
+    remedy = {"command": [sys.executable, "-c", code, str(mark)], "after_s": 0.1, "boot_s": 60}
+    bench.devices(
+        board={
+            **over_cable,
+            "retry_s": 0.5,
+            "on_hang": remedy,
+            "root": str(jetson.root),
+            "power": {"sensor": "none"},
+        }
+    )
+    bench.plan("one", "two", latency_rounds=20)
+    asked = ("--power-mode", "15W", "--clocks", "max", "--governor", "performance", "--per-model")
+    host = bench.start("run", "--plan", "plan.yaml", "--device", "board", *asked, "--json")
+    journal = bench.wait_for_rounds(2)
+    cable.cut()
+    lose_power(bench.folder / "board", journal, jetson)
+    wait_until(mark.exists, "it was not power-cycled")
+    cable.restore()
+    out, said = host.communicate(timeout=100)
+    assert host.returncode == 0, said
+    document = json.loads(out)
+    assert [item["kind"] for item in document["incidents"]] == ["failed", "power-cycled"]
+    assert {trial["case"]["model"] for trial in document["trials"]} == {"one", "two"}
+    for trial in document["trials"]:
+        assert trial["latency"]["rounds"] >= 20
+        assert "interrupted" not in trial["latency_status"]["reasons"]
+    # Put back before the rest was measured, which was measured as asked.
+    for later in bench.journals()[1:]:
+        records, _ = wire.decode_records(later.read_bytes())
+        found = {record["where"]: record for record in records if record["kind"] == "state"}
+        assert found["before"]["power_mode"] == "MAXN"
+        assert found["before"]["governor"] == {"cpu0": "schedutil"}
+        assert found["set"]["power_mode"] == "15W"
+        assert found["set"]["frequency_min_khz"] == {"cpu0": LIMITS_KHZ[1]}
+    assert len(bench.journals()) == 3
+    assert_untouched(jetson)
+    assert not (bench.folder / "board" / state.FILE).exists()
 
 
 def test_the_nightly_units_of_the_docs(bench: Program) -> None:
