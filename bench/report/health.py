@@ -14,9 +14,8 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.recordings import Recording
 from bench.report.canvas import GRID, INK, SCREEN, Form, Head, panels_figure, shortened, style
-from bench.report.palette import COLOURS
+from bench.report.palette import COLOURS, SHAPES
 
-_MARKERS = "os^Dv<>PX"
 _MOST_LINES = 8
 """Zones or clocks that are told apart; of more, those that moved most."""
 
@@ -155,7 +154,7 @@ def _draw(axes: Axes, panel: _Panel, form: Form) -> None:
             [at_s for at_s, _ in read],
             [value for _, value in read],
             color=COLOURS[place % len(COLOURS)],
-            marker=_MARKERS[place % len(_MARKERS)],
+            marker=SHAPES[place % len(SHAPES)],
             markevery=0.1 if len(read) > 10 else 1,
             ms=4 * form.text,
             linewidth=1.1,

@@ -102,12 +102,12 @@ def write_joint_report(runs: Sequence[Run], page: Path) -> ReportPaths:
     found = [
         (run, row) for run in newest_first for rows in rows_by_device(run).values() for row in rows
     ]
-    colours = palette.colours(palette.network(row.case) for _, row in found)
+    colours = palette.colours(row.case.scheme for _, row in found)
     model = common_model([row for _, row in found])
     by_device: dict[str, list[Row]] = {}
     rows_of_all: list[tuple[str, Row]] = []
     for run, row in found:
-        row = replace(row, colour=colours[palette.network(row.case)])
+        row = replace(row, colour=colours[row.case.scheme])
         rows_of_all.append((run.manifest.run_id, row))
         when = run.manifest.started_at[:16].replace("T", " ")
         named = replace(row, short=f"{without_model(row.label, model)} · {when}")

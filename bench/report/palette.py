@@ -1,8 +1,9 @@
 """The colour and the marks by which a case is known in every chart of every run.
 
 Colours are Okabe and Ito's, told apart by colour-blind people, without yellow (unreadable on
-white). A colour stands for a network, that is a model with its scheme; how its weights come about
-is told by the shape of a marker or the dashes of a line, so that charts can be read in grey too.
+white). A colour stands for a scheme, whatever the model, and follows from its name; how weights
+come about is told by the shape of a marker or the dashes of a line, so that charts can be read in
+grey too. Models are told apart by the words or numbers beside their marks, on lines by shapes.
 """
 
 from __future__ import annotations
@@ -32,21 +33,19 @@ FAMILIES = {
     "prune": COLOURS[5],
     "recursive": COLOURS[6],
 }
-"""The colour that a family of schemes takes first."""
+"""The colour of the first scheme of a family."""
 
 MARKERS = {None: "o", "load": "s", "runtime": "^", "factored": "D"}
 """By weight mode; ``None``: a network without templates."""
+
+SHAPES = "os^Dv<>PX*"
+"""Of markers on lines, by the place of a line in its chart."""
 
 _DASHES: dict[str | None, tuple[float, tuple[float, ...]]] = {
     "load": (0, (5, 1.5)),
     "runtime": (0, (1, 1.2)),
     "factored": (0, (5, 1.2, 1, 1.2)),
 }
-
-
-def network(case: Case) -> str:
-    """Return the name that a colour stands for: the model with its scheme."""
-    return f"{case.model} {case.scheme}"
 
 
 def marker(case: Case) -> str:
@@ -64,28 +63,32 @@ def family(scheme: str) -> str:
     return scheme.partition(":")[0].partition("-")[0]
 
 
-def colours(networks: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each of the networks (see :func:`network`), whatever their order.
+def colours(schemes: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each of these schemes, whatever their order.
 
-    A network has one order of preference of its own: first the colour of its scheme's family, then
-    the others in an order that follows from its name. In alphabetical order each takes the first
-    that is left, so that a colour only depends on what else is drawn where two want the same one.
-    Of more networks than colours some share one.
+    The first of a family, in alphabetical order, has the colour of the family. Each further one
+    takes the first that is left in an order of its own, which follows from its name. Of more
+    schemes than colours some share one.
     """
+    names = sorted(set(schemes))
     found: dict[str, str] = {}
-    left: list[str] = []
-    for name in sorted(set(networks)):
-        left = left or list(COLOURS)
-        found[name] = next(colour for colour in _preferred(name) if colour in left)
-        left.remove(found[name])
+    for name in names:
+        colour = FAMILIES.get(family(name))
+        if colour is not None and colour not in found.values():
+            found[name] = colour
+    left = [colour for colour in COLOURS if colour not in found.values()]
+    for name in names:
+        if name not in found:
+            left = left or list(COLOURS)
+            found[name] = next(colour for colour in _further(name) if colour in left)
+            left.remove(found[name])
     return found
 
 
-def _preferred(name: str) -> list[str]:
-    """Return all colours in the order in which a network wants them."""
+def _further(name: str) -> list[str]:
+    """Return all colours in the order in which a scheme without a family's colour wants them."""
     # Black is for what is compared with; nothing else takes it unless nothing is left.
     others = sorted(
         COLOURS[1:], key=lambda colour: hashlib.sha256(f"{name}/{colour}".encode()).digest()
     )
-    first = FAMILIES.get(family(name.rpartition(" ")[2]))
-    return [first, *others, COLOURS[0]] if first else [*others, COLOURS[0]]
+    return [*others, COLOURS[0]]

@@ -21,8 +21,8 @@ class Row:
     """One case on one device. ``trial`` is ``None`` when there is none; ``missing`` says why.
 
     ``label`` names the case in tables; ``short`` leaves out the model where all cases of the
-    device have the same one. ``colour`` stands for the model with its scheme, in all charts and on
-    all devices (:mod:`bench.report.palette`).
+    device have the same one. ``colour`` stands for the scheme, in all charts and on all devices
+    (:mod:`bench.report.palette`).
     """
 
     case: Case
@@ -55,7 +55,7 @@ def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
     planned = set(cases)
     cases += [case for case in trials if case not in planned]
     labels = _labels(cases)
-    colours = palette.colours(map(palette.network, cases))
+    colours = palette.colours(case.scheme for case in cases)
     broken, waiting, at_work = run.manifest.device_errors, run.to_collect, is_held(run.path)
     grouped: dict[str, list[Row]] = {}
     for case in cases:
@@ -65,7 +65,7 @@ def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
         if at_work:
             # Also on a board that failed, or has a job, from before the run was resumed.
             missing = _YET
-        colour = colours[palette.network(case)]
+        colour = colours[case.scheme]
         row = Row(case, trials.get(case), labels[case], labels[case], colour, missing)
         grouped.setdefault(case.device, []).append(row)
     return {device: _shortened(rows) for device, rows in grouped.items()}
@@ -81,7 +81,7 @@ def rows_of_runs(runs: Sequence[Run]) -> tuple[Row, ...]:
     found = [(run, row) for run in runs for rows in rows_by_device(run).values() for row in rows]
     rows = [row for _, row in found]
     model = common_model(rows)
-    colours = palette.colours(palette.network(row.case) for row in rows)
+    colours = palette.colours(row.case.scheme for row in rows)
     several = len({row.case.device for row in rows}) > 1
     labels = [without_model(row.label, model) for row in rows]
     if several:
@@ -94,7 +94,7 @@ def rows_of_runs(runs: Sequence[Run]) -> tuple[Row, ...]:
         replace(
             row,
             short=f"{label} ({run.manifest.run_id})" if named else label,
-            colour=colours[palette.network(row.case)],
+            colour=colours[row.case.scheme],
             trial=_own_id(row.trial, run) if len(runs) > 1 else row.trial,
         )
         for (run, row), label in zip(found, labels, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def sustain_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figur
         ("clock [MHz]", lambda point: point.frequency_khz and point.frequency_khz / 1e3),
     ]
     panels = [panel for panel in panels if _has(shown, panel[1])]
-    lines = tuple(_meaning(row, form) for row, _ in shown)
+    lines = tuple(_meaning(row, number, form) for number, (row, _) in enumerate(shown))
     with style(form):
         figure, grid = panels_figure(
             Head("Sustained load", where, lines),
@@ -54,10 +55,20 @@ def sustain_chart(rows: Sequence[Row], where: str, form: Form = SCREEN) -> Figur
     return figure
 
 
-def _meaning(row: Row, form: Form) -> Line2D:
+def _meaning(row: Row, number: int, form: Form) -> Line2D:
     label = shortened(row.short, form.chars(form.width_in - 0.8, 8.5))
-    line = palette.dashes(row.case)
-    return Line2D([], [], color=row.colour, linestyle=line, linewidth=1.3, label=label)
+    return Line2D([], [], label=label, **_line(row, number))
+
+
+def _line(row: Row, number: int) -> dict[str, Any]:
+    """Return how the line of a case is drawn: models of one scheme differ by their markers."""
+    return {
+        "color": row.colour,
+        "linestyle": palette.dashes(row.case),
+        "linewidth": 1.3,
+        "marker": palette.SHAPES[number % len(palette.SHAPES)],
+        "markersize": 4,
+    }
 
 
 def _estimated(rows: Sequence[Row]) -> str:
@@ -73,15 +84,14 @@ def _has(shown: Sequence[tuple[Row, SustainStats]], reading: Reading) -> bool:
 def _draw(
     axes: Axes, shown: Sequence[tuple[Row, SustainStats]], label: str, reading: Reading
 ) -> None:
-    for row, stats in shown:
+    for number, (row, stats) in enumerate(shown):
         points = [(point, reading(point)) for point in stats.points]
         known = [(p.at_s + p.duration_s / 2, value) for p, value in points if value is not None]
         axes.plot(
             [at_s for at_s, _ in known],
             [value for _, value in known],
-            color=row.colour,
-            linestyle=palette.dashes(row.case),
-            linewidth=1.3,
+            markevery=max(1, len(known) // 12),
+            **_line(row, number),
         )
     axes.set_ylabel(label)
     axes.grid(axis="y", color=GRID, linewidth=0.8)

@@ -15,8 +15,9 @@ from bench.analysis.conditions import Subject, subject
 from bench.analysis.history import Point, Trend, Value, trends
 from bench.records import Trial
 from bench.report import format as fmt
-from bench.report import marks, palette
+from bench.report import marks
 from bench.report.canvas import GRID, MUTED, SCREEN, Head, panels_figure, shortened, style
+from bench.report.palette import SHAPES
 from bench.report.pareto import axis_label
 from bench.report.status_text import status_lines_of
 from bench.status import Status, Verdict
@@ -31,7 +32,6 @@ _MARKER_PT = 8.0
 _MINUTE = 1 / 24 / 60
 """In days, the unit of an axis of dates."""
 _MARGIN = 0.01
-_MARKERS = "osD^vP*X"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def case_trends(runs: Sequence[Run]) -> tuple[tuple[CaseTrend, ...], tuple[Trend
 def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str) -> Figure | None:
     """Draw p50 and energy of the cases of a device over time, ``None`` when there are none.
 
-    ``colours``: by network (:func:`bench.report.palette.network`). Marks tell their
+    ``colours``: by scheme. Marks tell their
     status as in all charts; a vertical line says that a condition changed there (engine, power
     mode, clocks ...).
     """
@@ -89,7 +89,7 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
         "with 95 % intervals; dotted: a condition changed",
         (
             *(
-                _meaning(item, colours[palette.network(item.case)], number)
+                _meaning(item, colours[item.case.scheme], number)
                 for number, item in enumerate(shown)
             ),
             *marks.meanings(
@@ -119,13 +119,12 @@ def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str)
 def _meaning(item: Trend, colour: str, number: int) -> Line2D:
     """Return what explains the line of a case."""
     return Line2D(
-        [], [], color=colour, marker=_marker(number), label=shortened(item.case.label, 64)
+        [],
+        [],
+        color=colour,
+        marker=SHAPES[number % len(SHAPES)],
+        label=shortened(item.case.label, 64),
     )
-
-
-def _marker(number: int) -> str:
-    """Return the shape by which the line of a case is known in grey."""
-    return _MARKERS[number % len(_MARKERS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +150,8 @@ def _draw_panel(
 ) -> None:
     unit, unit_name = panel.unit(max(_values(panel, shown)))
     for number, item in enumerate(shown):
-        colour = colours[palette.network(item.case)]
-        _draw(axes, item, panel.of, unit, colour, _marker(number))
+        colour = colours[item.case.scheme]
+        _draw(axes, item, panel.of, unit, colour, SHAPES[number % len(SHAPES)])
     known = [panel.of(point) for item in shown for point in item.points]
     values = [value for value in known if value.value is not None]
     axes.set_ylabel(axis_label(f"{panel.name} [{unit_name}]", values))

@@ -354,8 +354,8 @@ def test_health_says_how_many_zones_it_leaves_out():
 
 def trend_of(*runs: Run) -> Figure:
     _, found = case_trends(runs)
-    networks = {palette.network(item.case) for item in found}
-    figure = trend_chart(found, palette.colours(networks), "orin")
+    schemes = {item.case.scheme for item in found}
+    figure = trend_chart(found, palette.colours(schemes), "orin")
     assert figure is not None
     return figure
 

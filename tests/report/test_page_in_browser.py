@@ -13,7 +13,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from bench.records import Case
-from bench.report.page import write_report
+from bench.report.page import write_joint_report, write_report
+from bench.store.reader import Run
 
 from .conftest import Synthetic
 
@@ -29,24 +30,47 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a run with figures, a failure and names that want to be more than names."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """Two runs with figures, a failure and names that want to be more than names."""
     synthetic = Synthetic(tmp_path_factory.mktemp("results"))
     cases = [
         *synthetic.cases("nano"),
         Case(device="nano", model=EVIL, scheme="dense"),
         Case(device=EVIL, model=MORE_EVIL, scheme="dense"),
     ]
-    run = synthetic.write(
-        cases,
-        power=synthetic.ina3221,
-        load_w=3.0,
-        failures={4: {"reason": "load", "text": EVIL, "detail": ""}},
-        probes={EVIL: {"board": {"model": MORE_EVIL}}},
-        command=("bench", "run", "--model", EVIL),
-        device_errors={EVIL: MORE_EVIL},
-    )
-    return write_report(run).page
+    return [
+        synthetic.write(
+            cases,
+            power=synthetic.ina3221,
+            load_w=3.0,
+            failures={4: {"reason": "load", "text": EVIL, "detail": ""}},
+            probes={EVIL: {"board": {"model": MORE_EVIL}}},
+            command=("bench", "run", "--model", EVIL),
+            device_errors={EVIL: MORE_EVIL},
+            run_id=f"202611{day}-nano",
+            started_at=f"2026-11-{day}T03:50:12+00:00",
+        )
+        for day in (20, 24)
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(runs: list[Run]) -> Path:
+    """The page of one run."""
+    return write_report(runs[0]).page
+
+
+@pytest.fixture(scope="module")
+def joint_page(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page over both."""
+    return write_joint_report(runs, tmp_path_factory.mktemp("pages") / "joint.html").page
+
+
+@pytest.fixture(params=["page", "joint_page"])
+def either(request: pytest.FixtureRequest) -> Path:
+    """The page of one run, then that of several."""
+    found: Path = request.getfixturevalue(request.param)
+    return found
 
 
 def shown(browser: Browser) -> list[str]:
@@ -60,23 +84,24 @@ def head(browser: Browser, name: str) -> Any:
 
 
 def open_power(browser: Browser) -> None:
-    button = browser.driver.find_element(By.CSS_SELECTOR, ".timeline .open")
-    button.click()
-    WebDriverWait(browser.driver, 60).until(lambda _: not button.is_displayed())
+    """Open power to zoom into, which only the page of one run has."""
+    for button in browser.driver.find_elements(By.CSS_SELECTOR, ".timeline .open")[:1]:
+        button.click()
+        WebDriverWait(browser.driver, 60).until(lambda _, it=button: not it.is_displayed())
 
 
-def test_nothing_is_asked_for_and_nothing_goes_wrong(browser: Browser, page: Path) -> None:
-    browser.open(page)
+def test_nothing_is_asked_for_and_nothing_goes_wrong(browser: Browser, either: Path) -> None:
+    browser.open(either)
     open_power(browser)
     asked = browser.requests()
-    assert page.as_uri() in asked
-    outside = [url for url in asked if url != page.as_uri() and not url.startswith("data:")]
+    assert either.as_uri() in asked
+    outside = [url for url in asked if url != either.as_uri() and not url.startswith("data:")]
     assert [url for url in outside if not url.startswith("blob:")] == []
     assert browser.messages() == []
 
 
-def test_names_are_inert(browser: Browser, page: Path) -> None:
-    browser.open(page)
+def test_names_are_inert(browser: Browser, either: Path) -> None:
+    browser.open(either)
     assert browser.messages() == []
     assert (
         browser.run("return document.querySelectorAll('[onerror], tbody script, tbody img').length")
@@ -133,8 +158,8 @@ def test_the_table_is_filtered_by_words_and_by_status(browser: Browser, page: Pa
     assert len(shown(browser)) == len(every) - 1
 
 
-def test_all_of_it_can_be_reached_with_the_keyboard(browser: Browser, page: Path) -> None:
-    browser.open(page)
+def test_all_of_it_can_be_reached_with_the_keyboard(browser: Browser, either: Path) -> None:
+    browser.open(either)
     active = browser.driver.switch_to.active_element
     active.send_keys(Keys.TAB)
     focused = browser.driver.switch_to.active_element
@@ -154,16 +179,18 @@ def test_all_of_it_can_be_reached_with_the_keyboard(browser: Browser, page: Path
         reached.add(
             browser.run("return document.activeElement.id || document.activeElement.className")
         )
-    assert {"scroll", "open"} <= reached
+    # Power to zoom into is on the page of one run alone.
+    zoomable = browser.driver.find_elements(By.CSS_SELECTOR, ".timeline .open")
+    assert {"scroll", *(["open"] if zoomable else ["pan"])} <= reached
 
 
-def test_colours_follow_the_system_and_the_switch(browser: Browser, page: Path) -> None:
+def test_colours_follow_the_system_and_the_switch(browser: Browser, either: Path) -> None:
     def background() -> str:
         return browser.run("return getComputedStyle(document.body).backgroundColor")
 
-    browser.open(page)
+    browser.open(either)
     light = background()
-    browser.open(page, scheme="dark")
+    browser.open(either, scheme="dark")
     dark = background()
     assert light != dark
     switch = browser.driver.find_element(By.ID, "theme")
@@ -179,9 +206,9 @@ def test_colours_follow_the_system_and_the_switch(browser: Browser, page: Path) 
     browser.command("Emulation.setEmulatedMedia", media="", features=[])
 
 
-def test_what_is_folded_away_is_printed(browser: Browser, page: Path) -> None:
+def test_what_is_folded_away_is_printed(browser: Browser, either: Path) -> None:
     closed = "document.querySelectorAll('details:not([open])').length"
-    browser.open(page)
+    browser.open(either)
     before = browser.run(f"return {closed}")
     assert before > 0
     browser.run(f"addEventListener('beforeprint', () => {{ window.onPaper = {closed}; }})")
@@ -190,14 +217,14 @@ def test_what_is_folded_away_is_printed(browser: Browser, page: Path) -> None:
     assert browser.run(f"return {closed}") == before, "as they were before"
 
 
-def test_it_is_printed_without_script_too(browser: Browser, page: Path) -> None:
+def test_it_is_printed_without_script_too(browser: Browser, either: Path) -> None:
     def hidden() -> int:
         return browser.run(
             "return [...document.querySelectorAll('details:not([open]) > dl')]"
             ".filter((it) => !it.checkVisibility()).length"
         )
 
-    browser.open(page)
+    browser.open(either)
     assert hidden() > 0
     # Without the event, which script waits for.
     browser.command("Emulation.setEmulatedMedia", media="print", features=[])
@@ -207,15 +234,15 @@ def test_it_is_printed_without_script_too(browser: Browser, page: Path) -> None:
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_no_serious_fault_for_those_who_cannot_see_it(
-    browser: Browser, page: Path, width: int, scheme: str
+    browser: Browser, either: Path, width: int, scheme: str
 ) -> None:
-    browser.open(page, width, scheme)
+    browser.open(either, width, scheme)
     open_power(browser)
     assert browser.faults() == []
 
 
-def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, page: Path) -> None:
-    browser.open(page, 390)
+def test_a_narrow_window_needs_no_scrolling_sideways(browser: Browser, either: Path) -> None:
+    browser.open(either, 390)
     open_power(browser)
     width = browser.run("return document.documentElement.scrollWidth")
     wide = browser.run(
@@ -269,3 +296,23 @@ def test_without_script_the_page_still_says_it_all(browser: Browser, page: Path)
     # What only script makes work is not offered.
     assert "searchbox" not in roles
     assert not any("Zoom into power" in name for name in names)
+
+
+def test_a_page_over_several_runs_is_filtered_by_run(browser: Browser, joint_page: Path) -> None:
+    browser.open(joint_page)
+    every = shown(browser)
+    Select(browser.driver.find_element(By.NAME, "run")).select_by_visible_text("20261120-nano")
+    assert shown(browser) == every[len(every) // 2 :], "the newest run is first"
+    head(browser, "run").click()
+    assert len(shown(browser)) == len(every) // 2
+    assert browser.messages() == []
+
+
+def test_a_page_over_several_runs_without_script(browser: Browser, joint_page: Path) -> None:
+    browser.open(joint_page, script=False)
+    found = browser.command("Accessibility.getFullAXTree")["nodes"]
+    browser.command("Emulation.setScriptExecutionDisabled", value=False)
+    text = " ".join(node.get("name", {}).get("value", "") for node in found)
+    assert "What it costs, against the dense network" in text
+    assert "latency and energy of each case over time" in text
+    assert "6.2" in text

@@ -1,4 +1,4 @@
-"""Colours: one per network, the same wherever it is drawn, told apart by colour-blind people."""
+"""Colours: one per scheme, the same wherever it is drawn, told apart by colour-blind people."""
 
 from __future__ import annotations
 
@@ -37,22 +37,32 @@ def test_no_two_colours_look_alike(kind):
         assert distance > 9, (one, two)
 
 
-def test_a_network_keeps_its_colour_whatever_else_is_drawn():
-    alone = palette.colours(["net basis:0.25"])
-    among = palette.colours(["net soft:0.3", "net basis:0.25", "net dense"])
-    assert among["net basis:0.25"] == alone["net basis:0.25"]
+def test_a_scheme_keeps_its_colour_whatever_else_is_drawn():
+    firsts = ["dense", "basis:0.25", "blocks:0.25", "soft:0.3", "reuse:2", "prune-l1:0.25"]
+    among = palette.colours([*firsts, "basis:0.5", "basis:0.75", "something-else"])
+    for scheme in firsts:
+        assert among[scheme] == palette.colours([scheme])[scheme]
     assert palette.colours(sorted(among, reverse=True)) == among
-    assert len(set(among.values())) == 3
 
 
 def test_two_that_want_one_colour_get_two():
-    names = [f"net{n} basis:0.{n}" for n in range(1, 9)]
+    names = [f"basis:0.{n}" for n in range(1, 9)]
     found = palette.colours(names)
     assert sorted(found.values()) == sorted(palette.COLOURS)
-    assert palette.colours([*names, "net9 dense"]).keys() == {*names, "net9 dense"}
+    assert palette.colours([*names, "dense"]).keys() == {*names, "dense"}
 
 
-def test_the_same_network_has_one_colour_in_all_rows_of_all_runs(synthetic):
+def test_dense_is_black_beside_any_other_model(synthetic):
+    alone = synthetic.write(synthetic.cases("orin")[:1], run_id="alone")
+    beside = synthetic.write(
+        [Case(device="orin", model="resnet34"), *synthetic.cases("orin")], run_id="beside"
+    )
+    (black,) = {row.colour for row in rows_by_device(alone)["orin"]}
+    dense = [row for row in rows_by_device(beside)["orin"] if row.case.scheme == "dense"]
+    assert [row.colour for row in dense] == [black, black]
+
+
+def test_a_scheme_has_one_colour_in_all_rows_of_all_runs(synthetic):
     one = synthetic.write(synthetic.cases("orin"), run_id="one")
     two = synthetic.write(
         [Case(device="nano", model="shufflenet_v2_x1_0"), *synthetic.cases("nano")[1:]],
@@ -60,7 +70,7 @@ def test_the_same_network_has_one_colour_in_all_rows_of_all_runs(synthetic):
     )
     found = {}
     for row in (*rows_by_device(one)["orin"], *rows_by_device(two)["nano"]):
-        found.setdefault(palette.network(row.case), set()).add(row.colour)
+        found.setdefault(row.case.scheme, set()).add(row.colour)
     for row in rows_of_runs([one, two]):
-        found[palette.network(row.case)].add(row.colour)
+        found[row.case.scheme].add(row.colour)
     assert {len(colours) for colours in found.values()} == {1}
