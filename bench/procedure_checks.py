@@ -100,8 +100,8 @@ def _count_problems(procedure: Procedure) -> Iterator[str]:
     if procedure.energy_rounds < FEWEST_ENERGY_ROUNDS:
         yield (
             f"{named('energy_rounds')} is {procedure.energy_rounds}, but how much energy varies "
-            f"shows from {FEWEST_ENERGY_ROUNDS} rounds on (to measure no energy, set "
-            "'power: {sensor: none}' for the device)"
+            f"shows from {FEWEST_ENERGY_ROUNDS} rounds on (to measure no energy, leave it out and "
+            "give --power none, or set 'power: {sensor: none}' for the device)"
         )
     most = procedure.latency_rounds_max
     if most is not None and most < procedure.latency_rounds:

@@ -1,6 +1,6 @@
 """Jetson Nano (t210). POM_5V_IN feeds the GPU and CPU rails, so it alone is the total."""
 
-from bench.boards.spec import JETSON_STATE, Board, Rail
+from bench.boards.spec import CLOCKS_ONLY, JETSON_STATE, Board, Rail
 
 RUNTIMES = ("tensorrt", "onnxruntime-cuda", "onnxruntime")
 
@@ -11,6 +11,7 @@ BOARDS = (
         compatible=("p3448-0003", "jetson-nano-2gb"),
         runtimes=RUNTIMES,
         state=JETSON_STATE,
+        throttle=CLOCKS_ONLY,
         note="this board has no power sensor",
     ),
     Board(
@@ -27,5 +28,6 @@ BOARDS = (
         gain_error=0.05,
         runtimes=RUNTIMES,
         state=JETSON_STATE,
+        throttle=CLOCKS_ONLY,
     ),
 )

@@ -6,7 +6,7 @@ NVIDIA's own. The rails of the TX2 NX could not be confirmed but for VDD_IN; whe
 nothing is the total.
 """
 
-from bench.boards.spec import JETSON_STATE, Board, Rail
+from bench.boards.spec import CLOCKS_ONLY, JETSON_STATE, Board, Rail
 
 RUNTIMES = ("tensorrt", "onnxruntime-cuda", "onnxruntime")
 
@@ -22,6 +22,7 @@ BOARDS = (
         gain_error=0.05,
         runtimes=RUNTIMES,
         state=JETSON_STATE,
+        throttle=CLOCKS_ONLY,
     ),
     Board(
         name="jetson-tx2",
@@ -41,5 +42,6 @@ BOARDS = (
         gain_error=0.05,
         runtimes=RUNTIMES,
         state=JETSON_STATE,
+        throttle=CLOCKS_ONLY,
     ),
 )

@@ -8,6 +8,8 @@ JETSON_STATE = ("nvpmodel", "jetson_clocks", "cpufreq")
 CPU_STATE = ("cpufreq",)
 JETSON_THROTTLE = ("soctherm_oc oc1–oc3 event counts", "*-throttle-alert cooling devices")
 """Of JetPack 5 and newer; a kernel that lacks them tells no throttling but by its clocks."""
+CLOCKS_ONLY = ("clocks only, since the kernel counts nothing",)
+"""Jetson boards whose newest JetPack is 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Board:
     ``gain_error``: relative systematic error of the rails, the vendor's figure.
     ``runtimes``: what usually serves there, best first (names of :data:`bench.runtimes.RUNTIMES`).
     ``state``: what its power mode and clocks are set with. ``throttle``: what tells that it
-    throttles.
+    throttles. Both are for people: the agent looks for all of it on every board (its health.py
+    and state.py), and a test holds the two together.
     """
 
     name: str

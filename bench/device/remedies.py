@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 _REMEDIES = {
     errno.ENOSPC: "free space there (`bench devices clean NAME`), or set `work_dir` of this "
@@ -21,8 +22,10 @@ def remedy(said: str) -> str:
     """Return ``; `` and what helps, or nothing.
 
     ``said`` is what a program wrote in the C locale: it ends in the C library's words for the
-    error.
+    error, or a shell's for a program that is missing.
     """
+    if re.search(r"sha256sum: .*not found", said):
+        return "; it belongs to coreutils: `sudo apt-get install coreutils` there (or openssl)"
     for number, text in _REMEDIES.items():
         if os.strerror(number) in said:
             return f"; {text}"

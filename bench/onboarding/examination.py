@@ -120,6 +120,13 @@ def _examine(name: str, device: DeviceSettings, transport: Transport) -> Iterato
     """
     try:
         require_linux(name, transport)
+    except TransportError:
+        raise
+    except DeviceError as error:
+        fix = f"name a board that runs Linux as `host` of {name}, or install Linux there"
+        yield failed("system", str(error), fix, prevents=True)
+        return
+    try:
         board = equip(name, device, transport)
     except TransportError:
         raise

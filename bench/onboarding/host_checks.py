@@ -31,6 +31,7 @@ def host_checks(devices_path: Path | None, cache: Path) -> Iterator[Check]:
     yield _devices(devices_path)
     yield _ssh_config()
     yield _ssh_keys()
+    yield does_not_apply("ssh server", "not needed here: this machine logs in to the boards")
     for extra in EXTRAS:
         yield _extra(extra)
 

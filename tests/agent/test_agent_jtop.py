@@ -1,13 +1,12 @@
 """Rails by way of jtop: the real client library of jetson-stats against its own manager.
 
 Only the service's main loop is a stand-in (jtop_service.py). jetson-stats 4.3.2 came through the
-same tests once, by hand (it does not know Thor's INA238); 3.1.4 was read, its ``power`` is below.
+same tests once, by hand (it does not know Thor's INA238).
 """
 
 from __future__ import annotations
 
 import builtins
-import inspect
 import shutil
 import socket
 import subprocess
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jtop as library
 import jtop_service
 import pytest
 from constructed import Described, build
@@ -267,19 +265,6 @@ def test_a_missing_library_names_the_version_for_this_python(
 )
 def test_service_and_group_are_those_of_the_version(version: str, service: str) -> None:
     assert jtop._service(version) == (f"{service}.service", service)
-
-
-def test_the_names_that_are_used_are_those_of_the_library() -> None:
-    client = library.jtop
-    assert "interval" in inspect.signature(client).parameters
-    assert list(inspect.signature(client.attach).parameters) == ["self", "observer"]
-    for name in ("start", "close"):
-        assert list(inspect.signature(getattr(client, name)).parameters) == ["self"]
-    assert isinstance(client.power, property) and isinstance(client.interval, property)
-    assert library_service.JTOP_PIPE == jtop.SOCKET
-    assert (f"{library_service.JTOP_USER}.service", library_service.JTOP_USER) == jtop._service(
-        library.__version__
-    )
 
 
 def test_other_machines_are_not_told_of_jtop(tmp_path: Path) -> None:

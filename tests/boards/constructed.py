@@ -42,22 +42,30 @@ class Chip:
 
 @dataclass(frozen=True)
 class Described:
-    """A board: its device tree strings, its chips, further files."""
+    """A board: its device tree strings (none: it has no device tree), its chips, further files, of
+    which ``programs`` can be run; ``machine``: what ``uname -m`` says."""
 
     model: str
     compatible: tuple[str, ...]
     chips: tuple[Chip, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
+    machine: str = "aarch64"
 
 
 def build(root: Path, board: Described) -> str:
     """Make the tree of a board below ``root`` and return the root as the agent takes it."""
-    write(root, "proc/device-tree/model", board.model + "\0")
-    write(root, "proc/device-tree/compatible", "".join(name + "\0" for name in board.compatible))
+    if board.compatible:
+        names = "".join(name + "\0" for name in board.compatible)
+        write(root, "proc/device-tree/model", board.model + "\0")
+        write(root, "proc/device-tree/compatible", names)
     for chip in board.chips:
         _build_chip(root, chip)
     for path, text in board.files.items():
         write(root, path, text)
+    for path, text in board.programs.items():
+        write(root, path, f"#!/bin/sh\n{text}\n")
+        (root / path).chmod(0o755)
     return str(root)
 
 

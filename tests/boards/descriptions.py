@@ -1,21 +1,36 @@
-"""Every board of the table, described: what its kernel shows, and what bench must make of it.
+"""Boards, described: what their kernels show.
 
 Constructed from public sources; no board was seen.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 from constructed import Chip, Described, Line
+
+THROTTLING = {
+    "sys/class/hwmon/hwmon0/name": "soctherm_oc\n",
+    **{f"sys/class/hwmon/hwmon0/oc{number}_event_cnt": "0\n" for number in (1, 2, 3)},
+    "sys/class/thermal/cooling_device0/type": "cpu-throttle-alert\n",
+    "sys/class/thermal/cooling_device0/cur_state": "0\n",
+    "sys/class/thermal/cooling_device1/type": "gpu-throttle-alert\n",
+    "sys/class/thermal/cooling_device1/cur_state": "0\n",
+}
+CPUFREQ = {
+    f"sys/devices/system/cpu/cpu0/cpufreq/scaling_{name}": f"{text}\n"
+    for name, text in {"governor": "schedutil", "min_freq": 115200, "max_freq": 1984000}.items()
+}
+L4T_PROGRAMS = {"usr/sbin/nvpmodel": "echo 0", "usr/bin/jetson_clocks": ""}
 
 
 def release(major: int, revision: str) -> dict[str, str]:
     text = f"# R{major} (release), REVISION: {revision}, GCID: 1, BOARD: generic\n"
-    return {"etc/nv_tegra_release": text}
+    return {"etc/nv_tegra_release": text, **CPUFREQ, **(THROTTLING if major > 32 else {})}
 
 
 L4T_32, L4T_35, L4T_38 = release(32, "7.1"), release(35, "4.1"), release(38, "2.0")
+L4T_36 = release(36, "4.3")
 
 NX_LINES = (
     Line("VDD_IN", 5048, 1200),
@@ -62,19 +77,10 @@ THOR_LINES = (
 )
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What bench must make of a board; ``watts`` of the total, from the lines by hand."""
-
-    name: str
-    sensor: str | None
-    total: tuple[str, ...]
-    scope: str
-    watts: float | None
-
-
-def ina3221(device: str, *lines: Line, layout: str = "hwmon", number: int = 3) -> Chip:
-    return Chip("ina3221", device, lines, layout=layout, number=number)
+def ina3221(
+    device: str, *lines: Line, layout: str = "hwmon", number: int = 3, shunt_mohm: int = 5
+) -> Chip:
+    return Chip("ina3221", device, lines, layout=layout, number=number, shunt_mohm=shunt_mohm)
 
 
 NANO = Described(
@@ -90,12 +96,14 @@ NANO = Described(
         ),
     ),
     L4T_32,
+    L4T_PROGRAMS,
 )
 NANO_2GB = Described(
     "NVIDIA Jetson Nano 2GB Developer Kit",
     ("nvidia,p3542-0000+p3448-0003", "nvidia,jetson-nano-2gb", "nvidia,jetson-nano"),
     (),
     L4T_32,
+    L4T_PROGRAMS,
 )
 TX2 = Described(
     "quill",
@@ -108,18 +116,21 @@ TX2 = Described(
         ina3221("0-0043", *TX2_CARRIER_LINES[1], layout="iio"),
     ),
     L4T_32,
+    L4T_PROGRAMS,
 )
 XAVIER_NX_4 = Described(
     "NVIDIA Jetson Xavier NX Developer Kit",
     ("nvidia,p3449-0000+p3668-0000", "nvidia,p3509-0000+p3668-0000", "nvidia,tegra194"),
     (ina3221("7-0040", *NX_LINES, layout="iio"),),
     L4T_32,
+    L4T_PROGRAMS,
 )
 XAVIER_NX_5 = Described(
     "NVIDIA Jetson Xavier NX Developer Kit",
     ("nvidia,p3509-0000+p3668-0001", "nvidia,p3668-0001", "nvidia,tegra194"),
     (ina3221("7-0040", *NX_LINES),),
     L4T_35,
+    L4T_PROGRAMS,
 )
 AGX_XAVIER_4 = Described(
     "Jetson-AGX",
@@ -129,6 +140,7 @@ AGX_XAVIER_4 = Described(
         ina3221("1-0041", *AGX_XAVIER_LINES[1], layout="iio"),
     ),
     L4T_32,
+    L4T_PROGRAMS,
 )
 AGX_XAVIER_5 = Described(
     "Jetson-AGX",
@@ -138,39 +150,45 @@ AGX_XAVIER_5 = Described(
         ina3221("1-0041", *AGX_XAVIER_LINES[1], number=5),
     ),
     L4T_35,
+    L4T_PROGRAMS,
 )
 AGX_ORIN = Described(
     "NVIDIA Jetson AGX Orin Developer Kit",
     ("nvidia,p3737-0000+p3701-0005", "nvidia,p3701-0005", "nvidia,tegra234"),
     (
-        ina3221("1-0040", *AGX_ORIN_LINES, number=3),
+        ina3221("1-0040", *AGX_ORIN_LINES, number=3, shunt_mohm=2),
         ina3221(
             "1-0041",
             Line("VDDQ_VDD2_1V8AO", 5048, 300),
             Line("NC", 0, 0),
             Line("NC", 0, 0),
             number=4,
+            shunt_mohm=2,
         ),
     ),
     L4T_35,
+    L4T_PROGRAMS,
 )
 ORIN_NX = Described(
     "NVIDIA Orin NX Developer Kit",
     ("nvidia,p3768-0000+p3767-0000", "nvidia,p3767-0000", "nvidia,tegra234"),
     (ina3221("1-0040", *NX_LINES, number=1),),
     L4T_35,
+    L4T_PROGRAMS,
 )
 ORIN_NANO = Described(
     "NVIDIA Jetson Orin Nano Developer Kit Super",
     ("nvidia,p3768-0000+p3767-0005", "nvidia,p3767-0005", "nvidia,tegra234"),
     (ina3221("1-0040", *NX_LINES, number=5),),
     L4T_35,
+    L4T_PROGRAMS,
 )
 ORIN_NX_ON_XAVIERS_CARRIER = Described(
     "NVIDIA Orin NX Developer Kit",
     ("nvidia,p3509-0000+p3767-0000", "nvidia,p3767-0000", "nvidia,tegra234"),
     (ina3221("1-0040", *NX_LINES),),
     L4T_35,
+    L4T_PROGRAMS,
 )
 THOR = Described(
     "NVIDIA Jetson AGX Thor Developer Kit",
@@ -180,12 +198,14 @@ THOR = Described(
         Chip("ina238", "2-0044", (Line("VIN", 20000, 1500),), number=4),
     ),
     L4T_38,
+    L4T_PROGRAMS,
 )
 THOR_UNLABELLED = Described(
     THOR.model,
     THOR.compatible,
     (THOR.chips[0], Chip("ina238", "2-0044", (Line(None, 20000, 1500),), number=7)),
     L4T_38,
+    L4T_PROGRAMS,
 )
 
 TX2_NX = Described(
@@ -201,64 +221,40 @@ TX2_NX = Described(
         ),
     ),
     L4T_32,
+    L4T_PROGRAMS,
 )
 
 
-def pi(generation: str, chip: str) -> Described:
+ORIN_NANO_6 = replace(ORIN_NANO, files=L4T_36)
+PMIC_ADC = (
+    "EXT5V_V volt(24)=5.10000000V\n"
+    "VDD_CORE_A current(7)=2.00000000A\nVDD_CORE_V volt(15)=0.80000000V"
+)
+
+
+def pi(model: str, chip: str, programs: dict[str, str] | None = None) -> Described:
+    flags = {"sys/devices/platform/soc/soc:firmware/get_throttled": "0\n"}
     return Described(
-        f"Raspberry Pi {generation} Model B Rev 1.0",
-        (f"raspberrypi,{generation}-model-b", f"brcm,{chip}"),
+        f"Raspberry Pi {model}",
+        (f"raspberrypi,{model}", f"brcm,{chip}"),
+        files={**flags, **CPUFREQ},
+        programs=programs or {},
     )
 
 
-AGX_XAVIER_TOTAL = ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V")
-AGX_ORIN_TOTAL = ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")
-AGX_XAVIER_WATTS = 18.9 * (0.05 + 0.04 + 0.03 + 0.01 + 0.02) + 5.0 * 0.4
-AGX_ORIN_WATTS = 19.8 * 0.3 + 5.048 * 0.8
-NX_WATTS = 5.048 * 1.2
-
-TABLE = {
-    "nano": (NANO, Expected("jetson-nano", "ina3221", ("POM_5V_IN",), "board input (5 V)", 2.5)),
-    "nano-2gb": (NANO_2GB, Expected("jetson-nano-2gb", None, (), "", None)),
-    "tx2": (TX2, Expected("jetson-tx2", "ina3221", ("VDD_IN",), "module", 4.75)),
-    "tx2-nx": (TX2_NX, Expected("jetson-tx2-nx", "ina3221", ("VDD_IN",), "module", 4.5)),
-    "xavier-nx-jetpack4": (
-        XAVIER_NX_4,
-        Expected("jetson-xavier-nx", "ina3221", ("VDD_IN",), "module", NX_WATTS),
-    ),
-    "xavier-nx-jetpack5": (
-        XAVIER_NX_5,
-        Expected("jetson-xavier-nx", "ina3221", ("VDD_IN",), "module", NX_WATTS),
-    ),
-    "agx-xavier-jetpack4": (
-        AGX_XAVIER_4,
-        Expected("jetson-agx-xavier", "ina3221", AGX_XAVIER_TOTAL, "module", AGX_XAVIER_WATTS),
-    ),
-    "agx-xavier-jetpack5": (
-        AGX_XAVIER_5,
-        Expected("jetson-agx-xavier", "ina3221", AGX_XAVIER_TOTAL, "module", AGX_XAVIER_WATTS),
-    ),
-    "agx-orin": (
-        AGX_ORIN,
-        Expected("jetson-agx-orin", "ina3221", AGX_ORIN_TOTAL, "module", AGX_ORIN_WATTS),
-    ),
-    "orin-nx": (ORIN_NX, Expected("jetson-orin-nx", "ina3221", ("VDD_IN",), "module", NX_WATTS)),
-    "orin-nx-on-xavier-nx-carrier": (
-        ORIN_NX_ON_XAVIERS_CARRIER,
-        Expected("jetson-orin-nx", "ina3221", ("VDD_IN",), "module", NX_WATTS),
-    ),
-    "orin-nano": (
-        ORIN_NANO,
-        Expected("jetson-orin-nano", "ina3221", ("VDD_IN",), "module", NX_WATTS),
-    ),
-    "thor": (
-        THOR,
-        Expected("jetson-agx-thor", "ina2xx", ("VIN",), "board input (with carrier)", 30.0),
-    ),
-    "thor-without-a-label": (
-        THOR_UNLABELLED,
-        Expected("jetson-agx-thor", "ina2xx", ("ina238",), "board input (with carrier)", 30.0),
-    ),
-    "pi-3": (pi("3", "bcm2837"), Expected("raspberry-pi-3", None, (), "", None)),
-    "pi-4": (pi("4", "bcm2711"), Expected("raspberry-pi-4", None, (), "", None)),
-}
+PI_5 = pi("5-model-b", "bcm2712", {"usr/bin/vcgencmd": f"echo '{PMIC_ADC}'"})
+ARM_BOARD = Described(
+    "FriendlyElec NanoPC-T6", ("friendlyarm,nanopc-t6", "rockchip,rk3588"), files=CPUFREQ
+)
+RAPL = "sys/class/powercap/intel-rapl:0"
+X86 = Described(
+    "",
+    (),
+    files={
+        f"{RAPL}/name": "package-0\n",
+        f"{RAPL}/energy_uj": "1000000\n",
+        f"{RAPL}/max_energy_range_uj": "262143328850\n",
+        **CPUFREQ,
+    },
+    machine="x86_64",
+)

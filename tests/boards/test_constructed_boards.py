@@ -17,12 +17,11 @@ from descriptions import (
     NX_LINES,
     ORIN_NANO,
     ORIN_NX,
-    TABLE,
     THOR,
     TX2,
-    Expected,
     ina3221,
 )
+from expectations import TABLE, Expected
 
 from bench.agent import probe
 from bench.agent.sensors import SENSORS
@@ -37,9 +36,9 @@ from bench.status import Reason, Source, Status, Verdict
 REPOSITORY = Path(__file__).parents[2]
 
 
-def choose(root: str, **settings: Any) -> tuple[PowerSource | None, Verdict]:
+def choose(root: str, machine: str = "", **settings: Any) -> tuple[PowerSource | None, Verdict]:
     """What bench takes for the source on the board below ``root``."""
-    board = recognise(probe.identify(root)["compatible"])
+    board = recognise(probe.identify(root)["compatible"], machine)
     found = probe.sensors(root, {})
     return choose_power(board, found, PowerSettings(**settings), estimates=False)
 
@@ -55,8 +54,8 @@ def test_a_board_gives_the_right_rails_total_and_scope(
     tmp_path: Path, board: Described, expected: Expected
 ) -> None:
     root = build(tmp_path, board)
-    assert recognise(probe.identify(root)["compatible"]).name == expected.name
-    power, verdict = choose(root)
+    assert recognise(probe.identify(root)["compatible"], board.machine).name == expected.name
+    power, verdict = choose(root, board.machine)
     if expected.sensor is None:
         assert power is None
         assert verdict.reasons == (Reason.NO_SENSOR,)
@@ -68,8 +67,26 @@ def test_a_board_gives_the_right_rails_total_and_scope(
         expected.total,
         expected.scope,
     )
-    assert power.source is Source.MEASURED
-    assert read_w(root, power) == pytest.approx(expected.watts, rel=1e-3)
+    assert power.source is expected.source
+    assert power.resolution_w == (expected.step_w and pytest.approx(expected.step_w))
+    if expected.source is Source.MEASURED:
+        assert read_w(root, power) == pytest.approx(expected.watts, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("board", "expected"),
+    [TABLE[name] for name in ("agx-orin", "orin-nx", "orin-nano")],
+    ids=lambda each: each.name if isinstance(each, Expected) else "",
+)
+def test_the_boards_own_shunts_give_the_step_that_the_kernel_tells(
+    tmp_path: Path, board: Described, expected: Expected
+) -> None:
+    root = build(tmp_path, board)
+    for path in tmp_path.rglob("shunt*_resistor"):
+        path.unlink(missing_ok=True)  # one folder is found by several names
+    power, _ = choose(root)
+    assert power is not None
+    assert power.resolution_w == pytest.approx(expected.step_w)
 
 
 @pytest.mark.python36
@@ -89,7 +106,7 @@ def test_python_3_6_finds_the_same_on_every_board(tmp_path: Path, python36: Path
     )
     assert done.returncode == 0, done.stderr
     for name, (identity, sensors) in json.loads(done.stdout).items():
-        board = recognise(identity["compatible"])
+        board = recognise(identity["compatible"], TABLE[name][0].machine)
         power, _ = choose_power(board, sensors, PowerSettings(), estimates=False)
         assert (None if power is None else power.sensor) == TABLE[name][1].sensor
         assert (() if power is None else power.total) == TABLE[name][1].total

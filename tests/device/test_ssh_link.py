@@ -258,7 +258,7 @@ def test_a_board_without_openssl_uses_sha256sum(
     transport.close()
     (programs / "sha256sum").unlink()
     transport = connect(toward(server, settings))
-    with pytest.raises(DeviceError, match="sha256sum"):
+    with pytest.raises(DeviceError, match=r"sha256sum: .*install coreutils"):
         transport.write(f"{tmp_path}/board/y", b"data")
     assert not list((tmp_path / "board").glob("y*"))
     transport.close()

@@ -62,6 +62,10 @@ def test_an_unknown_preset_gets_near_matches() -> None:
         ({"latency_rounds": 2}, "latency_rounds (--rounds) is 2"),
         ({"latency_rounds": "many"}, "latency_rounds (--rounds)"),
         ({"energy_rounds": 1}, "energy_rounds (--energy-rounds) is 1"),
+        (
+            {"energy_rounds": 1},
+            "leave it out and give --power none, or set 'power: {sensor: none}'",
+        ),
         ({"energy_window_s": 0.01}, "--window"),
         ({"energy_window_s": -1.0}, "more than 0"),
         ({"energy_window_s": float("nan")}, "more than 0"),

@@ -112,6 +112,7 @@ def test_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: C
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     code, checks = doctor(capsys)
     assert code == 0
+    assert checks["ssh server"]["result"] == "not applicable"
     assert checks["extra models"]["result"] == checks["cache"]["result"] == "ok"
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     extras = {f"extra {name}" for name in project["project"]["optional-dependencies"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -68,6 +69,21 @@ def test_a_board_that_is_no_linux(new_board: Make, capsys: Capture) -> None:
     assert not board.devices.exists()
 
 
+def test_doctor_names_the_system_of_a_board_that_is_no_linux(
+    new_board: Make, capsys: Capture
+) -> None:
+    board = new_board()
+    assert board.add("--name", "pc") == 0
+    (board.bin / "uname").unlink()
+    script(board.bin / "uname", "echo FreeBSD")
+    capsys.readouterr()
+    assert main(["doctor", "pc", "--json"]) == 1
+    last = json.loads(capsys.readouterr().out)["checks"][-1]
+    assert (last["name"], last["result"], last["prevents"]) == ("system", "failed", True)
+    assert "runs FreeBSD" in last["found"]
+    assert last["fix"].startswith("name a board that runs Linux as `host` of pc")
+
+
 @pytest.mark.parametrize("python", [None, "too-old"])
 def test_a_board_without_a_python_that_will_do(
     new_board: Make, tmp_path: Path, capsys: Capture, python: str | None
@@ -110,6 +126,8 @@ def test_words_of_the_system_have_a_remedy_of_their_own() -> None:
     assert "work_dir" in remedy("cat: write error: No space left on device")
     assert "dmesg" in remedy("mkdir: cannot create directory 'x': Read-only file system")
     assert "work_dir" in remedy("mkdir: cannot create directory 'x': Permission denied")
+    for shell in ("sh: 7: sha256sum: not found", "bash: line 7: sha256sum: command not found"):
+        assert "`sudo apt-get install coreutils`" in remedy(shell)
     assert remedy("cat: something else") == ""
 
 

@@ -1,14 +1,14 @@
 """Power rails as jetson-stats (jtop) tells them, for boards whose own files cannot be read.
 
 jtop is a service of root's with a client library; names and shapes are those of jetson-stats 3.1,
-4.3 and 7.2. It reads the same chips as the sensors ``ina3221`` and ``ina2xx``, once a second by
-default, and costs CPU time of its own. **Its total is not used**: it adds rails that feed each
+4.0, 4.3 and 7.2. It reads the same chips as the sensors ``ina3221`` and ``ina2xx``, once a second
+by default, and costs CPU time of its own. **Its total is not used**: it adds rails that feed each
 other (AGX Orin), or leaves parts out. Which rails are the total is board data, here too.
 
-From 4 on ``power`` is ``{"rail": {name: {"power": mW, …}}, "tot": {"power": mW, "name": …}}``; the
-rail that jtop takes for the total is in ``tot`` under its ``name`` and not in ``rail``. In 3 it is
-``(total, {name: {"cur": mW}})`` with VDD_ and POM_ cut off the names, and the rail in ``total`` has
-none: it is called INPUT here (the one rail that has IN in its name).
+In 4.3 and 7 ``power`` is ``{"rail": {name: {"power": mW, …}}, "tot": {"power": mW, "name": …}}``;
+the rail that jtop takes for the total is in ``tot`` under its ``name`` and not in ``rail``. In 3
+and still in 4.0 it is ``(total, {name: {"cur": mW}})`` with VDD_ and POM_ cut off the names, and
+the rail in ``total`` has none: it is called INPUT here (the one rail that has IN in its name).
 """
 
 import importlib.util
