@@ -14,6 +14,7 @@ from bench.device.job import Deployed
 from bench.engine_options import needs_calibration, rounding
 from bench.errors import ExportError, UnsupportedCase
 from bench.export.cases import export_case
+from bench.export.trained import training_facts
 from bench.own_models import take_in
 from bench.plan import checkpoint, refusal
 from bench.recordings import Artifact
@@ -59,6 +60,7 @@ def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
     limits = graph_limits(case.runtime, probe["runtimes"][case.runtime]["version"])
     rounded = rounding(case, limits, run.calibration.get(case.model))
     own = case.model in plan.own
+    weights = checkpoint(plan, case)
 
     def export() -> Artifact:
         if own:
@@ -72,12 +74,16 @@ def _export(case: Case, probe: Mapping[str, Any], run: RunContext) -> Artifact:
             limits,
             run.cache,
             exporting,
-            checkpoint(plan, case),
+            weights,
             rounded,
         )
 
     which = (case.model, case.scheme, case.weights, case.batch, limits, rounded)
     artifact, mine = run.artifacts(which, export)
+    if weights is not None:
+        # Not in the cache: two trainings may come to the same weights.
+        facts = artifact.facts.model_copy(update={"training": training_facts(weights)})
+        artifact = replace(artifact, facts=facts)
     return artifact if mine else replace(artifact, fresh=False)
 
 

@@ -273,6 +273,19 @@ class AccuracyStats(Record):
     problem: str = ""
 
 
+class TrainingFacts(Record):
+    """The ``bench train`` that deployed weights come from, as its result says.
+
+    ``test_top1``: share (0..1) of its ``test_images`` of the data set ``data``. ``None``: not told.
+    """
+
+    seed: Count
+    data: str | None = None
+    epochs: Count | None = None
+    test_images: Count | None = None
+    test_top1: Share | None = None
+
+
 class ArtifactFacts(Record):
     """The exported files of a case: what lies on the board."""
 
@@ -283,6 +296,8 @@ class ArtifactFacts(Record):
     ir_version: int
     parameters: int | None = None
     macs: int | None = None
+    training: TrainingFacts | None = None
+    """``None`` where the weights are pseudo-random or of a model of one's own."""
 
 
 class SustainPoint(Record):

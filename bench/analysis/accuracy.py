@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.figures import AccuracyStats, LabelledFacts
+from bench.figures import AccuracyStats, LabelledFacts, TrainingFacts
 
 
 def accuracy_stats(
@@ -41,6 +41,29 @@ def accuracy_stats(
         top5=right["top5"] / images if labelled.classes > TOP else None,
     )
 
+
+def training_mismatch(accuracy: AccuracyStats | None, training: TrainingFacts | None) -> str:
+    """Return that a top-1 on the board is not what the training had on the same test set.
+
+    Empty where it is, or where nothing can be said: another set, a part of it, or no figure.
+    """
+    if accuracy is None or training is None or accuracy.top1 is None or training.test_top1 is None:
+        return ""
+    images = accuracy.dataset.images
+    if (accuracy.dataset.name, images) != (training.data, training.test_images):
+        return ""
+    if abs(accuracy.top1 - training.test_top1) <= max(ROUNDING, ROUNDED_IMAGES / images):
+        return ""
+    return (
+        f"{100 * accuracy.top1:.2f} % top-1 on the board, {100 * training.test_top1:.2f} % after "
+        f"the training, on the same {images} images of {training.data}: more than rounding "
+        "explains; were the files of the data set the same?"
+    )
+
+
+ROUNDING = 0.005
+ROUNDED_IMAGES = 1.5
+"""What rounding may change of a top-1: this share of the images, or more where they are few."""
 
 TOP = 5
 """With no more classes than this, top-5 is always right and says nothing."""

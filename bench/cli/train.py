@@ -111,6 +111,7 @@ def train(
     # torch and Lightning take seconds to import: not to find out that a name is misspelt.
     from models.scheme import SchemeError
     from models.training.errors import Diverged, TrainingError
+    from models.training.folder import stored_result
     from models.training.job import Training
     from models.training.loop import train as run
     from models.training.recipe import Recipe
@@ -125,7 +126,7 @@ def train(
         job.check()
         with _held(out), _progress(out if resume else None) as progress:
             if by_sensitivity:
-                job = with_measured_channels(job)
+                job = with_measured_channels(job, stored_result(out) if resume else None)
             result = run(job, out, write=_write, resume=resume, progress=progress)
     except KeyboardInterrupt:
         if _is_first():

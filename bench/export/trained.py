@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.errors import ConfigError
+from bench.figures import TrainingFacts
 from bench.json_text import MalformedJson, parse_object
 from models import Scheme, SchemeError
 
@@ -37,6 +38,21 @@ def trained_networks(folder: Path) -> dict[str, Path]:
     if not found:
         raise ConfigError(f"--trained: {folder} has no finished training ({RESULT}) in it")
     return {name: path for name, (_, _, path) in found.items()}
+
+
+def training_facts(checkpoint: Path) -> TrainingFacts:
+    """Return what the result beside a checkpoint says of its training.
+
+    Raises ConfigError when it is damaged or gone.
+    """
+    path = checkpoint.with_name(RESULT)
+    try:
+        result = parse_object(path.read_bytes())
+        return TrainingFacts.model_validate(
+            {name: result[name] for name in TrainingFacts.model_fields if name in result}
+        )
+    except (MalformedJson, ValueError, OSError) as error:
+        raise ConfigError(f"--trained: {path}: is no result of bench train: {error}") from None
 
 
 def network_name(model: str, scheme: Scheme) -> str:

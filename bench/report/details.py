@@ -12,6 +12,7 @@ from bench.figures import (
     LatencyStats,
     PowerCalibration,
     SustainStats,
+    TrainingFacts,
 )
 from bench.records import Trial
 from bench.report import format as fmt
@@ -51,6 +52,8 @@ def details(trial: Trial) -> list[Detail]:
         found += _energy(trial.energy, trial.facts.get("lag", {}))
         why = trial.facts.get("power_source", {}).get("why")
         found += [("why this power source", str(why))] if why else []
+    if trial.artifact is not None and trial.artifact.training is not None:
+        found += _training(trial.artifact.training)
     if trial.accuracy is not None:
         found += _accuracy(trial.accuracy)
     if trial.sustain is not None:
@@ -161,6 +164,17 @@ def _calibration(stats: EnergyStats, found: PowerCalibration) -> Iterator[Detail
             "beyond the calibration",
             f"it was made from {fmt.watts(found.low_w)} to {fmt.watts(found.high_w)}",
         )
+
+
+def _training(training: TrainingFacts) -> Iterator[Detail]:
+    parts = [f"seed {training.seed}"]
+    if training.epochs is not None:
+        parts.append(f"{training.epochs} epochs")
+    if training.test_top1 is not None:
+        on = "" if training.test_images is None else f" of {training.test_images} test images"
+        parts.append(f"{100 * training.test_top1:.2f} % top-1{on}")
+    data = "" if training.data is None else f" on {training.data}"
+    yield f"trained{data}", ", ".join(parts)
 
 
 def _accuracy(stats: AccuracyStats) -> Iterator[Detail]:

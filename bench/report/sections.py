@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from bench.records import Manifest
+from bench.analysis.accuracy import training_mismatch
+from bench.records import Manifest, Trial
 from bench.report.details import Detail, details
 from bench.report.page_charts import MOST_ROWS, PlacedChart
 from bench.report.rows import Row
@@ -153,5 +154,20 @@ def _findings(rows: Sequence[Row]) -> Iterator[Finding]:
             subject = "" if len(names) == len(verdicts) else f"{' and '.join(names)} "
             key = (verdict.status.value, f"{subject}{in_words(verdict)}", verdict.detail)
             found.setdefault(key, []).append(row.short)
+        mismatch = _training_mismatch(row.trial)
+        if mismatch:
+            key = (
+                Status.INCONCLUSIVE.value,
+                "accuracy inconclusive (not the training's)",
+                mismatch,
+            )
+            found.setdefault(key, []).append(row.short)
     for (status, words, detail), cases in found.items():
         yield Finding(status, words, detail, tuple(cases))
+
+
+def _training_mismatch(trial: Trial) -> str:
+    """As :func:`training_mismatch`; int8 may well cost accuracy."""
+    if trial.artifact is None or trial.case.precision == "int8":
+        return ""
+    return training_mismatch(trial.accuracy, trial.artifact.training)

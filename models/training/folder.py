@@ -46,12 +46,10 @@ class Folder:
             return None
         if not resume:
             raise TrainingError(f"{self.path} holds a finished training; name another folder")
-        try:
-            result = json.loads(path.read_bytes())
-        except ValueError:
-            raise CheckpointError(f"{path}: is cut short or damaged") from None
+        result = stored_result(self.path)
+        assert result is not None
         _check_same(path, facts, result)
-        return dict(result)
+        return result
 
     def state(self, facts: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the state after the last whole epoch, None when there is none.
@@ -81,6 +79,20 @@ class Folder:
         self._write(self.path / RESULT, f"{text}\n".encode())
         (self.path / STATE).unlink()
         return result
+
+
+def stored_result(folder: Path) -> dict[str, Any] | None:
+    """Return what the finished training in a folder came to, None when there is none.
+
+    Raises CheckpointError when its file is damaged.
+    """
+    path = folder / RESULT
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        raise CheckpointError(f"{path}: is cut short or damaged") from None
 
 
 def _check_same(path: Path, wanted: Mapping[str, Any], found: Mapping[str, Any]) -> None:

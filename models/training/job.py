@@ -29,7 +29,8 @@ class Training:
     ``train_images`` is how many images to train on (None: all that are not held out).
     ``init_from`` is a checkpoint to start from: of the dense network, whose weights the scheme
     then approximates, or of the network under this scheme. ``precision`` is that of the training;
-    evaluation is always in single precision.
+    evaluation is always in single precision. ``wanted`` is the scheme that was asked for where
+    measuring decided over ``scheme``.
     """
 
     spec: ModelSpec
@@ -40,6 +41,7 @@ class Training:
     train_images: int | None = None
     init_from: Path | None = None
     precision: Precision = "32-true"
+    wanted: Scheme | None = None
 
     def check(self) -> Split:
         """Return the images to train and to select on.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from models.restructuring import count_parameters
 from models.training.accuracy import accuracy
@@ -94,9 +96,14 @@ def make_fabric(precision: Precision) -> Fabric:
         devices=here,
         num_nodes=processes // here,
         # BatchNorm's statistics are averaged after each epoch instead of sent in every step.
-        strategy=DDPStrategy(broadcast_buffers=False),
+        strategy=DDPStrategy(**_NO_SYNC),
         precision=precision,
     )
+
+
+_IS_NEW = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
+"""Since torch 2.13, which deprecates ``broadcast_buffers``."""
+_NO_SYNC: dict[str, Any] = {"forward_sync_buffers" if _IS_NEW else "broadcast_buffers": False}
 
 
 @contextmanager
@@ -241,6 +248,7 @@ class _Run:
             state_dict=best["state_dict"],
         )
         return trained, {
+            "wanted_scheme": None if job.wanted is None else str(job.wanted),
             "sizes": list(job.spec.fit(job.scheme)),
             "parameters": count_parameters(self._network),
             "parameters_dense": job.spec.parameters,

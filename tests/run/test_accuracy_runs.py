@@ -5,13 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from labelled import classifier
 
+from bench.analysis.accuracy import training_mismatch
 from bench.cli import main
+from bench.figures import AccuracyStats, LabelledFacts, TrainingFacts
 from bench.store.reader import Run, open_run
 from models import MODELS, Scheme
 from models.training.checkpoint import TrainedModel, packed_model
@@ -38,8 +41,11 @@ def fashion(tmp_path: Path) -> Path:
     return folder
 
 
-def checkpoint(folder: Path, scheme: str, seed: int, change: float) -> None:
-    """What `bench train` leaves, with weights that differ from those of the table."""
+def checkpoint(folder: Path, scheme: str, seed: int, change: float, **result: object) -> None:
+    """What `bench train` leaves, with weights that differ from those of the table.
+
+    ``result``: more of its result.
+    """
     network = MODELS[MODEL].build(Scheme.parse(scheme))
     state = {name: value.clone() for name, value in network.state_dict().items()}
     state["fc.bias"] += change * torch.arange(10)
@@ -49,7 +55,7 @@ def checkpoint(folder: Path, scheme: str, seed: int, change: float) -> None:
         model=MODEL, scheme=scheme, data="fashion-mnist", state_dict=state, **fields
     )
     (folder / "model.pt").write_bytes(packed_model(trained))
-    result = {"model": MODEL, "scheme": scheme, "seed": seed, "checkpoint": "model.pt"}
+    result |= {"model": MODEL, "scheme": scheme, "seed": seed, "checkpoint": "model.pt"}
     (folder / "result.json").write_text(json.dumps(result))
 
 
@@ -86,13 +92,55 @@ def test_trained_networks_are_deployed_and_counted(tmp_path: Path, fashion: Path
     for trial, name in zip(run.trials, ("dense", "basis"), strict=True):
         with torch.no_grad():
             scores = read_model(tmp_path / "trained" / name / "model.pt").network()(x)
-        expected = (scores.argmax(1) == labels).float().mean().item()
+        right = scores.topk(5).indices == labels[:, None]
         assert trial.accuracy is not None
+        expected = right[:, 0].float().mean().item()
         assert trial.accuracy.top1 == pytest.approx(expected, abs=1.01 / IMAGES)
+        expected = right.any(1).float().mean().item()
+        assert trial.accuracy.top5 == pytest.approx(expected, abs=1.01 / IMAGES)
         assert trial.accuracy.dataset.images == IMAGES
         assert trial.accuracy.top1_low <= trial.accuracy.top1 <= trial.accuracy.top1_high
     page = (run.path / "report.html").read_text()
     assert "top-1" in page
+    assert "top-5 on the board" in page
+
+
+def test_the_training_is_shown_beside_what_its_weights_reach_on_the_board(
+    tmp_path: Path, fashion: Path
+) -> None:
+    told = {"data": "fashion-mnist", "epochs": 3, "test_images": IMAGES, "test_top1": 0.87}
+    checkpoint(tmp_path / "trained" / "dense", "dense", 4, 0.3, **told)
+    arguments = ["run", "--model", MODEL, "--scheme", "dense", "--trained", "trained"]
+    assert main([*arguments, "--accuracy", f"fashion-mnist:{fashion}", *QUICK]) == 0
+    run = measured(tmp_path)
+    (trial,) = run.trials
+    assert trial.artifact is not None and trial.artifact.training is not None
+    assert trial.artifact.training.model_dump() == {**told, "seed": 4}
+    page = (run.path / "report.html").read_text()
+    assert "seed 4, 3 epochs, 87.00 % top-1 of 60 test images" in page
+    # Drawn at random, the labels cannot be met so often.
+    assert "accuracy inconclusive (not the training" in page
+
+
+@pytest.mark.parametrize(
+    ("top1", "training", "differs"),
+    [
+        (0.900, {"test_top1": 0.9049}, False),
+        (0.900, {"test_top1": 0.9051}, True),
+        (0.900, {"test_top1": 0.9}, False),
+        (0.900, {}, False),
+        (0.500, {"test_top1": 0.9, "test_images": 9_999}, False),
+        (0.500, {"test_top1": 0.9, "data": "digits"}, False),
+        (None, {"test_top1": 0.9}, False),
+    ],
+)
+def test_only_the_same_whole_set_is_held_against_the_training(
+    top1: float | None, training: dict[str, Any], differs: bool
+) -> None:
+    facts = LabelledFacts(name="fashion-mnist", images=10_000, classes=10, sha256="0" * 64)
+    told = TrainingFacts(**{"seed": 0, "data": "fashion-mnist", "test_images": 10_000, **training})
+    said = training_mismatch(AccuracyStats(dataset=facts, top1=top1), told)
+    assert bool(said) == differs
 
 
 def test_a_model_of_ones_own_is_counted_without_training(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +12,16 @@ from pathlib import Path
 import labelled_images
 import pytest
 import torch
+from bench_program import BENCH
 
 from bench.cli import main
 
+LIMIT_S = 200
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+TOGETHER = (
+    *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"),
+    *("--nproc-per-node", "2"),
+)
 MODEL = "shufflenet_v2_x0_5_fashion_mnist"
 
 
@@ -33,6 +43,15 @@ class Train:
         """Train and return the folder."""
         assert main(self.arguments(out, *more, model=model)) == 0, self.said()
         return self.folder / out
+
+    def together(self, out: str, *more: str) -> str:
+        """Train by two processes and return what these said."""
+        command = [*TOGETHER, *BENCH, *self.arguments(out, *more)]
+        done = subprocess.run(
+            command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
 
     def refused(self, out: str, *more: str, model: str = MODEL) -> str:
         """Return the one line that a wrong command line gets."""

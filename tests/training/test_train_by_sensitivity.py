@@ -10,6 +10,7 @@ import pytest
 
 from models import MODELS, Scheme
 from models.sensitivity import measure_sensitivity, scheme_by_sensitivity
+from models.training import sensitivity
 from models.training.accuracy import accuracy
 from models.training.batches import split
 from models.training.checkpoint import read_model
@@ -19,7 +20,7 @@ MODEL = "shufflenet_v2_x0_5_fashion_mnist"
 
 
 def test_the_channels_are_those_that_cost_least_on_the_held_out_images(
-    train: Any, tiny_data: Path
+    train: Any, tiny_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dense = train("dense", "--epochs", "1") / "model.pt"
     wanted = "--scheme", "prune-l1:0.15", "--by-sensitivity", "--init-from", str(dense)
@@ -34,8 +35,21 @@ def test_the_channels_are_those_that_cost_least_on_the_held_out_images(
     expected = scheme_by_sensitivity(measured, MODELS[MODEL].parameters, 0.15)
     assert result["scheme"] == str(expected) != str(Scheme("prune-l1", reduction=0.15))
     assert result["parameters"] <= 0.85 * MODELS[MODEL].parameters
-    # A finished training is recognised although its channels had to be measured again.
+    assert result["wanted_scheme"] == "prune-l1:0.15"
+    # A finished training is recognised without measuring anything again.
+    monkeypatch.setattr(sensitivity, "measure_sensitivity", None)
     assert train("pruned", "--epochs", "1", *wanted, "--resume") == folder
+    line = train.refused("pruned", "--epochs", "1", *wanted, "--resume", "--lr", "0.3")
+    assert "with lr 0.1, not 0.3" in line
+
+
+def test_two_processes_measure_what_one_does(train: Any) -> None:
+    dense = train("dense", "--epochs", "1") / "model.pt"
+    wanted = "--scheme", "prune-l1:0.15", "--by-sensitivity", "--init-from", str(dense)
+    alone = json.loads((train("alone", "--epochs", "1", *wanted) / "result.json").read_bytes())
+    train.together("both", "--epochs", "1", *wanted)
+    both = json.loads((train.folder / "both" / "result.json").read_bytes())
+    assert (both["processes"], both["scheme"]) == (2, alone["scheme"])
 
 
 @pytest.mark.parametrize(
