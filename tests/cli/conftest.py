@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench_forks import ForkedProgram
 from bench_program import Program
 from cable import Cable
 from sshd import Sshd
@@ -16,7 +17,7 @@ from sshd import Sshd
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Program]:
     """With one device ``board`` on this machine; what is left running is ended."""
-    program = Program(tmp_path)
+    program = ForkedProgram(tmp_path)
     program.devices(board={})
     program.plan("one")
     yield program

@@ -10,7 +10,7 @@ from bench.cli import COMMANDS, main
 from models import MODELS
 
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "pandas", "matplotlib", "pydantic", "paramiko")
-SLOW = ("torch", "matplotlib", "scipy.stats", "scipy.optimize", "scipy.signal")
+SLOW = ("torch", "onnxruntime", "matplotlib", "scipy.stats", "scipy.optimize", "scipy.signal")
 
 
 def test_help_imports_nothing_heavy() -> None:

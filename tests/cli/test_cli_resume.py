@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-from pathlib import Path
 
 import onnx
 import pytest
@@ -127,37 +126,15 @@ def test_options_that_would_change_the_plan_are_refused(
     assert f"leave out {named}" in refused.stderr
 
 
-def spoil_model(folder: Path) -> None:
-    (folder / "one.onnx").write_bytes((folder / "two.onnx").read_bytes() + b"\0")
+def refused(bench: Program, run_id: str, said: str) -> None:
+    """A run cannot go on, and nothing was measured for that."""
+    done = bench.run("run", "--resume", run_id)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(bench.journals()) == 1
 
 
-def remove_model(folder: Path) -> None:
-    (folder / "one.onnx").unlink()
-
-
-def spoil_weights(folder: Path) -> None:
-    with (folder / "one.weights").open("ab") as file:
-        file.write(b"\0")
-
-
-def remove_weights(folder: Path) -> None:
-    (folder / "one.weights").unlink()
-
-
-def rename_device(folder: Path) -> None:
-    Program(folder).devices(boards={})
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (spoil_weights, "one.weights: has changed since the run began"),
-        (remove_weights, "its weights file 'one.weights' is missing"),
-    ],
-)
-def test_changed_weights_beside_the_file_are_refused(
-    bench: Program, spoil: object, said: str
-) -> None:
+def test_changed_weights_beside_the_file_are_refused(bench: Program) -> None:
     model = onnx.load(bench.folder / "one.onnx")
     onnx.save(
         model,
@@ -169,31 +146,23 @@ def test_changed_weights_beside_the_file_are_refused(
     run_id = interrupt(bench)
     (manifest,) = (bench.folder / "results").glob("*/manifest.json")
     file = json.loads(manifest.read_text())["plan"]["files"]["one"]
-    weights = (bench.folder / "one.weights").read_bytes()
+    path = bench.folder / "one.weights"
+    weights = path.read_bytes()
     assert file["external"] == {"one.weights": hashlib.sha256(weights).hexdigest()}
-    assert callable(spoil)
-    spoil(bench.folder)
-    refused = bench.run("run", "--resume", run_id)
-    assert refused.returncode == 2
-    assert said in refused.stderr
-    assert len(bench.journals()) == 1
+    path.write_bytes(weights + b"\0")
+    refused(bench, run_id, "one.weights: has changed since the run began")
+    path.unlink()
+    refused(bench, run_id, "its weights file 'one.weights' is missing")
 
 
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (spoil_model, "one.onnx: has changed since the run began"),
-        (remove_model, "one.onnx: the run measured this file; it is gone"),
-        (rename_device, "was measured on 'board': unknown device"),
-    ],
-)
-def test_what_cannot_be_the_same_is_refused_before_anything_is_measured(
-    bench: Program, spoil: object, said: str
-) -> None:
+def test_what_cannot_be_the_same_is_refused_before_anything_is_measured(bench: Program) -> None:
     run_id = interrupt(bench)
-    assert callable(spoil)
-    spoil(bench.folder)
-    refused = bench.run("run", "--resume", run_id)
-    assert refused.returncode == 2
-    assert said in refused.stderr
-    assert len(bench.journals()) == 1
+    path = bench.folder / "one.onnx"
+    measured = path.read_bytes()
+    path.write_bytes((bench.folder / "two.onnx").read_bytes() + b"\0")
+    refused(bench, run_id, "one.onnx: has changed since the run began")
+    path.unlink()
+    refused(bench, run_id, "one.onnx: the run measured this file; it is gone")
+    path.write_bytes(measured)
+    bench.devices(boards={})
+    refused(bench, run_id, "was measured on 'board': unknown device")

@@ -14,6 +14,7 @@ import pytest
 from bench_program import BENCH
 from board_folder import tiny_model
 
+SHORT = ("--rounds", "3", "--window", "0.1")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -118,7 +119,7 @@ def test_a_device_that_is_not_there_is_exit_4_and_one_line(folder: Path) -> None
 
 
 def test_without_an_estimate_energy_stays_empty(folder: Path) -> None:
-    done = bench(folder, "run", "--model", "tiny.onnx", "--no-estimate", "--json")
+    done = bench(folder, "run", "--model", "tiny.onnx", "--no-estimate", "--json", *SHORT)
     assert done.returncode == 0, done.stderr
     (trial,) = json.loads(done.stdout)["trials"]
     assert trial["energy"] is None
@@ -171,7 +172,7 @@ def test_bad_input_is_exit_2_before_anything_is_measured(
 
 def test_a_run_goes_on_when_nobody_listens_any_more(folder: Path) -> None:
     process = subprocess.Popen(
-        [*BENCH, "run", "--model", "tiny.onnx", "--rounds", "3", "--json"],
+        [*BENCH, "run", "--model", "tiny.onnx", "--json", *SHORT],
         cwd=folder,
         env=environment(folder),
         stdout=subprocess.PIPE,

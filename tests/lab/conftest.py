@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench_forks import ForkedProgram
 from bench_program import Program
 from labgrid_lab import US, Lab, Switch, environment, service, start_lab
 from sshd import Sshd
@@ -87,7 +88,7 @@ def settings(sshd: Sshd) -> dict[str, Any]:
 @pytest.fixture
 def bench(tmp_path: Path, as_us: None) -> Iterator[Program]:
     """`bench` as a program of that user."""
-    program = Program(tmp_path)
+    program = ForkedProgram(tmp_path)
     program.plan("one")
     yield program
     program.end()
