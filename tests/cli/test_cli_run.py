@@ -16,6 +16,7 @@ from board_folder import tiny_model
 
 SHORT = ("--rounds", "3", "--window", "0.1")
 
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A working folder with a small ONNX file and two devices, one of which is not there."""
