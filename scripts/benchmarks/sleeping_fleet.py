@@ -113,7 +113,7 @@ class SleepingFleet:
                 "latency_round_s": seconds / ROUNDS / models,
                 "energy_rounds": 2,
                 "warmup_min_s": 0.1,
-                "warmup_max_s": 0.5,
+                "warmup_max_s": 5.0,
                 "idle_s": 0.1,
             },
         }
