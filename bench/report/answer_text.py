@@ -9,7 +9,7 @@ from bench.analysis.answers import Answer, Answers, Change, Claim, Obstacle
 from bench.analysis.compare import QuantityComparison
 from bench.records import Case
 from bench.report import format as fmt
-from bench.status import Source, Status, Verdict
+from bench.status import Source
 
 _NAMES = {
     "size": "file",
@@ -86,10 +86,12 @@ def _silence(found: Answers) -> str:
         )
     if found.missing == "baseline-failed":
         assert found.failure is not None
-        return f"No comparison: the dense case gave no figures ({_judged(found.failure)})."
+        return f"No comparison: the dense case gave no figures ({fmt.judgement(found.failure)})."
     if found.missing == "alone":
         if found.failure is not None:
-            return f"Nothing to say: the only case gave no figures ({_judged(found.failure)})."
+            return (
+                f"Nothing to say: the only case gave no figures ({fmt.judgement(found.failure)})."
+            )
         return "No comparison: only the dense network was measured."
     return ""
 
@@ -99,7 +101,9 @@ def _sentence(answer: Answer) -> Sentence:
     name = case.scheme if case.weights is None else f"{case.scheme} {case.weights}"
     weights = _GENERATED.get(case.weights or "", "")
     if answer.failure is not None:
-        return Sentence(name, weights, (Phrase("no figures", _judged(answer.failure), "unsaid"),))
+        return Sentence(
+            name, weights, (Phrase("no figures", fmt.judgement(answer.failure), "unsaid"),)
+        )
     remarks = []
     if answer.differences:
         differing = (f"{item.name} {item.a} → {item.b}" for item in answer.differences)
@@ -188,14 +192,4 @@ def _obstacle(obstacle: Obstacle) -> str:
         return "only estimated, so nothing is claimed"
     if obstacle.source is Source.COUNTER:
         return "from a counter, not from a sensor: see the table"
-    return _judged(obstacle.verdict)
-
-
-def _judged(verdict: Verdict) -> str:
-    """Return a verdict in words, its status always among them."""
-    if verdict.status is Status.UNMEASURED:
-        reasons = f": {fmt.reason_words(verdict)}" if verdict.reasons else ""
-        return f"not measured{reasons}"
-    if not verdict.reasons:
-        return verdict.status.value
-    return f"{verdict.status.value}: {fmt.reason_words(verdict)}"
+    return fmt.judgement(obstacle.verdict)

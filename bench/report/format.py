@@ -159,10 +159,16 @@ def verdict(judged: Verdict) -> str:
 
 
 def judgement(judged: Verdict) -> str:
-    """Return a verdict in words for a chart: ``inconclusive: window short``; nothing for valid."""
+    """Return a verdict in words: ``inconclusive: window short``; nothing for valid."""
     if judged.status is Status.VALID:
         return ""
-    return f"{judged.status.value}: {reason_words(judged)}" if judged.reasons else judged.status
+    word = status_word(judged.status)
+    return f"{word}: {reason_words(judged)}" if judged.reasons else word
+
+
+def status_word(found: Status) -> str:
+    """Return a status for people."""
+    return "not measured" if found is Status.UNMEASURED else found.value
 
 
 def reason_words(judged: Verdict) -> str:

@@ -14,7 +14,7 @@ from bench.report.cells import table_columns, table_lines
 from bench.report.material import Material, title_of
 from bench.report.page_charts import MOST_ROWS, TREND, DrawnChart, Room, drawn, placed
 from bench.report.page_html import Page, run_head, write_page
-from bench.report.rows import Row, rows_by_device
+from bench.report.rows import Row, common_model, rows_by_device, without_model
 from bench.report.sections import ChartImage, Section, section
 from bench.report.timeline import timeline
 from bench.report.trend_view import case_trends, trend_chart
@@ -103,13 +103,14 @@ def write_joint_report(runs: Sequence[Run], page: Path) -> ReportPaths:
         (run, row) for run in newest_first for rows in rows_by_device(run).values() for row in rows
     ]
     colours = palette.colours(row.case.scheme for _, row in found)
+    model = common_model([row for _, row in found])
     by_device: dict[str, list[Row]] = {}
     rows_of_all: list[tuple[str, Row]] = []
     for run, row in found:
         row = replace(row, colour=colours[row.case.scheme])
         rows_of_all.append((run.manifest.run_id, row))
         when = run.manifest.started_at[:16].replace("T", " ")
-        named = replace(row, short=f"{row.label} · {when}")
+        named = replace(row, short=f"{without_model(row.label, model)} · {when}")
         by_device.setdefault(row.case.device, []).append(named)
     room = Room(cases=len(rows_of_all), devices=len(by_device))
     tables, over_time = case_trends(newest_first)

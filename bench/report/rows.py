@@ -74,26 +74,26 @@ def rows_by_device(run: Run) -> dict[str, tuple[Row, ...]]:
 def rows_of_runs(runs: Sequence[Run]) -> tuple[Row, ...]:
     """Return the rows of several runs for one chart, in the order of the runs.
 
-    What tells them apart is in ``short``: the device where there are several, and the run where two
-    have the same case. A trial has the id ``RUN/TRIAL`` where there are several runs, since ids are
-    only unique in one.
+    What tells them apart is in ``short``: the device where there are several, and the run of each
+    where any two have the same case. A trial has the id ``RUN/TRIAL`` where there are several runs,
+    since ids are only unique in one.
     """
     found = [(run, row) for run in runs for rows in rows_by_device(run).values() for row in rows]
     rows = [row for _, row in found]
     model = common_model(rows)
     colours = palette.colours(row.case.scheme for row in rows)
     several = len({row.case.device for row in rows}) > 1
-    labels = [row.label.removeprefix(model).lstrip(" /") or row.label for row in rows]
+    labels = [without_model(row.label, model) for row in rows]
     if several:
         labels = [
             f"{fmt.plain(row.case.device)}: {label}"
             for row, label in zip(rows, labels, strict=True)
         ]
-    seen = Counter(labels)
+    named = len(set(labels)) < len(labels)
     return tuple(
         replace(
             row,
-            short=label if seen[label] == 1 else f"{label} ({run.manifest.run_id})",
+            short=f"{label} ({run.manifest.run_id})" if named else label,
             colour=colours[row.case.scheme],
             trial=_own_id(row.trial, run) if len(runs) > 1 else row.trial,
         )
@@ -113,6 +113,11 @@ def common_model(rows: Sequence[Row]) -> str:
     return fmt.plain(models.pop()) if len(models) == 1 else ""
 
 
+def without_model(label: str, model: str) -> str:
+    """Return a label without the model that all rows share (empty: they share none)."""
+    return label.removeprefix(model).lstrip(" /") or label
+
+
 def _labels(cases: list[Case]) -> dict[Case, str]:
     """Return the short label of each case, or its full key where labels would be equal."""
     seen = Counter((case.device, case.label) for case in cases)
@@ -124,6 +129,4 @@ def _labels(cases: list[Case]) -> dict[Case, str]:
 
 def _shortened(rows: list[Row]) -> tuple[Row, ...]:
     model = common_model(rows)
-    return tuple(
-        replace(row, short=row.label.removeprefix(model).lstrip(" /") or row.label) for row in rows
-    )
+    return tuple(replace(row, short=without_model(row.label, model)) for row in rows)

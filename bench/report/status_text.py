@@ -7,8 +7,6 @@ from bench.report import format as fmt
 from bench.report.rows import Row
 from bench.status import Status, Verdict
 
-_WORDS = {Status.UNMEASURED: "not measured"}
-
 
 def status_lines(row: Row) -> tuple[str, ...]:
     """Return the status of a row, a line per verdict; what has no trial says why."""
@@ -26,7 +24,7 @@ def status_lines_of(trial: Trial) -> tuple[str, ...]:
     for final in (Status.FAILED, Status.SKIPPED):
         judged = next((v for v in verdicts.values() if v.status is final), None)
         if judged is not None:
-            return (_line(judged),)
+            return (fmt.judgement(judged),)
     groups: dict[Verdict, list[str]] = {}
     for quantity, judged in verdicts.items():
         if judged.status is not Status.VALID:
@@ -34,7 +32,7 @@ def status_lines_of(trial: Trial) -> tuple[str, ...]:
             key = judged.model_copy(update={"detail": ""})
             groups.setdefault(key, []).append(quantity)
     lines = [
-        f"{_word(judged)}: {', '.join(quantities)}{_why(judged)}"
+        f"{fmt.status_word(judged.status)}: {', '.join(quantities)}{_why(judged)}"
         for judged, quantities in groups.items()
     ]
     return tuple(lines) or ("valid",)
@@ -54,22 +52,12 @@ def verdicts_of(trial: Trial) -> dict[str, Verdict]:
 
 def absent(verdict: Verdict) -> str:
     """Return why a quantity has no figure: ``not measured: no sensor``, ``failed: crash``."""
-    if verdict.status in (Status.VALID, Status.UNMEASURED):
-        return "not measured" + (f": {fmt.reason_words(verdict)}" if verdict.reasons else "")
-    return _line(verdict)
+    return fmt.judgement(verdict) or fmt.status_word(Status.UNMEASURED)
 
 
 def in_words(verdict: Verdict) -> str:
     """Return a verdict in words: ``inconclusive (wide interval)``."""
-    return f"{_word(verdict)}{_why(verdict)}"
-
-
-def _word(verdict: Verdict) -> str:
-    return _WORDS.get(verdict.status, verdict.status.value)
-
-
-def _line(verdict: Verdict) -> str:
-    return f"{verdict.status.value}: {fmt.reason_words(verdict)}"
+    return f"{fmt.status_word(verdict.status)}{_why(verdict)}"
 
 
 def _why(verdict: Verdict) -> str:

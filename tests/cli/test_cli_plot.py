@@ -125,7 +125,7 @@ def test_data_of_other_charts(results, tmp_path, chart, columns):
     [
         (
             ["energy", "dark", "-o", "x.pdf"],
-            "no case has an energy (unmeasured: estimate",
+            "no case has an energy (not measured: estimate",
         ),
         (["power", "dark", "-o", "x.pdf"], "no power was sampled"),
         (["modes", "measured", "-o", "x.pdf"], "under two power modes"),

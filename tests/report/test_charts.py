@@ -127,7 +127,7 @@ def test_without_energy_the_chart_is_one_line_that_says_why(synthetic):
     rows = rows_of_runs([synthetic.write(synthetic.cases(), power=None)])
     figure = energy_chart(rows, "pi", COLUMN)
     assert not figure.axes
-    assert "No energy (unmeasured: estimate declined)" in words(figure)
+    assert "No energy (not measured: estimate declined)" in words(figure)
 
 
 def with_modes(synthetic) -> Run:
