@@ -70,8 +70,11 @@ def shared_out(
         raise KeyboardInterrupt
     absent = {name: error for name, error in failures.items() if isinstance(error, DeviceError)}
     for name, failure in failures.items():
-        if name not in absent or not kinds:
+        if name not in absent:
             raise failure
+    if not kinds:
+        why = "; ".join(f"{name}: {absent[name]}" for name in devices if name in absent)
+        raise DeviceError(f"no board answered, so that none measures anything: {why}")
     for name, error in absent.items():
         held[name].close()
         observer.ended(name, str(error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from bench.export.inputs import InputValues
 from bench.export.onnx_files import external_files
 from bench.plan import Plan
 from bench.records import ModelFile, PlanFacts
+from bench.store.files import sha256_of
 from bench.store.reader import Run
 
 
@@ -99,18 +99,13 @@ def require_same_functions(facts: PlanFacts, found: Mapping[str, str]) -> None:
 def _model_file(path: Path) -> ModelFile:
     return ModelFile(
         path=str(path),
-        sha256=_sha256(path),
-        external={name: _sha256(path.parent / name) for name in external_files(path)},
+        sha256=sha256_of(path),
+        external={name: sha256_of(path.parent / name) for name in external_files(path)},
     )
 
 
 def _plain_file(path: Path) -> ModelFile:
-    return ModelFile(path=str(path.resolve()), sha256=_sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return ModelFile(path=str(path.resolve()), sha256=sha256_of(path))
 
 
 def _require_unchanged(stored: ModelFile) -> None:
@@ -118,12 +113,12 @@ def _require_unchanged(stored: ModelFile) -> None:
     path = Path(stored.path)
     if not path.is_file():
         raise ConfigError(f"{path}: the run measured this file; it is gone")
-    changed = None if _sha256(path) == stored.sha256 else path
+    changed = None if sha256_of(path) == stored.sha256 else path
     if changed is None and stored.external:
         # Runs of before know nothing of the weights.
         files = {name: path.parent / name for name in external_files(path)}
         differing = (
-            file for name, file in files.items() if stored.external.get(name) != _sha256(file)
+            file for name, file in files.items() if stored.external.get(name) != sha256_of(file)
         )
         changed = next(differing, None)
     if changed is not None:

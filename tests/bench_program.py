@@ -99,6 +99,12 @@ class Program:
         self.started.append(process)
         return process
 
+    def end(self) -> None:
+        """End what is left running."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
+
     def json(self, *arguments: str) -> Any:
         """What a command prints with --json, whatever its exit code."""
         return json.loads(self.run(*arguments, "--json").stdout)

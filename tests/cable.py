@@ -32,6 +32,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sshd import Sshd, key_words
 
@@ -130,6 +131,11 @@ class Cable:
     def down_bytes(self) -> int:
         """How many bytes have come back from the server."""
         return self._down.passed
+
+    def device(self, server: Sshd, known_hosts: Path, **changes: Any) -> dict[str, Any]:
+        """What devices.yaml says of the server where the cable begins; writes ``known_hosts``."""
+        trusted = str(self.known_hosts(server, known_hosts))
+        return server.device(port=self.port, known_hosts=trusted, **changes)
 
     def known_hosts(self, server: Sshd, path: Path) -> Path:
         """Write a file that trusts the server where the cable begins, and return its path."""

@@ -8,14 +8,14 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from bench_program import wait_until
 from sshd import Sshd
 
 from bench.device.labgrid.coordinator import Coordinator
@@ -179,13 +179,6 @@ def service(sshd: Sshd, **changes: Any) -> dict[str, Any]:
 def environment(user: str) -> dict[str, str]:
     """What makes a program one of this user of the lab."""
     return {"LG_HOSTNAME": HOST, "LG_USERNAME": user}
-
-
-def wait_until(holds: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + LIMIT_S
-    while not holds():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
 
 
 def _match(text: str) -> dict[str, str | None]:

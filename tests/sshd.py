@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.agent.child import dies_with
 
@@ -47,6 +48,18 @@ class Sshd:
     def known_name(self) -> str:
         """Its name in known_hosts."""
         return f"[{self.host}]:{self.port}"
+
+    def device(self, **changes: Any) -> dict[str, Any]:
+        """What devices.yaml says of it."""
+        return {
+            "transport": "ssh",
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "identity_file": str(self.key),
+            "known_hosts": str(self.known_hosts),
+            **changes,
+        }
 
     def sessions(self) -> list[int]:
         """Process ids of the server's connections."""

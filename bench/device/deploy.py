@@ -21,6 +21,7 @@ from bench.plugins.agent_module import AgentModule
 from bench.recordings import Artifact
 from bench.runtimes import runtimes
 from bench.sensors import sensors
+from bench.store.files import sha256_of
 
 # The oldest time that a zip file can hold; equal sources must give equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -164,5 +165,4 @@ def push_artifacts(
 @lru_cache(maxsize=1024)
 def _sha256(path: Path, size: int, changed_ns: int) -> str:
     """Hash a file; once for all boards, as long as it keeps its size and time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)

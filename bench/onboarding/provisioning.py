@@ -15,6 +15,7 @@ from bench.device_settings import DeviceSettings
 from bench.errors import DeviceError
 from bench.onboarding.wheels import KEY_DIGITS, PACKAGES, download, target_of, wanted_versions
 from bench.power import sensor_options
+from bench.store.files import sha256_of
 
 WHEELS = "wheels"
 
@@ -60,7 +61,7 @@ def provision(
         target = target_of(facts["python"])
         tell(f"fetching wheels for {target}")
         wheels = download(target, wanted, cache)
-        hashes = {wheel: _sha256(wheel) for wheel in wheels}
+        hashes = {wheel: sha256_of(wheel) for wheel in wheels}
         key = hashlib.sha256("".join(sorted(hashes.values())).encode()).hexdigest()[:KEY_DIGITS]
         used = facts["packages"]
         if used is not None and used["key"] == key and present is not None:
@@ -97,8 +98,3 @@ def _working(facts: Mapping[str, Any]) -> dict[str, str] | None:
     if any(package is None or package["problem"] for package in found.values()):
         return None
     return {name: str(found[name]["version"]) for name in PACKAGES}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -71,6 +71,16 @@ def append_line(path: Path, line: bytes) -> None:
             raise
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder, so that names created or renamed in it survive a power loss."""
     descriptor = os.open(folder, os.O_RDONLY)

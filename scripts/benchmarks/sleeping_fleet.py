@@ -79,18 +79,12 @@ class SleepingFleet:
         devices = {}
         for number, name in enumerate(self.names):
             server = self.servers[name] = start_sshd(folder / name)
-            port, known_hosts = server.port, server.known_hosts
+            way = server.device()
             if number < cables:
                 cable = self.cables[name] = Cable(server.host, server.port)
-                port = cable.port
-                known_hosts = cable.known_hosts(server, folder / name / "cable_known_hosts")
+                way = cable.device(server, folder / name / "cable_known_hosts")
             devices[name] = {
-                "transport": "ssh",
-                "host": server.host,
-                "port": port,
-                "user": server.user,
-                "identity_file": str(server.key),
-                "known_hosts": str(known_hosts),
+                **way,
                 "python": str(python),
                 "work_dir": str(self.board(name)),
                 "lock": "lock",

@@ -20,31 +20,10 @@ def bench(tmp_path: Path) -> Iterator[Program]:
     program.devices(board={})
     program.plan("one")
     yield program
-    for process in program.started:
-        process.kill()
-        process.communicate()
+    program.end()
 
 
 @pytest.fixture
-def over_cable(sshd: Sshd, cable: Cable) -> dict[str, Any]:
+def over_cable(sshd: Sshd, cable: Cable, tmp_path: Path) -> dict[str, Any]:
     """Settings of a device over ssh whose cable can be pulled."""
-    known_hosts = cable_known_hosts(sshd, cable)
-    return {
-        "transport": "ssh",
-        "host": sshd.host,
-        "port": cable.port,
-        "user": sshd.user,
-        "identity_file": str(sshd.key),
-        "known_hosts": str(known_hosts),
-        "python": sys.executable,
-    }
-
-
-def cable_known_hosts(sshd: Sshd, cable: Cable) -> Path:
-    """A file that trusts the server also at the near end of the cable."""
-    path = sshd.known_hosts.with_name(f"known_hosts-{cable.port}")
-    lines = sshd.known_hosts.read_text(encoding="ascii").replace(
-        sshd.known_name, f"[{sshd.host}]:{cable.port}"
-    )
-    path.write_text(lines, encoding="ascii")
-    return path
+    return cable.device(sshd, tmp_path / "known_hosts", python=sys.executable)

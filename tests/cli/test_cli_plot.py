@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from report.conftest import Synthetic
 
 from bench.cli import main
 from bench.records import Case, JobFacts
 from bench.status import Status, Verdict
 from bench.store.reopen import reopen
+
+from ..report.conftest import Synthetic
 
 RECORDED = Path(__file__).parents[1] / "security" / "recorded-journal.jsonl"
 PARITY = {"reason": "parity", "text": "outputs differ: cosine 0.31"}

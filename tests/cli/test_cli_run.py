@@ -6,15 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
+from bench_program import BENCH
 from board_folder import tiny_model
-
-BENCH = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main())"]
 
 
 @pytest.fixture

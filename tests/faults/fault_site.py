@@ -113,18 +113,13 @@ class Site:
             self._whole_again_s = time.monotonic() + fault.lasts_s
 
     def _device(self, folder: Path) -> dict[str, object]:
-        server = self._server
-        return {
-            "transport": "ssh",
-            "host": server.host,
-            "port": self.cable.port,
-            "user": server.user,
-            "identity_file": str(server.key),
-            "known_hosts": str(self.cable.known_hosts(server, folder / "known_hosts")),
-            "python": sys.executable,
-            "retry_s": RETRY_S,
-            "connect_timeout_s": CONNECT_S,
-        }
+        return self.cable.device(
+            self._server,
+            folder / "known_hosts",
+            python=sys.executable,
+            retry_s=RETRY_S,
+            connect_timeout_s=CONNECT_S,
+        )
 
 
 def _minds_signals(pid: int) -> bool:

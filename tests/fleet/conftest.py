@@ -9,38 +9,14 @@ from typing import Any
 import pytest
 from board_folder import tiny_model
 from simulated_board import SimulatedBoard
+from witness import Witness
 
 from bench.device_settings import SshDevice
 from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.procedures import PROCEDURES
-from bench.records import Trial
 from bench.session import resume, run
 from bench.store.reader import Run
-
-
-class Witness:
-    """An observer that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.notes: list[tuple[str, str]] = []
-        self.trials: list[Trial] = []
-        self.problems: dict[str, str] = {}
-
-    def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
-        pass
-
-    def note(self, device: str, text: str) -> None:
-        self.notes.append((device, text))
-
-    def heard(self, device: str, text: str) -> None:
-        pass
-
-    def ended(self, device: str, problem: str) -> None:
-        self.problems[device] = problem
-
-    def trial(self, trial: Trial) -> None:
-        self.trials.append(trial)
 
 
 class Fleet:

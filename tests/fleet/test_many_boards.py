@@ -257,9 +257,11 @@ def test_a_board_of_its_own_kind_measures_everything(
 
 
 def test_spread_without_a_board_that_answers_is_that_board_s_error(fleet: Fleet) -> None:
-    fleet.add("b0")
-    fleet.boards["b0"].gone = True
-    with pytest.raises(DeviceError, match="cannot reach"):
+    fleet.add("b0", "b1")
+    for board in fleet.boards.values():
+        board.gone = True
+    said = r"no board answered, .*: b0: cannot reach .*; b1: cannot reach [^\n]*$"
+    with pytest.raises(DeviceError, match=said):
         fleet.measure(fleet.plan("one"), spread=True)
     assert not (fleet.folder / "results").exists()
 
@@ -332,7 +334,7 @@ def test_a_board_that_is_slow_since_somebody_else_measures_there_is_not_power_cy
     outcome = fleet.measure(fleet.plan("one"), {"slow": {"on_hang": {"command": command}}})
     assert outcome.device_errors.keys() == {"slow"}
     assert not mark.exists()
-    assert any("not power-cycled: job of-somebody-else" in text for _, text in fleet.witness.notes)
+    assert any("not power-cycled: job of-somebody-else" in text for text in fleet.witness.notes)
     busy["busy"] = None
     fleet.measure(fleet.plan("one"), {"slow": {"on_hang": {"command": command}}})
     assert mark.read_text() == "slow "

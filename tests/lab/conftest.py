@@ -90,6 +90,4 @@ def bench(tmp_path: Path, as_us: None) -> Iterator[Program]:
     program = Program(tmp_path)
     program.plan("one")
     yield program
-    for process in program.started:
-        process.kill()
-        process.communicate()
+    program.end()

@@ -13,10 +13,12 @@ from typing import Any
 
 import grpc
 import pytest
-from labgrid_lab import HOST, THEM, US, Lab, Switch, wait_until
+from bench_program import wait_until
+from labgrid_lab import HOST, THEM, US, Lab, Switch
 from sshd import Sshd
 
 from bench.connection import open_transport, place_of, power_cycle, stay
+from bench.device.labgrid import holding
 from bench.device.labgrid.coordinator import Coordinator
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.notes import all_notes
@@ -181,6 +183,28 @@ def test_a_reservation_is_waited_for_and_gone_afterwards(lab: Lab) -> None:
     hold(lab, reservation={"board": "orin"}).release()
     assert lab.holder("orin") is None
     assert lab.reservations() == 0
+
+
+def test_two_that_come_after_a_crash_are_given_two_places(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = {"pool": "desk"}
+    crashed(hold(lab, reservation=pool))
+    both, real = threading.Barrier(2), holding._left_behind
+
+    def at_once(*arguments: Any) -> Any:
+        found = real(*arguments)
+        both.wait(30)
+        return found
+
+    monkeypatch.setattr(holding, "_left_behind", at_once)
+    with ThreadPoolExecutor(2) as executor:
+        held = list(executor.map(lambda _: hold(lab, reservation=pool), range(2)))
+    names = {each.name for each in held}
+    for each in held:
+        each.release()
+    assert names == {"nano", "dark"}
+    assert lab.holder("nano") is None and lab.holder("dark") is None
 
 
 def test_a_reservation_that_is_not_waited_for_any_longer_is_gone(lab: Lab) -> None:

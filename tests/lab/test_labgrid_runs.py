@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_program import Program
-from labgrid_lab import HOST, THEM, US, Lab, wait_until
+from bench_program import Program, wait_until
+from labgrid_lab import HOST, THEM, US, Lab
 from sshd import Sshd
 
 from bench.attach import settings_of

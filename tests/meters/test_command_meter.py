@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_program import wait_until
 
 from bench.errors import SensorError, StoreError
 from bench.meters import METERS
@@ -40,13 +41,6 @@ def record(tmp_path: Path) -> Callable[..., tuple[Recorder, float, list[str]]]:
         recorder.stop()
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
-
-
 def test_readings_keep_the_time_that_was_printed(record: Callable, tmp_path: Path) -> None:
     """Whatever the pace at which lines arrive; a failed read is kept as one, never as 0 W."""
     recorder, period_s, told = record(
@@ -70,7 +64,7 @@ def test_a_meter_that_is_unplugged_midway_keeps_what_it_measured(
         "for i in range(60): say(i / 30, 3); time.sleep(1 / 30)\n"
         "sys.stderr.write('retrying\\nno such device: /dev/ttyUSB0\\n'); sys.exit(3)"
     )
-    wait_for(lambda: bool(told))
+    wait_until(lambda: bool(told), "nothing was told")
     recorder.stop()
     (text,) = told
     assert "the meter was lost" in text
@@ -194,7 +188,7 @@ def test_a_meter_that_cannot_be_closed_is_told(tmp_path: Path, lost_after: int, 
     recorder = Recorder(meter_path(tmp_path, JOB), meter_log_path(tmp_path, JOB), told.append)
     recorder.start(Stubborn(lost_after), MeterOptions())
     if "lost" in said:
-        wait_for(lambda: bool(told))
+        wait_until(lambda: bool(told), "nothing was told")
     recorder.stop()
     assert told == [said]
     assert read_meter(tmp_path, JOB).readings.t_ns.size > 2
@@ -212,10 +206,14 @@ def test_the_program_and_what_it_started_end_with_the_recording(
         "for i in range(9): say(i, 1); time.sleep(0.01)\n"
         "time.sleep(600)"
     )
-    wait_for(lambda: pid_file.exists() and pid_file.read_text() != "")
+    wait_until(lambda: pid_file.exists() and pid_file.read_text() != "", "it did not begin")
     recorder.stop()
     status = Path(f"/proc/{pid_file.read_text()}/stat")
-    wait_for(lambda: not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z")
+
+    def is_over() -> bool:
+        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    wait_until(is_over, "what the program started goes on")
 
 
 def test_a_clock_that_is_set_back_leaves_a_gap(record: Callable, tmp_path: Path) -> None:

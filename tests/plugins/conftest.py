@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench_program import BENCH
 
 DOCS = Path(__file__).parents[2] / "docs" / "plugins.md"
-BENCH = [sys.executable, "-c", "import sys; from bench.cli import main; sys.exit(main())"]
 _BLOCK = re.compile(r"^`([\w./]+)`:\n\n```(?:python|toml)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -14,7 +14,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from bench.records import Case
 from bench.report.page import write_report
-from tests.report.conftest import Synthetic
+
+from .conftest import Synthetic
 
 EVIL = "<script>alert(1)</script>"
 MORE_EVIL = '"><img src=https://example.org/x onerror=alert(2)>'

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from witness import Witness
 
 from bench.device_settings import DeviceSettings, LocalDevice
 from bench.outcome import Outcome
 from bench.plan import Plan
 from bench.power_settings import EstimateModel, PowerSettings
-from bench.records import Procedure, Trial
+from bench.records import Procedure
 from bench.session import run
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
@@ -33,30 +34,6 @@ TINY = Procedure(
 )
 PLAN = Plan(models=(SMALL,), procedure=TINY)
 ESTIMATE = PowerSettings(estimate=EstimateModel(idle_w=2, busy_w=6))
-
-
-class Witness:
-    """An observer that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.phases: list[str] = []
-        self.notes: list[str] = []
-        self.trials: list[Trial] = []
-
-    def heard(self, device: str, text: str) -> None:
-        pass
-
-    def ended(self, device: str, problem: str) -> None:
-        pass
-
-    def phase(self, device: str, text: str, expected_s: float | None = None) -> None:
-        self.phases.append(text)
-
-    def note(self, device: str, text: str) -> None:
-        self.notes.append(text)
-
-    def trial(self, trial: Trial) -> None:
-        self.trials.append(trial)
 
 
 @pytest.fixture(scope="session")

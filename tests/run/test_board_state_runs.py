@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from board_folder import tiny_model
 from stateful_board import LIMITS_KHZ, LOWEST_KHZ, StatefulBoard
+from witness import Witness
 
 from bench.agent import state, wire
 from bench.cli import EXIT_DEVICE, main
@@ -24,7 +25,7 @@ from bench.records import BoardState
 from bench.store.reader import open_run
 from bench.upkeep import probe_device, restore_device
 
-from .conftest import TINY, Witness
+from .conftest import TINY
 
 Measure = Callable[..., tuple[Outcome, Witness]]
 

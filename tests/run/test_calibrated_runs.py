@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from board_folder import tiny_model
+from witness import Witness
 
 from bench.analysis.compare import Outcome as Compared
 from bench.analysis.compare import compare
@@ -23,7 +24,7 @@ from bench.report.details import details
 from bench.session import resume
 from bench.store.reader import open_run
 
-from .conftest import TINY, Witness
+from .conftest import TINY
 from .test_whole_runs import nano_tree
 
 Measure = Callable[..., tuple[Outcome, Witness]]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from board_folder import tiny_model
+from witness import Witness
 
 from bench.device_settings import LocalDevice
 from bench.outcome import Outcome
@@ -19,7 +20,7 @@ from bench.records import Procedure, Trial
 from bench.session import run
 from bench.status import Reason, Source, Status
 
-from .conftest import ESTIMATE, Witness
+from .conftest import ESTIMATE
 
 METER = Path(__file__).parents[1] / "meters" / "load_meter.py"
 PERIOD_S = 0.05

@@ -12,6 +12,7 @@ import pytest
 from board_folder import tiny_model
 from constructed import build
 from descriptions import THOR
+from witness import Witness
 
 from bench.cli import main
 from bench.device_settings import LocalDevice
@@ -20,7 +21,7 @@ from bench.plan import Plan
 from bench.power_settings import EstimateModel, MeterCommand, PowerSettings
 from bench.report.details import details
 
-from .conftest import TINY, Witness
+from .conftest import TINY
 
 Measure = Callable[..., tuple[Outcome, Witness]]
 

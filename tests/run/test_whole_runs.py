@@ -16,6 +16,7 @@ import onnx
 import pytest
 from board_folder import tiny_model
 from sshd import Sshd
+from witness import Witness
 
 from bench.agent import wire
 from bench.device_settings import LocalDevice, SshDevice
@@ -28,7 +29,7 @@ from bench.status import Reason, Source, Status
 from bench.store.listing import list_runs
 from bench.store.reader import open_run
 
-from .conftest import ESTIMATE, PLAN, TINY, Witness
+from .conftest import ESTIMATE, PLAN, TINY
 
 Measure = Callable[..., tuple[Outcome, Witness]]
 FOUR = [
@@ -41,19 +42,8 @@ NOISE = {Reason.CI_WIDE, Reason.BACKGROUND_LOAD, Reason.NOT_STEADY}
 
 
 def over_ssh(sshd: Sshd, folder: Path, **changes: Any) -> SshDevice:
-    settings = {
-        "transport": "ssh",
-        "host": sshd.host,
-        "port": sshd.port,
-        "user": sshd.user,
-        "identity_file": sshd.key,
-        "known_hosts": sshd.known_hosts,
-        "work_dir": str(folder / "ssh-board"),
-        "lock": "lock",
-        "power": ESTIMATE,
-        **changes,
-    }
-    return SshDevice(**settings)
+    own = {"work_dir": str(folder / "ssh-board"), "lock": "lock", "power": ESTIMATE}
+    return SshDevice(**sshd.device(**{**own, **changes}))
 
 
 def assert_four_good_trials(outcome: Outcome) -> None:

@@ -297,16 +297,7 @@ def test_arguments_reach_a_program_as_they_are(
     if way == "local":
         transport: Any = LocalTransport()
     else:
-        transport = open_transport(
-            SshDevice(
-                transport="ssh",
-                host=sshd.host,
-                port=sshd.port,
-                user=sshd.user,
-                identity_file=sshd.key,
-                known_hosts=sshd.known_hosts,
-            )
-        )
+        transport = open_transport(SshDevice(**sshd.device()))
     try:
         code = "import os, sys, json; print(json.dumps([os.fsencode(x).hex() for x in sys.argv]))"
         done = transport.run([sys.executable, "-c", code, *words], timeout_s=30)

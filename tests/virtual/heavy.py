@@ -75,9 +75,7 @@ def strike(made: Path, folder: Path, name: str) -> FaultRow:
 
 def end(bench: BoardProgram) -> None:
     """End what still runs, and remove the board."""
-    for process in bench.started:
-        process.kill()
-        process.communicate()
+    bench.end()
     if bench.board.pid is not None:
         bench.board.kill()
     if bench.board.folder.exists():

@@ -22,6 +22,7 @@ from typing import Any
 
 from bench.background import in_background
 from bench.errors import PlaceError
+from bench.extras import install_command
 
 ANSWER_S = 10.0
 TAKING_S = 60.0
@@ -278,6 +279,5 @@ def _labgrid() -> tuple[Any, Any, Any, Any]:
         return import_module("grpc"), common, messages, stubs
     except ImportError as error:
         raise PlaceError(
-            f"cannot import labgrid 25 or newer ({error}): pip install "
-            "'bench-on-device[labgrid]', in a checkout scripts/setup models,labgrid"
+            f"cannot import labgrid 25 or newer ({error}): {install_command('labgrid')}"
         ) from error

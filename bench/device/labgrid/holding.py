@@ -114,7 +114,7 @@ def hold_place(wish: Wish, cancel: threading.Event, tell: Tell | None) -> HeldPl
             return _hold(lab, find_place(lab, wish.place), wish, cancel, tell)
         left = _left_behind(lab, wish.reservation)
         if left is not None:
-            return _hold(lab, left, wish, cancel, tell)
+            return _hold(lab, left.place, wish, cancel, tell, file=left)
         require_tagged(lab, wish.reservation)
         token = lab.reserve(wish.reservation).token
         try:
@@ -160,9 +160,9 @@ def _held(lab: Coordinator, wish: Wish) -> str:
     )
 
 
-def _left_behind(lab: Coordinator, filters: Mapping[str, str]) -> str | None:
-    """Return a place that an earlier bench was given for the same reservation and never
-    returned."""
+def _left_behind(lab: Coordinator, filters: Mapping[str, str]) -> NoteFile | None:
+    """Return the note, locked, on a place that an earlier bench was given for the same reservation
+    and never returned. Who comes at the same moment is to get another place."""
     for note in all_notes():
         if (note.coordinator, note.owner, note.filters) != (lab.address, lab.owner, dict(filters)):
             continue
@@ -170,11 +170,9 @@ def _left_behind(lab: Coordinator, filters: Mapping[str, str]) -> str | None:
         if place is None or place.acquired != lab.owner or place.changed != note.changed:
             continue
         file = NoteFile(note.coordinator, note.place)
-        try:
-            if file.lock_alone():
-                return note.place
-        finally:
-            file.close()
+        if file.lock_alone():
+            return file
+        file.close()
     return None
 
 
@@ -185,8 +183,9 @@ def _hold(
     cancel: threading.Event,
     tell: Tell | None,
     token: str | None = None,
+    file: NoteFile | None = None,
 ) -> HeldPlace:
-    file = NoteFile(lab.address, name)
+    file = file or NoteFile(lab.address, name)
     try:
         is_alone = file.lock(cancel)
         lab.refresh()

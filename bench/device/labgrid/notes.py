@@ -52,6 +52,7 @@ class NoteFile:
     """The note on one place, and the lock beside it."""
 
     def __init__(self, coordinator: str, place: str) -> None:
+        self.place = place
         self._path = _folder() / f"{safe_name(f'{coordinator}-{place}')}.json"
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

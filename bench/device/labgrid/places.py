@@ -56,9 +56,7 @@ def require_tagged(lab: Coordinator, filters: Mapping[str, str]) -> None:
     """Raise PlaceError if no place has these tags, so that waiting would be for nothing."""
     if tagged(lab, filters):
         return
-    known = sorted(
-        {f"{key}={tag}" for place in lab.places.values() for key, tag in _tags(place).items()}
-    )
+    known = sorted({word for place in lab.places.values() for word in tag_words(_tags(place))})
     wanted = " and ".join(tag_words(filters))
     raise PlaceError(
         f"no place of the labgrid coordinator {lab.address} has {wanted}; it has: "
