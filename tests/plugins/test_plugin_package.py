@@ -58,6 +58,16 @@ def _device(folder: Path, power: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def with_meter(folder: Path) -> None:
+    """Give the device of the folder the meter of the page, on a file that says 7.5 W."""
+    (folder / "watts").write_text("7.5\n")
+    file = folder / "devices.yaml"
+    document = json.loads(file.read_text())
+    meter = {"kind": "acme-plug", "scope": "wall", "serial": str(folder / "watts")}
+    document["devices"]["b"].update(meter=meter)
+    file.write_text(json.dumps(document))
+
+
 def test_the_page_shows_each_in_under_30_lines() -> None:
     files = files_of_docs()
     assert set(files) >= {
@@ -70,7 +80,8 @@ def test_the_page_shows_each_in_under_30_lines() -> None:
     assert all(len(text.splitlines()) < 30 for text in files.values())
 
 
-def test_a_run_with_model_sensor_runtime_and_board_of_a_plugin(folder: Path, acme: Path) -> None:
+def test_a_run_with_all_that_a_plugin_brings(folder: Path, acme: Path) -> None:
+    with_meter(folder)
     done = bench(folder, "run", "--plan", "plan.yaml", "--json", sites=(acme,))
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -86,7 +97,15 @@ def test_a_run_with_model_sensor_runtime_and_board_of_a_plugin(folder: Path, acm
         assert (energy["sensor"], energy["source"]) == ("acme-shunt", "measured")
         assert energy["scope"] == "Acme input"
         assert energy["power_w"] == pytest.approx(WATTS, rel=1e-3)
+        # A plug that always says the same sees no load markers: its figures are left open.
+        assert trial["meter"]["energy"] is None
+        assert trial["meter"]["status"]["reasons"] == ["unaligned"]
+        assert "its readings are all the same" in trial["meter"]["status"]["detail"]
     (run,) = (folder / "results").iterdir()
+    (stored,) = (run / "meters").glob("*.csv")
+    header, *readings = stored.read_text().splitlines()
+    assert header == "t_ns,power_w,arrived_ns"
+    assert len(readings) > 20 and {line.split(",")[1] for line in readings} == {"7.5"}
     manifest = json.loads((run / "manifest.json").read_text())
     recorded = {(each["kind"], each["name"]): each for each in manifest["plugins"]}
     assert set(recorded) == {
@@ -118,15 +137,13 @@ print(*[reading.power_w for reading in meter.read(1.0)])
 
 
 def test_a_meter_of_a_plugin_is_known_to_devices_yaml_and_read(folder: Path, acme: Path) -> None:
-    (folder / "watts").write_text("7.5\n")
-    device = _device(folder, {"sensor": "none"})
-    meter = {"kind": "acme-plug", "scope": "wall", "serial": str(folder / "watts")}
-    file = folder / "devices.yaml"
-    file.write_text(json.dumps({"devices": {"b": {**device, "meter": meter}}}))
+    with_meter(folder)
     done = python(folder, METER, sites=(acme,))
     assert done.stdout.split() == ["7.5"], done.stderr
-    del meter["serial"]
-    file.write_text(json.dumps({"devices": {"b": {**device, "meter": meter}}}))
+    file = folder / "devices.yaml"
+    document = json.loads(file.read_text())
+    del document["devices"]["b"]["meter"]["serial"]
+    file.write_text(json.dumps(document))
     done = bench(folder, "devices", "probe", "b", sites=(acme,))
     assert done.returncode == 2
     assert "a meter of kind acme-plug needs 'serial'" in done.stderr
