@@ -298,6 +298,8 @@ class ArtifactFacts(Record):
     macs: int | None = None
     training: TrainingFacts | None = None
     """``None`` where the weights are pseudo-random or of a model of one's own."""
+    shares: bool = False
+    """Whether it is a torch network of one's own whose layers draw on shared templates."""
 
 
 class SustainPoint(Record):

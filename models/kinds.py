@@ -22,6 +22,7 @@ from models import sizing
 if TYPE_CHECKING:
     from torch import nn
 
+    from models.restructuring import RestructuredPart
     from models.scheme import Scheme
     from models.spec import ModelSpec
 
@@ -42,6 +43,9 @@ class Restructuring(Protocol):
         It may be any torch network, and lie on the meta device, where only shapes are known.
         Random numbers come from torch's generator. Raises SchemeError as ``total`` does.
         """
+
+    def parts(self, network: nn.Module, scheme: Scheme) -> tuple[RestructuredPart, ...]:
+        """What is left of a dense network, part by part. Raises SchemeError as ``total``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from torch.fx.proxy import TraceError
 
 from models.allocation import CLOSE, proportional
 from models.groups import SchemeError, UnreachableReduction
-from models.restructuring import count_parameters, restructured_total
+from models.restructuring import RestructuredPart, count_parameters, restructured_total
 from models.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -58,6 +58,15 @@ class L1Pruning:
         left = channels_left(units, scheme, count_parameters(network))
         for unit, count in zip(units, left, strict=True):
             prune_unit(network, unit, count)
+
+    def parts(self, network: nn.Module, scheme: Scheme) -> tuple[RestructuredPart, ...]:
+        """The inner channels of each unit, named by its first layer."""
+        units = prunable_units(network)
+        left = channels_left(units, scheme, count_parameters(network))
+        return tuple(
+            RestructuredPart(unit.first, count, unit.channels, unit.channel_parameters)
+            for unit, count in zip(units, left, strict=True)
+        )
 
 
 PRUNE_L1 = L1Pruning()

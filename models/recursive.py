@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from models.allocation import CLOSE, proportional
 from models.drawn import Banks, Shape
 from models.groups import SchemeError, UnreachableReduction
-from models.restructuring import count_parameters, restructured_total
+from models.restructuring import RestructuredPart, count_parameters, restructured_total
 from models.reuse import ReuseBank, ReusedLayer
 from models.scheme import Scheme
 from models.sharing import BANKS
@@ -61,6 +61,17 @@ class Recursion:
             for few in _parts(run.units, count):
                 banks.update(iterate(network, few))
         network.add_module(BANKS, banks)
+
+    def parts(self, network: nn.Module, scheme: Scheme) -> tuple[RestructuredPart, ...]:
+        """The units of each run, named by the first and the last of them."""
+        runs = find_runs(network)
+        left = units_left(runs, scheme, count_parameters(network))
+        return tuple(
+            RestructuredPart(
+                f"{run.units[0]} … {run.units[-1]}", count, len(run.units), run.unit_parameters
+            )
+            for run, count in zip(runs, left, strict=True)
+        )
 
 
 RECURSION = Recursion()

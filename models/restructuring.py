@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,29 @@ from models.scheme import Scheme
 
 if TYPE_CHECKING:
     from models.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RestructuredPart:
+    """Equal pieces of a network, the inner channels of a unit or the units of a run.
+
+    ``kept`` of ``of`` are left; ``each`` is the parameters of one.
+    """
+
+    name: str
+    kept: int
+    of: int
+    each: int
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the pieces that are left."""
+        return self.kept * self.each
+
+    @property
+    def parameters_dense(self) -> int:
+        """Parameters of all pieces."""
+        return self.of * self.each
 
 
 def count_parameters(network: nn.Module) -> int:

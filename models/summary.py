@@ -22,8 +22,8 @@ class GroupSummary:
     """How one group shares: ``templates`` of a ``bank`` serve ``layers`` of inputs × outputs.
 
     ``template_bytes`` and ``coefficient_bytes`` (whatever the layers have of their own) are in
-    float32; a bank that serves several groups is counted at the first of them. ``macs_dense`` are
-    the multiply-adds of the layers for one input with the weights at hand, ``macs_generation``
+    float32; a bank that serves several groups has a row of its own, without layers. ``macs_dense``
+    are the multiply-adds of the layers for one input with the weights at hand, ``macs_generation``
     those that generate the weights, ``macs_factored`` those of the layers where nothing is
     generated (None where the scheme has no such mode). ``ceiling`` is the largest share of the
     whole network's parameters that this group can save.
@@ -47,11 +47,28 @@ class GroupSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class PartSummary:
+    """What is left of a part by a scheme that changes the network: ``kept`` of ``of`` pieces.
+
+    The pieces are the inner channels of a unit, or the units of a run. ``ceiling``: as in
+    :class:`GroupSummary`.
+    """
+
+    part: str
+    kept: int
+    of: int
+    parameters: int
+    parameters_dense: int
+    ceiling: float
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSummary:
     """Size of a network under a scheme.
 
     ``reduction`` is the share of ``parameters_dense`` that is saved, ``ceiling`` the largest that
-    the scheme can save (None where it does not share). ``macs`` are the multiply-adds of one
+    the scheme can save (None for dense). ``parts`` are for schemes that change the network,
+    ``groups`` for those that share. ``macs`` are the multiply-adds of one
     inference of one input with the weights at hand; ``macs_by_weights`` has them per weight mode
     (``runtime`` also counts the generation of the weights).
     """
@@ -65,6 +82,7 @@ class ModelSummary:
     macs: int
     macs_by_weights: dict[str, int]
     groups: tuple[GroupSummary, ...]
+    parts: tuple[PartSummary, ...]
 
 
 def describe(spec: ModelSpec, scheme: Scheme) -> ModelSummary:
@@ -75,16 +93,19 @@ def describe(spec: ModelSpec, scheme: Scheme) -> ModelSummary:
     total = spec.total(scheme)
     macs = count_macs(spec, scheme)
     banks = scheme.banks(spec.groups) if scheme.shares else ()
+    parts = _parts(spec, scheme) if scheme.kind.restructures else ()
+    most = ceiling(banks, spec.parameters) if banks else sum(part.ceiling for part in parts)
     return ModelSummary(
         name=spec.name,
         scheme=str(scheme),
         parameters=total,
         parameters_dense=spec.parameters,
         reduction=1 - total / spec.parameters,
-        ceiling=ceiling(banks, spec.parameters) if banks else None,
+        ceiling=most if banks or parts else None,
         macs=macs[None],
         macs_by_weights={mode: count for mode, count in macs.items() if mode is not None},
         groups=_groups(spec, scheme, banks),
+        parts=parts,
     )
 
 
@@ -129,11 +150,52 @@ def _groups(
     positions = _positions(spec)
     rows = []
     for bank, size in zip(banks, spec.fit(scheme), strict=True):
+        common = len(bank.parts) > 1
+        if common:
+            rows.append(_common_bank(spec, bank, size))
+        template = 0 if common else bank.template
         for part in bank.parts:
-            templates = bank.template * size if part is bank.parts[0] else 0
-            coefficients = part.layer_parameters(size)
-            rows.append(_group(spec, scheme, bank, part, size, templates, coefficients, positions))
+            rows.append(_group(spec, scheme, bank, part, size, template, positions))
     return tuple(rows)
+
+
+def _common_bank(spec: ModelSpec, bank: BankSize, size: int) -> GroupSummary:
+    """The row of a bank that serves several groups."""
+    templates = bank.template * size
+    return GroupSummary(
+        group=bank.name,
+        bank=bank.name,
+        inputs=0,
+        outputs=0,
+        layers=0,
+        templates=size,
+        own=0,
+        parameters=templates,
+        parameters_dense=0,
+        template_bytes=templates * FLOAT_BYTES,
+        coefficient_bytes=0,
+        macs_dense=0,
+        macs_generation=0,
+        macs_factored=None,
+        ceiling=-bank.template / spec.parameters,
+    )
+
+
+def _parts(spec: ModelSpec, scheme: Scheme) -> tuple[PartSummary, ...]:
+    torch = require_torch()
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        found = scheme.kind.load().parts(spec.architecture(_DENSE), scheme)
+    return tuple(
+        PartSummary(
+            part.name,
+            part.kept,
+            part.of,
+            part.parameters,
+            part.parameters_dense,
+            (part.parameters_dense - part.each) / spec.parameters,
+        )
+        for part in found
+    )
 
 
 def _group(
@@ -142,14 +204,15 @@ def _group(
     bank: BankSize,
     part: Part,
     size: int,
-    templates: int,
-    coefficients: int,
+    template: int,
     positions: dict[str, int],
 ) -> GroupSummary:
+    """``template``: parameters of a template of the group's own bank, 0 where that has a row."""
     group = part.group
+    templates, coefficients = template * size, part.layer_parameters(size)
     generation = part.generation_macs(size)
     rows = generation // group.dense_parameters
-    at_least = part.layer_parameters(1) + (bank.template if part is bank.parts[0] else 0)
+    at_least = part.layer_parameters(1) + template
     return GroupSummary(
         group=group.name,
         bank=bank.name,

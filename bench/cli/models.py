@@ -74,6 +74,8 @@ def show(name: str, scheme: str, as_json: bool) -> None:
         console.print(f"  at most {100 * summary.ceiling:.1f} % can be saved", markup=False)
     if summary.groups:
         console.print(_stages(summary))
+    if summary.parts:
+        console.print(_parts(summary))
 
 
 def _stages(summary: ModelSummary) -> Table:
@@ -100,20 +102,39 @@ def _stages(summary: ModelSummary) -> Table:
         bank = "" if group.bank == group.group else f" of {group.bank}"
         table.add_row(
             group.group,
-            f"{group.layers} × {group.inputs}→{group.outputs}",
+            f"{group.layers} × {group.inputs}→{group.outputs}" if group.layers else "the bank",
             f"{group.templates}{own}{bank}",
             f"{group.parameters:,}",
-            f"{group.parameters_dense:,}",
+            f"{group.parameters_dense:,}" if group.layers else "",
             f"{100 * group.ceiling:.1f} %",
             f"{group.template_bytes:,}",
             f"{group.coefficient_bytes:,}",
-            f"{group.macs_dense / 1e6:.2f}",
-            f"{group.macs_generation / 1e6:.2f}",
+            f"{group.macs_dense / 1e6:.2f}" if group.layers else "",
+            f"{group.macs_generation / 1e6:.2f}" if group.layers else "",
             "" if group.macs_factored is None else f"{group.macs_factored / 1e6:.2f}",
         )
     rest = summary.parameters_dense - sum(group.parameters_dense for group in summary.groups)
     macs = summary.macs - sum(group.macs_dense for group in summary.groups)
     table.add_row("others", "", "", *[f"{rest:,}"] * 2, "", "", "", f"{macs / 1e6:.2f}", "", "")
+    return table
+
+
+def _parts(summary: ModelSummary) -> Table:
+    """A row per unit whose channels are pruned or per run of iterated units, and the rest."""
+    table = Table(title="kept: inner channels of a unit, or units of a run")
+    table.add_column("part", no_wrap=True)
+    for heading in ("kept", "parameters", "dense", "saves\nat most"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for part in summary.parts:
+        table.add_row(
+            part.part,
+            f"{part.kept} of {part.of}",
+            f"{part.parameters:,}",
+            f"{part.parameters_dense:,}",
+            f"{100 * part.ceiling:.1f} %",
+        )
+    rest = summary.parameters_dense - sum(part.parameters_dense for part in summary.parts)
+    table.add_row("others", "", *[f"{rest:,}"] * 2, "")
     return table
 
 

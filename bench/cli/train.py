@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,6 +216,16 @@ def _progress(resumed: Path | None) -> Iterator[Progress]:
                     soft_wrap=True,
                 )
             self._bars.update(self._task, total=epochs * batches, completed=done * batches)
+
+        def approximated(self, errors: Mapping[str, float]) -> None:
+            worst = max(errors, key=errors.__getitem__)
+            mean = sum(errors.values()) / len(errors)
+            self._console.print(
+                f"starts from approximated weights: relative error {100 * mean:.1f} % on average "
+                f"over {len(errors)} layers, {100 * errors[worst]:.1f} % at worst ({worst})",
+                markup=False,
+                soft_wrap=True,
+            )
 
         def batch(self) -> None:
             self._bars.advance(self._task)

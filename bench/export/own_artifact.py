@@ -6,7 +6,7 @@ import hashlib
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bench.export.weights import pack
 from bench.export.written import artifact_facts, rounded, verified
 from bench.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
+from models.drawn import DrawnLayer
 from models.restructuring import count_parameters
 
 
@@ -65,12 +66,13 @@ def export_function(
             key = _key(own, traced, feed, macs, target, rounding)
             store = ArtifactCache(cache)
             found = store.find(key)
-            if found is not None:
-                return found
-            on_miss()
-            return store.add(
-                key, _export(text, own, traced, feed, outputs, macs, target, store, rounding)
-            )
+            if found is None:
+                on_miss()
+                found = store.add(
+                    key, _export(text, own, traced, feed, outputs, macs, target, store, rounding)
+                )
+            shares = any(isinstance(module, DrawnLayer) for module in own.network.modules())
+            return replace(found, facts=found.facts.model_copy(update={"shares": shares}))
         except BenchError:
             raise
         except Exception as error:  # what converts graphs raises errors of many libraries

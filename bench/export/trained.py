@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
 
 from bench.errors import ConfigError
+from bench.field_problems import in_words
 from bench.figures import TrainingFacts
 from bench.json_text import MalformedJson, parse_object
 from models import Scheme, SchemeError
@@ -29,9 +34,10 @@ def trained_networks(folder: Path) -> dict[str, Path]:
         try:
             result = parse_object(path.read_bytes())
             name = network_name(result["model"], Scheme.parse(result["scheme"]))
-            entry = (int(result["seed"]), str(path), path.with_name(result["checkpoint"]))
-        except (MalformedJson, SchemeError, KeyError, TypeError, ValueError, OSError) as error:
-            raise ConfigError(f"--trained: {path}: is no result of bench train: {error}") from None
+            training = _facts_of(result)
+            entry = (training.seed, str(path), path.with_name(result["checkpoint"]))
+        except _DAMAGED as error:
+            raise _no_result(path, error) from None
         if not entry[2].is_file():
             raise ConfigError(f"--trained: {path}: its checkpoint {entry[2].name} is gone")
         found[name] = min(found.get(name, entry), entry)
@@ -47,12 +53,26 @@ def training_facts(checkpoint: Path) -> TrainingFacts:
     """
     path = checkpoint.with_name(RESULT)
     try:
-        result = parse_object(path.read_bytes())
-        return TrainingFacts.model_validate(
-            {name: result[name] for name in TrainingFacts.model_fields if name in result}
-        )
-    except (MalformedJson, ValueError, OSError) as error:
-        raise ConfigError(f"--trained: {path}: is no result of bench train: {error}") from None
+        return _facts_of(parse_object(path.read_bytes()))
+    except _DAMAGED as error:
+        raise _no_result(path, error) from None
+
+
+_DAMAGED = (MalformedJson, SchemeError, KeyError, TypeError, ValueError, OSError)
+
+
+def _facts_of(result: Mapping[str, Any]) -> TrainingFacts:
+    return TrainingFacts.model_validate(
+        {name: result[name] for name in TrainingFacts.model_fields if name in result}
+    )
+
+
+def _no_result(path: Path, error: Exception) -> ConfigError:
+    words = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        words = f"{'.'.join(map(str, first['loc']))}: {in_words(dict(first))}"
+    return ConfigError(f"--trained: {path}: is no result of bench train: {words}")
 
 
 def network_name(model: str, scheme: Scheme) -> str:

@@ -52,6 +52,8 @@ def details(trial: Trial) -> list[Detail]:
         found += _energy(trial.energy, trial.facts.get("lag", {}))
         why = trial.facts.get("power_source", {}).get("why")
         found += [("why this power source", str(why))] if why else []
+    if trial.artifact is not None and trial.artifact.shares:
+        found.append(("weights", "from shared templates, generated before the first inference"))
     if trial.artifact is not None and trial.artifact.training is not None:
         found += _training(trial.artifact.training)
     if trial.accuracy is not None:

@@ -66,6 +66,8 @@ def train(
         run.place()
         progress = progress or Progress()
         progress.begin(epochs=job.recipe.epochs, done=run.done, batches=run.batches)
+        if not run.done and run.init_errors:
+            progress.approximated(run.init_errors)
         while run.done < job.recipe.epochs:
             record = run.epoch(progress)
             if fabric.is_global_zero:
@@ -126,7 +128,7 @@ class _Run:
         self._job = job
         self._rows = rows
         self._fabric = fabric
-        self._network, self._errors = job.start()
+        self._network, self.init_errors = job.start()
         self._state = state
         self.done = 0
         self._wall_s = 0.0
@@ -252,7 +254,7 @@ class _Run:
             "sizes": list(job.spec.fit(job.scheme)),
             "parameters": count_parameters(self._network),
             "parameters_dense": job.spec.parameters,
-            "init_errors": self._errors,
+            "init_errors": self.init_errors,
             "epochs": job.recipe.epochs,
             "selected_epoch": best["epoch"],
             "selection_top1": best["top1"],

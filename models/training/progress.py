@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -24,6 +25,9 @@ class Progress:
 
     def begin(self, *, epochs: int, done: int, batches: int) -> None:
         """The training begins, or goes on after ``done`` epochs, with so many steps in each."""
+
+    def approximated(self, errors: Mapping[str, float]) -> None:
+        """Training starts from approximations with these relative errors, by the layer's path."""
 
     def batch(self) -> None:
         """One step is done."""

@@ -41,9 +41,22 @@ def test_one_bank_for_all_stages_is_named_and_counted_once(
     text = shown(capsys, "blocks-one:0.25")
     assert "110 of all" in text
     groups = json.loads(shown(capsys, "blocks-one:0.25", "--json"))["groups"]
-    assert [group["bank"] for group in groups] == ["all"] * 3
-    assert [group["template_bytes"] for group in groups] == [110 * 58 * 58 * 4, 0, 0]
+    assert [group["group"] for group in groups] == ["all", "stage2", "stage3", "stage4"]
+    assert [group["bank"] for group in groups] == ["all"] * 4
+    assert [group["template_bytes"] for group in groups] == [110 * 58 * 58 * 4, 0, 0, 0]
     assert all(group["macs_factored"] is None for group in groups)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "part"), [("prune-l1:0.1", "stage4.3.branch2.0"), ("recursive:0.1", "stage3.7")]
+)
+def test_what_changes_the_network_has_a_row_per_part_and_a_ceiling(
+    scheme: str, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown(capsys, scheme)
+    assert "% can be saved" in text
+    (row,) = [line for line in text.splitlines() if part in line]
+    assert " of " in row
 
 
 def test_reuse_has_no_weight_mode(capsys: pytest.CaptureFixture[str]) -> None:

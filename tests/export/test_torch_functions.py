@@ -58,6 +58,14 @@ def same_as_plain():
     return plain()
 
 
+def shared():
+    from models.sharing import share
+
+    network = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU()) for _ in range(4)))
+    share(network, "soft:1")
+    return network
+
+
 class Branching(nn.Module):
     def __init__(self):
         super().__init__()
@@ -229,6 +237,13 @@ def test_it_is_cached_by_what_it_is_and_not_by_its_name(tmp_path: Path) -> None:
     other = export("minenets:plain", tmp_path, values=InputValues({"input": (0, 1)}), **shape)
     assert other.fresh
     assert (reference(other)["input"] >= 0).all()
+
+
+def test_a_network_that_shares_is_told_from_a_dense_one(tmp_path: Path) -> None:
+    shapes = {"input": (1, 3, 8, 8)}
+    for _ in ("exported", "from the cache"):
+        assert export("minenets:shared", tmp_path, shapes=shapes).facts.shares
+        assert not export("minenets:plain", tmp_path, shapes=shapes).facts.shares
 
 
 def test_batches_repeat_the_examples(tmp_path: Path) -> None:

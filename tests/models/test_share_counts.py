@@ -10,6 +10,7 @@ from models.grouping import find_groups
 
 SHARING = {name: spec for name, spec in MODELS.items() if spec.groups}
 SHUFFLE = [name for name in SHARING if name.startswith("shufflenet_v2")]
+MOBILE = [name for name in SHARING if name.startswith("mobilenet_v2")]
 SCHEMES = [
     "basis:0.05",
     "basis-shared:0.05",
@@ -37,7 +38,9 @@ def test_the_network_itself_shows_the_announced_groups(name: str) -> None:
 
 
 @pytest.mark.parametrize("text", SCHEMES)
-@pytest.mark.parametrize("name", SHUFFLE)
+@pytest.mark.parametrize(
+    "name", [name for name in SHARING if "mobilenet" in name or name in SHUFFLE]
+)
 def test_formula_equals_the_built_network(name: str, text: str) -> None:
     spec, scheme = SHARING[name], Scheme.parse(text)
     with torch.device("meta"):
@@ -151,3 +154,23 @@ def test_stages_add_up_to_the_whole(text: str) -> None:
         assert by_weights["factored"] == summary.macs + change
     else:
         assert all(group.macs_factored is None for group in summary.groups)
+    most = sum(group.ceiling for group in summary.groups)
+    assert most == pytest.approx(summary.ceiling)
+
+
+@pytest.mark.parametrize("text", ["prune-l1:0.1", "recursive:0.1"])
+def test_parts_of_a_network_that_is_changed_add_up_to_the_whole(text: str) -> None:
+    spec, scheme = MODELS["shufflenet_v2_x1_0"], Scheme.parse(text)
+    summary = describe(spec, scheme)
+    saved = sum(part.parameters_dense - part.parameters for part in summary.parts)
+    # Iterations have BatchNorms of their own, which stay.
+    assert saved == summary.parameters_dense - summary.parameters > 0
+    assert sum(part.ceiling for part in summary.parts) == summary.ceiling
+    with pytest.raises(UnreachableReduction, match=f"at most {100 * summary.ceiling:.1f} %"):
+        spec.total(Scheme(scheme.name, reduction=summary.ceiling + 0.01))
+
+
+def test_a_bank_that_serves_all_stages_has_a_row_of_its_own() -> None:
+    bank, *groups = describe(MODELS["shufflenet_v2_x1_0"], Scheme.parse("blocks-one:40")).groups
+    assert (bank.group, bank.layers, bank.parameters) == ("all", 0, 40 * 58 * 58)
+    assert all(group.template_bytes == 0 < group.parameters for group in groups)

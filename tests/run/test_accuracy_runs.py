@@ -167,6 +167,7 @@ def test_a_model_of_ones_own_is_counted_without_training(
         (["--model", "mine.onnx", "--accuracy", "fashion:x"], "did you mean 'fashion-mnist'"),
         (["--model", "mine.onnx", "--accuracy", "fashion-mnist:nowhere"], "no such folder"),
         (["--model", MODEL, "--scheme", "soft:0.15", "--trained", "trained"], "no training of"),
+        (["--model", MODEL, "--trained", "odd"], "odd/result.json: is no result of bench train"),
     ],
 )
 def test_what_cannot_be_counted_is_refused_before_a_board_is_asked(
@@ -178,6 +179,7 @@ def test_what_cannot_be_counted_is_refused_before_a_board_is_asked(
 ) -> None:
     classifier(tmp_path / "mine.onnx", batch=1)
     checkpoint(tmp_path / "trained" / "dense", "dense", 0, 0.3)
+    checkpoint(tmp_path / "odd", "dense", 0, 0.3, test_top1=88.4)
     assert main(["run", *arguments, "--results", "results"]) == 2
     told = capsys.readouterr().err
     assert words in told

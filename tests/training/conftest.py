@@ -17,7 +17,6 @@ from bench_program import BENCH
 from bench.cli import main
 
 LIMIT_S = 200
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 TOGETHER = (
     *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"),
     *("--nproc-per-node", "2"),
@@ -44,14 +43,21 @@ class Train:
         assert main(self.arguments(out, *more, model=model)) == 0, self.said()
         return self.folder / out
 
+    def start_together(self, out: str, *more: str) -> subprocess.Popen[str]:
+        """Let two processes train."""
+        return subprocess.Popen(
+            [*TOGETHER, *BENCH, *self.arguments(out, *more)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def together(self, out: str, *more: str) -> str:
         """Train by two processes and return what these said."""
-        command = [*TOGETHER, *BENCH, *self.arguments(out, *more)]
-        done = subprocess.run(
-            command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, timeout=LIMIT_S
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stderr
+        process = self.start_together(out, *more)
+        _, said = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == 0, said
+        return said
 
     def refused(self, out: str, *more: str, model: str = MODEL) -> str:
         """Return the one line that a wrong command line gets."""

@@ -96,7 +96,14 @@ def test_from_a_dense_checkpoint_a_scheme_starts_near_it(train: Any) -> None:
     )
     found = _result(tuned)
     assert found["init_from_sha256"] == _result(dense)["checkpoint_sha256"]
-    assert all(0 < error < 1 for error in found["init_errors"].values())
+    errors = found["init_errors"]
+    assert all(0 < error < 1 for error in errors.values())
+    _, after = train.said().split("starts from approximated weights: ")
+    told = after.splitlines()[0]
+    mean, worst = sum(errors.values()) / len(errors), max(errors, key=errors.get)
+    assert f"error {100 * mean:.1f} % on average over {len(errors)} layers" in told
+    assert f"{100 * errors[worst]:.1f} % at worst ({worst})" in told
+    assert "epoch 1 of 1" in after, "before the first epoch"
     pruned = train(
         "pruned",
         "--scheme",

@@ -139,6 +139,23 @@ def test_two_processes_train_one_network(train: Any, tiny_data: Path) -> None:
     assert "with processes 2, not 1" in train.refused("out", "--scheme", "basis:0.15", "--resume")
 
 
+def test_two_processes_in_bf16_that_are_killed_go_on_to_the_same_end(train: Any) -> None:
+    options = ("--scheme", "basis:0.15", "--precision", "bf16-mixed", "--epochs", "3")
+    out = train.folder / "killed"
+    process = train.start_together("killed", *options)
+    deadline = time.monotonic() + LIMIT_S
+    while not (out / "training.pt").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    assert process.wait(LIMIT_S) != 0
+    said = train.together("killed", *options, "--resume")
+    assert said.count("goes on after epoch") == 1
+    train.together("whole", *options)
+    assert (out / "model.pt").read_bytes() == (train.folder / "whole" / "model.pt").read_bytes()
+
+
 def test_bf16_trains_and_is_evaluated_in_single_precision(train: Any) -> None:
     folder = train("out", "--precision", "bf16-mixed", "--epochs", "1")
     state = read_model(folder / "model.pt").state_dict
