@@ -220,7 +220,7 @@ def fleet_of(
 
 
 def _sound(verdict: dict[str, Any]) -> bool:
-    """Whether a latency is valid, or inconclusive for what else was at work on this machine alone."""
+    """Whether nothing but the load of this machine speaks against a latency."""
     return verdict["status"] == "valid" or (
         verdict["status"] == "inconclusive" and set(verdict["reasons"]) <= SHARED_MACHINE
     )
