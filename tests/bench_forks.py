@@ -26,7 +26,7 @@ from bench_program import Program
 class Forked:
     """A process of bench, to be used as ``subprocess.Popen`` with pipes for its text.
 
-    It may write no file larger than ``limit_bytes``.
+    It may write no file larger than ``limit_bytes``. ``stderr`` as in subprocess.
     """
 
     def __init__(
@@ -35,15 +35,18 @@ class Forked:
         folder: Path,
         environment: dict[str, str],
         limit_bytes: int | None = None,
+        stderr: int = subprocess.PIPE,
     ) -> None:
-        out, told, status = os.pipe(), os.pipe(), os.pipe()
+        out, status = os.pipe(), os.pipe()
+        told = os.pipe() if stderr == subprocess.PIPE else (None, os.dup(stderr))
         request = json.dumps([arguments, str(folder), environment, limit_bytes]).encode()
         assert len(request) <= MOST_REQUEST_BYTES
         passed = [out[1], told[1], status[1]]
         socket.send_fds(_origin(), [request], passed)
         for end in passed:
             os.close(end)
-        self.stdout, self.stderr = os.fdopen(out[0]), os.fdopen(told[0])
+        self.stdout = os.fdopen(out[0])
+        self.stderr = None if told[0] is None else os.fdopen(told[0])
         self._status = os.fdopen(status[0], "rb", buffering=0)
         self.pid = int(self._status.readline())
         self.returncode: int | None = None
@@ -84,17 +87,19 @@ class Forked:
 class ForkedProgram(Program):
     """`bench` in a working folder, as processes that start at once."""
 
-    def start(self, *arguments: str, limit_bytes: int | None = None) -> Forked:
+    def start(
+        self, *arguments: str, limit_bytes: int | None = None, stderr: int = subprocess.PIPE
+    ) -> Forked:
         """Call bench and leave it to itself."""
         environment = {**os.environ, "BENCH_CACHE": str(self.folder / "cache")}
         environment.pop("BENCH_DEVICES", None)
-        process = Forked(arguments, self.folder, environment, limit_bytes)
+        process = Forked(arguments, self.folder, environment, limit_bytes, stderr)
         self.started.append(process)
         return process
 
 
 def _rest(stream) -> str:
-    if stream.closed:
+    if stream is None or stream.closed:
         return ""
     with stream:
         return stream.read()
