@@ -38,8 +38,11 @@ def agent_command(arguments, agent=AGENT_ROOT):
 
 
 def numpy_environment():
-    """The environment for a process that imports numpy, and maybe CUDA."""
+    """The environment for a process that imports numpy, and maybe an engine and CUDA."""
     environment = dict(os.environ)
+    # Newer releases of ONNX Runtime (1.32 does) collect what they do, with a thread and a database
+    # of their own, and report it over the network: not from a board, nor beside a measurement.
+    environment["ORT_DISABLE_TELEMETRY"] = "1"
     # numpy's own thread pool would only add memory: it computes nothing that is measured.
     environment["OPENBLAS_NUM_THREADS"] = "1"
     # CUDA's first GPU is then that of NVML, which tells energy and memory, and not the fastest.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def run_onnx(graph: Path, inputs: dict[str, Array], *, optimized: bool) -> dict[
 
     Raises ExportError when it cannot be loaded or run, or gives something other than tensors.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it reports to its maker over the network
     import onnxruntime  # late: with threads of its own, which no run needs that exports nothing
 
     options = onnxruntime.SessionOptions()

@@ -96,8 +96,9 @@ class BareLoop:
     def __init__(self, graph: Path, reference: Path) -> None:
         lead = str(schedule.LEAD_S)
         argv = [sys.executable, "-c", BARE_LOOP, str(graph), str(reference), lead]
+        environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}  # as the worker has it
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def median_s(self, seconds: float) -> float:
