@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import time
@@ -79,6 +80,10 @@ def train(
             result = folder.finish(trained, {"format": 1, **facts, **result})
         fabric.barrier()
     if fabric.world_size > 1:
+        # DDP's reducer waits for the group's threads while it holds the lock of the interpreter,
+        # which they may need: it must not be the last to let go of the group.
+        del run
+        gc.collect()
         torch.distributed.destroy_process_group()
     return {**facts, **result}
 
