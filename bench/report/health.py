@@ -71,8 +71,10 @@ def health_chart(
         panel
         for device, points in devices.items()
         for panel in (
-            _Panel(device, "temperature [°C]", "zones", points, "temperature_c", 1.0),
-            _Panel(device, "clock [MHz]", "clocks", points, "frequency_khz", 1e-3),
+            _Panel(
+                device, "temperature [°C]", "zones", points, _series(points, "temperature_c", 1.0)
+            ),
+            _Panel(device, "clock [MHz]", "clocks", points, _series(points, "frequency_khz", 1e-3)),
         )
         if panel.series
     ]
@@ -104,24 +106,13 @@ def health_chart(
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """Zones or clocks (``parts``) of a device; ``name``: the field of its points, in whose unit
-    ``unit`` is what is drawn."""
+    """All readings of the zones or clocks (``parts``) of a device, by zone or clock."""
 
     device: str
     label: str
     parts: str
     points: Sequence[HealthPoint]
-    name: str
-    unit: float
-
-    @property
-    def series(self) -> dict[str, list[tuple[float, float]]]:
-        """All readings by zone or clock."""
-        found: dict[str, list[tuple[float, float]]] = {}
-        for point in self.points:
-            for part, value in getattr(point, self.name).items():
-                found.setdefault(part, []).append((point.at_s, value * self.unit))
-        return found
+    series: Mapping[str, Sequence[tuple[float, float]]]
 
     @property
     def left_out(self) -> bool:
@@ -129,9 +120,20 @@ class _Panel:
         return len(self.series) > _MOST_LINES
 
 
-def _moved_most(
-    series: Mapping[str, list[tuple[float, float]]],
+def _series(
+    points: Sequence[HealthPoint], name: str, unit: float
 ) -> dict[str, list[tuple[float, float]]]:
+    """Return the readings of a field by zone or clock, in ``unit`` of it."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for point in points:
+        for part, value in getattr(point, name).items():
+            found.setdefault(part, []).append((point.at_s, value * unit))
+    return found
+
+
+def _moved_most(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+) -> dict[str, Sequence[tuple[float, float]]]:
     ranges = {
         part: max(value for _, value in read) - min(value for _, value in read)
         for part, read in series.items()

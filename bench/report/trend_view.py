@@ -70,9 +70,8 @@ def case_trends(runs: Sequence[Run]) -> tuple[tuple[CaseTrend, ...], tuple[Trend
 def trend_chart(found: Sequence[Trend], colours: Mapping[str, str], device: str) -> Figure | None:
     """Draw p50 and energy of the cases of a device over time, ``None`` when there are none.
 
-    ``colours``: by scheme. Marks tell their
-    status as in all charts; a vertical line says that a condition changed there (engine, power
-    mode, clocks ...).
+    ``colours``: by scheme. Marks tell their status as in all charts; a vertical line says that a
+    condition changed there (engine, power mode, clocks ...).
     """
     dated = [_dated(item) for item in found if item.case.device == device]
     every = [item for item in dated if item.points]

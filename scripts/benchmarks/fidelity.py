@@ -13,7 +13,6 @@ latency by a per cent::
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import statistics
@@ -26,12 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper
 
 from bench.agent import schedule
 from bench.agent.processes import CaseWorker
 from bench.export import cases
+from bench.export.reference import reference_bytes, run_onnx
 from bench.recordings import GraphLimits
 
 SMALL_LAYERS, SMALL_WIDTH = 17, 192
@@ -82,11 +81,9 @@ def small_model(folder: Path) -> Path:
     path = folder / "small.onnx"
     opset = [helper.make_opsetid("", 13)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=7), path)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    x = draw.standard_normal(shape).astype(np.float32)
-    names = {"inputs": ["x0"], "outputs": [f"x{SMALL_LAYERS}"]}
-    (out,) = session.run(None, {"x0": x})
-    np.savez(path.with_suffix(".npz"), in0=x, out0=out, names=np.array(json.dumps(names)))
+    inputs = {"x0": draw.standard_normal(shape).astype(np.float32)}
+    outputs = run_onnx(path, inputs, optimized=True)
+    path.with_suffix(".npz").write_bytes(reference_bytes(inputs, outputs))
     return path
 
 
@@ -123,7 +120,11 @@ def fresh_worker(graph: Path, reference: Path, folder: Path) -> Iterator[CaseWor
         "options": {"threads": 1},
     }
     cpus = sorted(os.sched_getaffinity(0))
-    with closing(CaseWorker(case, {"root": "/", "cases": [case]}, str(folder), cpus)) as worker:
+    job = {"root": "/", "cases": [case]}
+    with (
+        (folder / "lock").open("wb") as lock,  # in place of the board's, which it inherits
+        closing(CaseWorker(case, job, str(folder), cpus, lock.fileno())) as worker,
+    ):
         worker.import_runtime()
         worker.load()
         yield worker
