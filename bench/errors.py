@@ -24,7 +24,7 @@
     └ StoreError         schema, version, or a results folder that cannot be written
 
 A measurement that is too noisy, throttled or too short is not an error: it is a status with
-reasons (:class:`bench.status.Status`, :class:`bench.status.Reason`).
+reasons (:class:`bench.records.status.Status`, :class:`bench.records.status.Reason`).
 
 The message of every error is one line for the person at the terminal; long evidence (a remote
 traceback, a builder's log) goes into :attr:`BenchError.detail`.

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint
 from bench import plugins
 from bench.errors import UnsupportedCase
 from bench.plugins.agent_module import AgentModule, read_agent_module
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 # Newest ONNX opset and IR version that each minor release of ONNX Runtime 1.x reads; from the
 # ONNX release that it was built with (onnxruntime docs/Versioning.md, onnx docs/Versioning.md).

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-from bench.records import PowerSource
-from bench.status import Source
+from bench.records.power import PowerSource
+from bench.records.status import Source
 
 POWER = PowerSource(
     sensor="ina3221",

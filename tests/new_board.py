@@ -16,7 +16,7 @@ from python36 import HELP, find_python36
 from sshd import Sshd, public
 
 from bench.cli import device_add, main
-from bench.device_settings import SshDevice
+from bench.config.device_settings import SshDevice
 
 Start = Callable[..., Sshd]
 TOOLS = ("sh", "cat", "stat", "tail", "mkdir", "mv", "rm", "sha256sum", "uname", "date", "env")

@@ -72,7 +72,7 @@ class SimulatedBoard:
         """By folder when the job ends, and whether it dies then."""
 
     def connect(self) -> SimulatedTransport:
-        """Connect, as :func:`bench.connection.open_transport` does."""
+        """Connect, as :func:`bench.fleet.connection.open_transport` does."""
         self.require()
         return SimulatedTransport(self)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.marker_pattern import marker_durations_s, marker_rest_s
-from bench.recordings import Marker, MeterReadings
+from bench.records.recordings import Marker, MeterReadings
 
 BOARD_START_S = 5000.0
 

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from bench.agent import wire
-from bench.evaluation import evaluate_job
-from bench.figures import ArtifactFacts
-from bench.procedures import PROCEDURES
-from bench.records import Case, JobEnd, JobFacts, Manifest, PowerSource
-from bench.status import Reason, Source, Status, Verdict
+from bench.fleet.evaluation import evaluate_job
+from bench.plan.procedures import PROCEDURES
+from bench.records.artifact import ArtifactFacts
+from bench.records.case import Case
+from bench.records.job import JobEnd, JobFacts
+from bench.records.manifest import Manifest
+from bench.records.power import PowerSource
+from bench.records.status import Reason, Source, Status, Verdict
 from bench.store.jobs import Job, journal_path
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter

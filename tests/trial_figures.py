@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.figures import EnergyStats, LatencyStats
-from bench.status import Source
+from bench.records.figures import LatencyStats
+from bench.records.power import EnergyStats
+from bench.records.status import Source
 
 
 def latency_stats(p50_s: float, half_width: float = 0.01) -> LatencyStats:

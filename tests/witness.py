@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.records import Trial
+from bench.records.trial import Trial
 
 
 class Witness:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.figures import AccuracyStats, LabelledFacts, TrainingFacts
+from bench.records.artifact import AccuracyStats, LabelledFacts, TrainingFacts
 
 
 def accuracy_stats(

@@ -37,7 +37,7 @@ from bench.analysis.marker_search import (
     pattern_of,
     require_whole,
 )
-from bench.recordings import Marker, MeterReadings
+from bench.records.recordings import Marker, MeterReadings
 
 MAX_DRIFT = 200e-6
 """Two quartz clocks differ by at most some 100 ppm; more than this is a clock that was set."""

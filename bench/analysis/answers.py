@@ -15,9 +15,10 @@ from enum import StrEnum
 
 from bench.analysis.compare import CaseComparison, QuantityComparison, compare
 from bench.analysis.conditions import Difference, Subject
-from bench.figures import EnergyStats
-from bench.records import Case, Trial
-from bench.status import Source, Status, Verdict
+from bench.records.case import Case
+from bench.records.power import EnergyStats
+from bench.records.status import Source, Status, Verdict
+from bench.records.trial import Trial
 
 DENSE = "dense"
 

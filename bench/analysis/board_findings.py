@@ -9,8 +9,8 @@ import numpy as np
 
 from bench.analysis.sustain import hottest_c
 from bench.analysis.throttling import throttled
-from bench.recordings import Recording, Round
-from bench.status import Reason
+from bench.records.recordings import Recording, Round
+from bench.records.status import Reason
 
 MAX_RISE_K = 10.0
 """How much hotter a board may become from its first to its last rounds: leakage, and power with

@@ -13,8 +13,8 @@ import numpy as np
 
 from bench.analysis.batches import t_factor
 from bench.analysis.figures import QUANTITIES
-from bench.manifest_parts import Pool
-from bench.records import Trial
+from bench.records.manifest import Pool
+from bench.records.trial import Trial
 
 LEAST_BOARDS = 3
 """With two, Student's factor of 12.7 would hide everything."""

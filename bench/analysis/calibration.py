@@ -20,10 +20,9 @@ from scipy.special import stdtrit
 from bench.analysis.energy import ENERGY_KINDS
 from bench.analysis.metered import MeterTrace
 from bench.analysis.trace import total_readings, window_energy
-from bench.figures import SensorCalibration
-from bench.recordings import PowerTrace, Recording
-from bench.records import PowerSource
-from bench.status import Source
+from bench.records.power import PowerSource, SensorCalibration
+from bench.records.recordings import PowerTrace, Recording
+from bench.records.status import Source
 
 MIN_WINDOWS = 4
 MIN_SPAN = 0.05

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from bench.records import Manifest, Trial
+from bench.records.manifest import Manifest
+from bench.records.trial import Trial
 
 Kind = Literal["text", "integer", "real", "flag", "time"]
 Value = str | int | float | bool | datetime | None

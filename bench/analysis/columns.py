@@ -20,7 +20,8 @@ from bench.analysis.column_makers import (
     verdict_columns,
 )
 from bench.analysis.conditions import subject
-from bench.records import Manifest, Trial
+from bench.records.manifest import Manifest
+from bench.records.trial import Trial
 from bench.timestamps import parse_time
 
 

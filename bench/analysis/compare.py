@@ -27,7 +27,7 @@ from bench.analysis.batches import batch_means, mean_half_width
 from bench.analysis.comparable import objection, same_board
 from bench.analysis.conditions import Difference, Subject, differences
 from bench.analysis.figures import QUANTITIES, Figure, Quantity
-from bench.records import Case
+from bench.records.case import Case
 
 MIN_PAIRS = 3
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.facts import MomentFacts, TrialFacts, board_kind
-from bench.records import Manifest, Trial
+from bench.records.facts import MomentFacts, TrialFacts, board_kind
+from bench.records.manifest import Manifest
+from bench.records.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)

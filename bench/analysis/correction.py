@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bench.analysis.phase_fit import PhaseFit
 from bench.analysis.trace import WindowEnergy
-from bench.figures import PowerCalibration
+from bench.records.power import PowerCalibration
 
 
 def corrected_window(window: WindowEnergy, calibration: PowerCalibration) -> WindowEnergy:

@@ -21,10 +21,9 @@ from bench.analysis.refresh import hold_s, read_time_s, refresh_s, step_w
 from bench.analysis.sensor import is_stale, is_too_slow, nonsense_readings
 from bench.analysis.times import inferences_in, load_end_ns
 from bench.analysis.trace import WindowEnergy, window_energy
-from bench.figures import EnergyStats
-from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
-from bench.records import PowerSource
-from bench.status import Source
+from bench.records.power import EnergyStats, PowerSource
+from bench.records.recordings import IdleLine, LoadStep, PowerTrace, Round
+from bench.records.status import Source
 
 ENERGY_KINDS = ("energy", "sustain")
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 from bench.analysis.findings import background_share
 from bench.analysis.lag import Lag
 from bench.analysis.stats import sampler_effect
-from bench.facts import TrialFacts
-from bench.recordings import Recording, Round
-from bench.records import PowerSource
+from bench.records.facts import TrialFacts
+from bench.records.power import PowerSource
+from bench.records.recordings import Recording, Round
 
 _OF_SOLO = (
     "runtime_version",

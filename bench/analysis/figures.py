@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.analysis.budget import SENSOR_PARTS
-from bench.figures import EnergyStats, MemoryStats, PowerCalibration
-from bench.records import Trial
-from bench.status import Reason, Source, Status, Verdict
+from bench.records.figures import MemoryStats
+from bench.records.power import EnergyStats, PowerCalibration
+from bench.records.status import Reason, Source, Status, Verdict
+from bench.records.trial import Trial
 
 MEMORY_REPEATABILITY_BYTES = 512 * 1024
 """Half-width of a memory figure that more passes do not narrow: runs of a case whose passes all

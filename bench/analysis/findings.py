@@ -11,10 +11,11 @@ from bench.analysis.sensor import MIN_UPDATES
 from bench.analysis.stats import MIN_ROUNDS_FOR_INTERVAL
 from bench.analysis.sustain import steady_from, sustained_medians_s
 from bench.analysis.trace import BRIDGE_PERIODS
-from bench.figures import EnergyStats, LatencyStats
-from bench.recordings import Recording
-from bench.records import PowerSource, Procedure
-from bench.status import Reason, Source
+from bench.records.figures import LatencyStats
+from bench.records.power import EnergyStats, PowerSource
+from bench.records.procedure import Procedure
+from bench.records.recordings import Recording
+from bench.records.status import Reason, Source
 
 MAX_BACKGROUND = 0.10
 """Share of CPU time of other processes above which a quantity is ``background-load``."""

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bench.analysis.conditions import Difference, Subject, differences, subject
-from bench.records import Case, Manifest, Trial
-from bench.status import Source, Status, Verdict
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.status import Source, Status, Verdict
+from bench.records.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from bench.analysis.journal_shapes import KINDS, shaped
 from bench.analysis.throttling import throttle_rise
 from bench.analysis.times import load_end_ns
 from bench.errors import StoreError
-from bench.recordings import IdleLine, LoadStep, Marker, PowerTrace, Recording, Round
+from bench.records.recordings import IdleLine, LoadStep, Marker, PowerTrace, Recording, Round
 
 MOST_PROBLEMS = 20
 """Problems that are told one by one; a disk full of garbage must not fill every trial."""

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from bench.analysis.journal_shapes import round_health
 from bench.analysis.times import load_end_ns
-from bench.bounded import LATEST_NS
-from bench.recordings import IdleLine, LoadStep, Marker, PowerTrace, Round
+from bench.records.bounded import LATEST_NS
+from bench.records.recordings import IdleLine, LoadStep, Marker, PowerTrace, Round
 
 ROUND_KINDS = ("latency", "energy", "sustain")
 

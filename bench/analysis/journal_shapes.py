@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from bench.bounded import Count, Nanoseconds, Number, Real, Seconds, Whole
-from bench.figures import Parity
+from bench.records.artifact import Parity
+from bench.records.bounded import Count, Nanoseconds, Number, Real, Seconds, Whole
 
 
 def _cut(limit: int) -> AfterValidator:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.analysis.step_response import StepFit, fit_step
-from bench.recordings import LoadStep
-from bench.records import PowerSource
-from bench.status import Source
+from bench.records.power import PowerSource
+from bench.records.recordings import LoadStep
+from bench.records.status import Source
 
 SETTINGS_TOLERANCE = 0.10
 """How well a time constant from settings is taken to be known (relative, 95 %)."""
@@ -28,8 +28,8 @@ DISAGREEMENT = 0.25
 class Lag:
     """The time constant (``None``: unknown) with its 95 % half-width.
 
-    ``origin`` as in :attr:`bench.figures.EnergyStats.lag_from`; ``fits``: time constants of the
-    step responses that fitted, out of ``steps``; ``note``: what a reader should know.
+    ``origin`` as in :attr:`bench.records.power.EnergyStats.lag_from`; ``fits``: time constants of
+    the step responses that fitted, out of ``steps``; ``note``: what a reader should know.
     """
 
     lag_s: float | None

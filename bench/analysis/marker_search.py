@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.recordings import Marker
+from bench.records.recordings import Marker
 
 MIN_CORRELATION = 0.5
 """Below this a pattern is not there: shifted copies and each other they resemble by up to 0.45."""

@@ -17,10 +17,11 @@ from bench.analysis.marker_search import Misaligned
 from bench.analysis.sustain import steady_rounds
 from bench.analysis.times import load_end_ns
 from bench.analysis.validity import verdict
-from bench.figures import AlignmentStats, SensorCalibration
-from bench.recordings import Marker, MeterReadings, PowerTrace, Recording
-from bench.records import Case, Metered, MeterFacts, PowerSource, Procedure
-from bench.status import Reason, Source, Status, Verdict
+from bench.records.case import Case
+from bench.records.power import AlignmentStats, Metered, MeterFacts, PowerSource, SensorCalibration
+from bench.records.procedure import Procedure
+from bench.records.recordings import Marker, MeterReadings, PowerTrace, Recording
+from bench.records.status import Reason, Source, Status, Verdict
 
 CHANNEL = "meter"
 MIN_READINGS = 5

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.times import served_ns
 from bench.analysis.trace import WindowEnergy, cut, total_readings, updates
-from bench.recordings import Round
+from bench.records.recordings import Round
 
 Real = NDArray[np.float64]
 Complex = NDArray[np.complex128]

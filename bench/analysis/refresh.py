@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.trace import total_readings
-from bench.recordings import PowerTrace
+from bench.records.recordings import PowerTrace
 
 HELD_PERIODS = 2.5
 """A value that stays for more readings than this is held by the sensor."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from bench.analysis.plausible import nonsense
 from bench.analysis.trace import WindowEnergy, total_readings
-from bench.recordings import PowerTrace
-from bench.records import PowerSource
-from bench.status import Source
+from bench.records.power import PowerSource
+from bench.records.recordings import PowerTrace
+from bench.records.status import Source
 
 MIN_UPDATES = 3
 """Fewest changes of the reading in a window."""

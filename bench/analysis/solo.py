@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench.analysis.batches import mean_half_width
-from bench.figures import LoadStats, MemoryStats, Parity
+from bench.records.artifact import Parity
+from bench.records.figures import LoadStats, MemoryStats
 
 MIN_PASSES = 3
 """Loads from which the spread of a memory figure can be told."""

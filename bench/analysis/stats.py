@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from bench.analysis.batches import batch_means, mean_half_width
 from bench.analysis.tails import tails
 from bench.analysis.times import load_end_ns, mean_wait_s
-from bench.figures import LatencyStats
-from bench.recordings import Round
+from bench.records.figures import LatencyStats
+from bench.records.recordings import Round
 
 MIN_ROUNDS_FOR_INTERVAL = 3
 

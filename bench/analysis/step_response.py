@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.refresh import good_readings
 from bench.analysis.trace import total_readings, updates
-from bench.recordings import LoadStep
+from bench.records.recordings import LoadStep
 
 MIN_RISE_NOISES = 4.0
 """Fewest times the rise must exceed the scatter of the readings before the onset, and twice as

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from bench.analysis.times import load_end_ns
 from bench.analysis.trace import window_energy
-from bench.figures import SustainPoint, SustainStats
-from bench.recordings import Recording, Round
-from bench.records import PowerSource
+from bench.records.figures import SustainPoint, SustainStats
+from bench.records.power import PowerSource
+from bench.records.recordings import Recording, Round
 
 AGREEMENT = 0.02
 """Relative distance from the steady value within which a stretch agrees with it (or three times

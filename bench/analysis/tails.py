@@ -17,7 +17,7 @@ from scipy.special import bdtr, bdtrik, ndtri, stdtrit
 
 from bench.analysis.batches import loads_are_batches, mean_half_width
 from bench.analysis.independence import independence
-from bench.figures import Interval
+from bench.records.figures import Interval
 
 MIN_SAMPLES = {90: 36, 95: 72, 99: 368}
 """Fewest samples for which a percentile is given, and fewest *effective* samples for which it has

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.recordings import Recording
+from bench.records.recordings import Recording
 
 CAUSES = {
     "oc1": "under-voltage",

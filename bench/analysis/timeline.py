@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.times import load_end_ns, served_ns
-from bench.recordings import PowerTrace, Recording, Round
+from bench.records.recordings import PowerTrace, Recording, Round
 
 Event = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.recordings import Round
+from bench.records.recordings import Round
 
 
 def served_ns(item: Round) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

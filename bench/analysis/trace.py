@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.plausible import plausible
-from bench.recordings import PowerTrace
+from bench.records.recordings import PowerTrace
 
 Values = TypeVar("Values", np.float64, np.complex128)
 

@@ -23,10 +23,14 @@ from bench.analysis.findings import (
 from bench.analysis.solo import load_stats, memory_stats, parity
 from bench.analysis.stats import latency_stats
 from bench.analysis.sustain import steady_rounds, sustain_stats
-from bench.figures import ArtifactFacts, LabelledFacts, RoundFigure
-from bench.recordings import Recording
-from bench.records import Case, PowerSource, Procedure, Trial
-from bench.status import Reason, Status, Verdict
+from bench.records.artifact import ArtifactFacts, LabelledFacts
+from bench.records.case import Case
+from bench.records.figures import RoundFigure
+from bench.records.power import PowerSource
+from bench.records.procedure import Procedure
+from bench.records.recordings import Recording
+from bench.records.status import Reason, Status, Verdict
+from bench.records.trial import Trial
 
 NO_SENSOR = Verdict(
     status=Status.UNMEASURED,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from bench.attach import attach as attach_run
-from bench.attach import return_places, run_to_attach
 from bench.cli import options
 from bench.cli.outcome import tell
 from bench.cli.output import emit_json, people
 from bench.cli.progress import progress
-from bench.config import load_devices
+from bench.config.devices_file import load_devices
+from bench.fleet.attach import attach as attach_run
+from bench.fleet.attach import return_places, run_to_attach
 from bench.store.reader import open_run
 
 

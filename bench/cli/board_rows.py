@@ -7,10 +7,10 @@ from typing import Any
 
 from bench.boards.jetpack import jetpack
 from bench.boards.spec import Board
-from bench.records import PowerSource
+from bench.records.power import PowerSource
+from bench.records.status import Source
 from bench.report import format as fmt
 from bench.runtimes import ANY_RUNTIME, graph_limits
-from bench.status import Source
 
 Row = tuple[str, str]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from bench.live import BoardView
+from bench.run.live import BoardView
 
 WIDEST = {"board": 24, "expected to be doing": 40, "last looked at": 40}
 """Characters of a cell; a long reason must not crowd out the other columns."""

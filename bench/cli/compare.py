@@ -15,8 +15,9 @@ from bench.analysis.conditions import Subject, match, subject
 from bench.analysis.figures import QUANTITIES
 from bench.cli import options
 from bench.cli.output import json_document, people, tables
+from bench.cli.value_types import CommaList
 from bench.errors import ConfigError
-from bench.evaluation import completed
+from bench.fleet.evaluation import completed
 from bench.report.compare_text import (
     Comparison,
     as_document,
@@ -84,7 +85,7 @@ class Percent(click.ParamType[float]):
 )
 @click.option(
     "--fail-on",
-    type=options.CommaList(),
+    type=CommaList(),
     default="latency,energy",
     show_default=True,
     help=f"Quantities that decide on the exit code, of {', '.join(_NAMES)}.",

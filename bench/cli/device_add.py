@@ -14,8 +14,8 @@ from rich.text import Text
 
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import BUILT_IN, device_name, find_device, load_devices
-from bench.device_settings import LocalDevice
+from bench.config.device_settings import LocalDevice
+from bench.config.devices_file import BUILT_IN, device_name, find_device, load_devices
 from bench.errors import ConfigError, HostKeyError
 from bench.export.cache import default_cache
 from bench.onboarding.adding import (

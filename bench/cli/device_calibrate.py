@@ -8,12 +8,12 @@ import click
 
 from bench.cli import options
 from bench.cli.output import emit_json, people
-from bench.config import find_device, load_devices
+from bench.config.devices_file import find_device, load_devices
 from bench.errors import ConfigError
-from bench.evaluation import completed
-from bench.figures import PowerCalibration
+from bench.fleet.evaluation import completed
 from bench.onboarding.calibrating import calibration_of
 from bench.onboarding.entry import file_to_write, set_calibration
+from bench.records.power import PowerCalibration
 from bench.report import format as fmt
 from bench.store.reader import open_run
 

@@ -19,10 +19,10 @@ from bench.boards.spec import Board
 from bench.cli import device_add, device_calibrate, doctor, options
 from bench.cli.board_rows import board_rows, power_rows, sensor_row
 from bench.cli.output import emit_json, people, tables
-from bench.config import find_device, load_devices
+from bench.config.devices_file import find_device, load_devices
 from bench.errors import AgentError
-from bench.power import choose_power
-from bench.upkeep import clean_device, probe_device, restore_device
+from bench.fleet.upkeep import clean_device, probe_device, restore_device
+from bench.power.choice import choose_power
 
 
 @click.group()

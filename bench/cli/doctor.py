@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, options
 from bench.cli.output import emit_json, people, tables
-from bench.config import find_device, load_devices
+from bench.config.devices_file import find_device, load_devices
 from bench.export.cache import default_cache
 from bench.onboarding.checks import Check, Result
 from bench.onboarding.examination import Examined, examine

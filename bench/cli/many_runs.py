@@ -42,6 +42,6 @@ def _completed(run: Run) -> Run:
     """
     if not (run.jobs and run.unfinished):
         return run
-    from bench import evaluation  # a second of imports
+    from bench.fleet import evaluation  # a second of imports
 
     return evaluation.completed(run)

@@ -10,6 +10,7 @@ import click
 
 from bench.cli import options
 from bench.cli.output import emit_json, people
+from bench.cli.value_types import CommaList
 from bench.errors import ConfigError, UnsupportedCase, suggest
 from bench.export.cache import ArtifactCache, default_cache
 from bench.export.calibration import calibration_inputs
@@ -22,8 +23,8 @@ from bench.export.tensorrt_check import (
     check_engines,
     require_builder,
 )
-from bench.plan import expand, make_plan
-from bench.recordings import GraphLimits
+from bench.plan.plan import expand, make_plan
+from bench.records.recordings import GraphLimits
 from bench.runtimes import ANY_RUNTIME, ANY_TENSORRT, graph_limits
 from bench.store.files import write_atomic
 from models import ModelSpec
@@ -35,9 +36,9 @@ _EXPORTS = {"onnxruntime": ANY_RUNTIME, "tensorrt": ANY_TENSORRT}
 @click.command()
 @click.argument("name")
 @click.option("--output", "-o", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--scheme", "schemes", type=options.CommaList(), default="dense", show_default=True)
-@click.option("--weights", type=options.CommaList(), help="Weight modes (default: all).")
-@click.option("--batch", "batches", type=options.CommaList(int), default="1", show_default=True)
+@click.option("--scheme", "schemes", type=CommaList(), default="dense", show_default=True)
+@click.option("--weights", type=CommaList(), help="Weight modes (default: all).")
+@click.option("--batch", "batches", type=CommaList(int), default="1", show_default=True)
 @click.option(
     "--for",
     "runtime",
@@ -66,7 +67,7 @@ _EXPORTS = {"onnxruntime": ANY_RUNTIME, "tensorrt": ANY_TENSORRT}
 @click.option(
     "--capability",
     "capabilities",
-    type=options.CommaList(),
+    type=CommaList(),
     help=f"Compute capabilities to build for, with --check (default: {LIKE_ORIN}).",
 )
 @options.as_json

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from bench.cli import EXIT_DEVICE, EXIT_FAILED_CASE, EXIT_INTERRUPTED
 from bench.cli.output import emit_json, tables
-from bench.outcome import Outcome
+from bench.fleet.outcome import Outcome
+from bench.records.status import Status
 from bench.report.table import boards_summary, summary_table
-from bench.status import Status
 from bench.store.reader import Run
 
 MOST_CHARTED_BOARDS = 8

@@ -11,15 +11,15 @@ from rich.table import Table
 from bench.analysis.marker_pattern import markers_s
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.config import load_devices
-from bench.device_settings import DeviceSettings
-from bench.plan import Plan, expand, make_plan, refusal
-from bench.plan_checks import loose_ends, require_power, require_runnable
-from bench.plan_file import choose_procedure, load_plan
-from bench.power import asked
-from bench.procedures import ExpectedTime, doubts, expected_time
-from bench.records import Case
-from bench.selection import select
+from bench.config.device_settings import DeviceSettings
+from bench.config.devices_file import load_devices
+from bench.fleet.selection import select
+from bench.plan.checks import loose_ends, require_power, require_runnable
+from bench.plan.file import choose_procedure, load_plan
+from bench.plan.plan import Plan, expand, make_plan, refusal
+from bench.plan.procedures import ExpectedTime, doubts, expected_time
+from bench.power.choice import asked
+from bench.records.case import Case
 
 JETSON_LAG_S = 0.43
 """Time constant of an INA3221 as NVIDIA's kernels set it; taken for a board not yet asked."""

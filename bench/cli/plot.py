@@ -9,7 +9,7 @@ import click
 from bench.cli import options
 from bench.cli.output import emit_json, people
 from bench.errors import ConfigError
-from bench.evaluation import completed
+from bench.fleet.evaluation import completed
 from bench.report.canvas import KINDS, SCREEN, Form, paper
 from bench.report.material import material_of
 from bench.report.plots import PLOTS, draw_plot

@@ -8,7 +8,7 @@ from rich.table import Table
 from bench.cli import options
 from bench.cli.output import emit_json, tables
 from bench.plugins import GROUPS
-from bench.provenance import tables as known_tables
+from bench.run.provenance import tables as known_tables
 
 
 @click.command()

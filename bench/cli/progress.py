@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.board_view import board_rows
-from bench.live import Boards
-from bench.records import Trial
+from bench.records.trial import Trial
+from bench.run.live import Boards
 
 SPARE_LINES = 6
 """Lines of the terminal that the table leaves to the notes above it."""

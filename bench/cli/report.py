@@ -9,7 +9,7 @@ import click
 from bench.cli import options
 from bench.cli.output import emit_json, people
 from bench.errors import ConfigError, StoreError
-from bench.evaluation import completed
+from bench.fleet.evaluation import completed
 from bench.report.page import ReportPaths, write_joint_report, write_report
 from bench.store.listing import list_runs
 from bench.store.reader import Run, open_run

@@ -8,7 +8,7 @@ import click
 
 from bench.cli import options
 from bench.cli.output import emit_json, people, tables
-from bench.evaluation import completed
+from bench.fleet.evaluation import completed
 from bench.report.table import summary_table
 from bench.store.hold import is_held
 from bench.store.jobs import Job

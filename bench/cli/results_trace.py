@@ -10,7 +10,7 @@ from bench.cli import options
 from bench.cli.output import emit_json, people
 from bench.store.exporting import check_target
 from bench.store.reader import open_run
-from bench.tracing import write_trace
+from bench.store.tracing import write_trace
 
 
 @click.command()

@@ -15,8 +15,8 @@ from bench.cli import options
 from bench.cli.many_runs import Problems, measured
 from bench.cli.output import emit_json, people, tables
 from bench.cli.selecting import nothing, selecting
+from bench.records.status import Status
 from bench.report import format as fmt
-from bench.status import Status
 from bench.store.listing import Selection
 
 _DIGITS = 4

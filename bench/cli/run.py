@@ -14,19 +14,19 @@ from bench.cli import options
 from bench.cli.outcome import tell
 from bench.cli.output import people
 from bench.cli.progress import progress
-from bench.config import load_devices
-from bench.device_settings import DeviceSettings
+from bench.config.device_settings import DeviceSettings
+from bench.config.devices_file import load_devices
 from bench.errors import ConfigError
 from bench.export.cache import default_cache
-from bench.plan import Plan, expand, make_plan
-from bench.plan_checks import loose_ends
-from bench.plan_file import PlanFile, choose_procedure, load_plan
-from bench.procedures import doubts
-from bench.selection import select, shared_boards
-from bench.session import resume as resume_session
-from bench.session import run as run_session
+from bench.fleet.selection import select, shared_boards
+from bench.plan.checks import loose_ends
+from bench.plan.file import PlanFile, choose_procedure, load_plan
+from bench.plan.plan import Plan, expand, make_plan
+from bench.plan.procedures import doubts
+from bench.run.session import resume as resume_session
+from bench.run.session import run as run_session
+from bench.run.uploads import DEFAULT_UPLOADS
 from bench.store.reader import open_run
-from bench.uploads import DEFAULT_UPLOADS
 
 _WITH_RESUME = {"resumed", "wait", "uploads", "results_dir", "devices_path", "as_json"}
 

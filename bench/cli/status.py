@@ -11,15 +11,16 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from bench.board_jobs import BoardJob, survey
 from bench.cli import EXIT_DEVICE, options
 from bench.cli.output import emit_json, people, tables
 from bench.cli.progress import progress
 from bench.cli.status_watch import as_documents, watch
-from bench.config import load_devices
+from bench.cli.value_types import Duration
+from bench.config.devices_file import load_devices
 from bench.errors import ConfigError
-from bench.run_status import RunWatch
-from bench.selection import select
+from bench.fleet.board_jobs import BoardJob, survey
+from bench.fleet.selection import select
+from bench.run.status import RunWatch
 
 
 @click.command()
@@ -32,7 +33,7 @@ from bench.selection import select
 )
 @click.option(
     "--every",
-    type=options.Duration(),
+    type=Duration(),
     default=2.0,
     show_default="2s",
     help="How often, with --watch.",

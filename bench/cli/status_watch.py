@@ -22,7 +22,7 @@ from bench.cli.output import tables
 from bench.cli.printable import escaped_json
 from bench.cli.progress import boards_table
 from bench.errors import StoreError
-from bench.run_status import RunStatus, RunWatch
+from bench.run.status import RunStatus, RunWatch
 
 ROWS_WITHOUT_TERMINAL = 1000
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.bounded import Number
+from bench.records.bounded import Number
 
 Name = Annotated[str, Field(max_length=1000)]
 Text = Annotated[str, Field(max_length=50_000)]

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from bench.bounded import Count, NotNegative, Number, Seconds
 from bench.device.answer_parts import Answer as _Answer
 from bench.device.answer_parts import Name, Names, Numbers, Text
 from bench.device.onboarding_answers import Doctor, Provision, Unprovision
+from bench.records.bounded import Count, NotNegative, Number, Seconds
 
 Span = Annotated[float, Field(ge=0, le=9.2e9, allow_inf_nan=False)]
 """Seconds that a thread can wait for."""

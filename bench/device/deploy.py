@@ -18,7 +18,7 @@ from bench.device.transport import Push, Transport
 from bench.once import Once
 from bench.plugins import Plugin
 from bench.plugins.agent_module import AgentModule
-from bench.recordings import Artifact
+from bench.records.recordings import Artifact
 from bench.runtimes import runtimes
 from bench.sensors import sensors
 from bench.store.files import sha256_of

@@ -8,8 +8,10 @@ from typing import Any
 
 from bench.agent import wire
 from bench.analysis.marker_pattern import marker_durations_s, marker_rest_s
-from bench.recordings import Artifact
-from bench.records import BoardState, Case, MeterFacts, PowerSource, Procedure
+from bench.records.case import Case
+from bench.records.power import MeterFacts, PowerSource
+from bench.records.procedure import BoardState, Procedure
+from bench.records.recordings import Artifact
 from bench.runtimes import runtimes
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bench.bounded import Count, NotNegative, Number, Seconds
 from bench.device.answer_parts import Answer, Name, Names, Numbers, Text
+from bench.records.bounded import Count, NotNegative, Number, Seconds
 
 
 class _Process(Answer):

@@ -26,9 +26,9 @@ import platformdirs
 
 import models
 from bench.errors import ConfigError
-from bench.figures import ArtifactFacts
 from bench.json_text import parse_object
-from bench.recordings import Artifact
+from bench.records.artifact import ArtifactFacts
+from bench.records.recordings import Artifact
 
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch")
 

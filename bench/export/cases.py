@@ -14,7 +14,7 @@ from bench.export.cache import ArtifactCache, toolchain
 from bench.export.target import Rounding, choose_target
 from bench.extras import install_command
 from bench.networks import models, plugin_sources
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 from models import ModelsExtraMissing, ModelSpec, Scheme, SchemeError
 
 WEIGHT_MODES = ("load", "runtime", "factored")

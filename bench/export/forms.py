@@ -25,7 +25,7 @@ from onnx import ModelProto
 from bench.export.pointwise import pointwise_as_products
 from bench.export.stored_weights import Values, store_computed
 from bench.export.weights import pack
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from bench.export.functions import place
 from bench.export.older_opset import rewrite_for
 from bench.export.reference import first_line
 from bench.export.weights import refer
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 EXPORTER_OPSET = 18
 """What torch's exporter writes; it cannot go lower."""

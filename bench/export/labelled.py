@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from bench.errors import ConfigError
 from bench.export.cache import ArtifactCache
-from bench.figures import LabelledFacts
 from bench.networks import models
+from bench.records.artifact import LabelledFacts
 
 PART_BYTES = 32 << 20
 """Pixels of one part: what a small board holds beside a model."""

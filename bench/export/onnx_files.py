@@ -26,8 +26,8 @@ from bench.export.inputs import (
 from bench.export.reference import Array, first_line, reference_bytes, run_onnx
 from bench.export.shapes import declared_sizes, fix_shapes
 from bench.export.target import check_limits
-from bench.figures import ArtifactFacts
-from bench.recordings import Artifact, GraphLimits
+from bench.records.artifact import ArtifactFacts
+from bench.records.recordings import Artifact, GraphLimits
 
 
 def import_onnx(

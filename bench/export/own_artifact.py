@@ -26,7 +26,7 @@ from bench.export.reference import Array, first_line, reference_bytes
 from bench.export.target import Rounding, choose_target
 from bench.export.weights import pack
 from bench.export.written import artifact_facts, rounded, verified
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
 from models.drawn import DrawnLayer
 from models.restructuring import count_parameters

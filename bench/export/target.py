@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import UnsupportedCase
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 NEWEST = GraphLimits(opset=17, ir_version=8)
 """Never newer than this, whatever a board reads: the operators of these networks have not

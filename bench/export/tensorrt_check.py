@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.errors import ConfigError, ExportError, UnsupportedCase, suggest
 from bench.extras import install_command
-from bench.recordings import Artifact
+from bench.records.recordings import Artifact
 
 MODULE = "tensorrt_rtx"
 LIKE_ORIN = "8.6"

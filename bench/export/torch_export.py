@@ -23,7 +23,7 @@ from bench.export.target import Rounding
 from bench.export.weights import pack
 from bench.export.written import artifact_facts, rounded, verified
 from bench.networks import models
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
 from models import ModelSpec, Scheme
 from models.folding import Folded, factored, fold

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.config.field_problems import in_words
 from bench.errors import ConfigError
-from bench.field_problems import in_words
-from bench.figures import TrainingFacts
 from bench.json_text import MalformedJson, parse_object
+from bench.records.artifact import TrainingFacts
 from models import Scheme, SchemeError
 
 RESULT = "result.json"

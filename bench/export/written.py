@@ -13,8 +13,8 @@ from bench.export.cache import ArtifactCache
 from bench.export.reference import TOLERANCE, Array, check_agreement
 from bench.export.rounding import as_half, quantised
 from bench.export.target import Rounding
-from bench.figures import ArtifactFacts
-from bench.recordings import GraphLimits
+from bench.records.artifact import ArtifactFacts
+from bench.records.recordings import GraphLimits
 
 
 def verified(

@@ -12,16 +12,16 @@ from typing import Any
 from bench.board_runtimes import runtime_problem
 from bench.boards import recognise_probed
 from bench.boards.spec import Board
-from bench.connection import ssh_settings
-from bench.contact import equip
+from bench.config.device_settings import DeviceSettings, SshDevice
 from bench.device.ssh_config import parse_address, way_to
 from bench.device.transport import Transport
-from bench.device_settings import DeviceSettings, SshDevice
 from bench.errors import AgentError, ConfigError, DeviceError
-from bench.power import choose_power, sensor_options
-from bench.records import PowerSource
+from bench.fleet.connection import ssh_settings
+from bench.fleet.contact import equip
+from bench.power.choice import choose_power, sensor_options
+from bench.records.power import PowerSource
+from bench.records.status import Verdict
 from bench.runtimes import runtimes
-from bench.status import Verdict
 
 ASK_S = 60.0
 DEFAULT_PYTHON = "python3"

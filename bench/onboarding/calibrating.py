@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from bench.analysis.calibration import combined
 from bench.errors import ConfigError
-from bench.figures import PowerCalibration, SensorCalibration
-from bench.records import Trial
-from bench.status import Source, Status
+from bench.records.power import PowerCalibration, SensorCalibration
+from bench.records.status import Source, Status
+from bench.records.trial import Trial
 from bench.store.reader import Run
 
 DIGITS = 6

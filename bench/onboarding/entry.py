@@ -16,10 +16,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from bench.config import BUILT_IN, DEFAULT_FILE, devices_file, find_device, load_devices
-from bench.device_settings import DeviceSettings
+from bench.config.device_settings import DeviceSettings
+from bench.config.devices_file import (
+    BUILT_IN,
+    DEFAULT_FILE,
+    devices_file,
+    find_device,
+    load_devices,
+)
 from bench.errors import ConfigError
-from bench.figures import PowerCalibration
+from bench.records.power import PowerCalibration
 
 INDENT = 2
 

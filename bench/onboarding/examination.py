@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.boards import recognise_probed
-from bench.connection import interpreter, open_transport, place_of
-from bench.contact import equip
+from bench.config.device_settings import DeviceSettings
 from bench.device.ssh import SshTransport
 from bench.device.transport import Transport
-from bench.device_settings import DeviceSettings
 from bench.errors import (
     AgentError,
     DeviceError,
@@ -21,6 +19,8 @@ from bench.errors import (
     TransportError,
     TrustError,
 )
+from bench.fleet.connection import interpreter, open_transport, place_of
+from bench.fleet.contact import equip
 from bench.onboarding.adding import require_linux
 from bench.onboarding.checks import (
     Check,
@@ -35,7 +35,7 @@ from bench.onboarding.checks import (
 )
 from bench.onboarding.meter_check import meter_check
 from bench.onboarding.sensor_checks import sensor_checks
-from bench.power import choose_power, sensor_options
+from bench.power.choice import choose_power, sensor_options
 
 ASK_S = 30.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from bench.config import load_devices
+from bench.config.devices_file import load_devices
 from bench.device.ssh_config import DEFAULT_IDENTITIES, SshSettings, resolve
 from bench.errors import ConfigError, TransportError
 from bench.extras import PACKAGE, install_command

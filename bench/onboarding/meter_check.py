@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from bench.config.power_settings import MeterSettings
 from bench.errors import SensorError
-from bench.metering import begin
+from bench.fleet.metering import begin
 from bench.meters.recorder import Recorder
 from bench.onboarding.checks import Check, does_not_apply, failed, passed
-from bench.power_settings import MeterSettings
 
 
 def meter_check(name: str, settings: MeterSettings | None) -> Check:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contact import contact
+from bench.config.device_settings import DeviceSettings
 from bench.device.transport import Push
-from bench.device_settings import DeviceSettings
 from bench.errors import DeviceError
+from bench.fleet.contact import contact
 from bench.onboarding.wheels import KEY_DIGITS, PACKAGES, download, target_of, wanted_versions
-from bench.power import sensor_options
+from bench.power.choice import sensor_options
 from bench.store.files import sha256_of
 
 WHEELS = "wheels"

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.onboarding.checks import Check, Facts, does_not_apply, failed, passed
-from bench.records import PowerSource
-from bench.status import Source, Verdict
+from bench.records.power import PowerSource
+from bench.records.status import Source, Verdict
 
 LEAST_RISE = 0.02
 """What all CPUs busy must add to the power at rest, relative."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.connection import open_transport
+from bench.config.device_settings import LabgridDevice, SshDevice
 from bench.device.known_hosts import forget, remember
 from bench.device.transport import Transport
-from bench.device_settings import LabgridDevice, SshDevice
 from bench.errors import HostKeyError
+from bench.fleet.connection import open_transport
 
 MOST_KEYS = 8
 """A board behind jump hosts shows several, one after the other."""

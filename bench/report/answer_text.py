@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bench.analysis.answers import Answer, Answers, Change, Claim, Obstacle
 from bench.analysis.compare import QuantityComparison
-from bench.records import Case
+from bench.records.case import Case
+from bench.records.status import Source
 from bench.report import format as fmt
-from bench.status import Source
 
 _NAMES = {
     "size": "file",

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.figures import EnergyStats, LatencyStats
-from bench.records import Trial
+from bench.records.figures import LatencyStats
+from bench.records.power import EnergyStats
+from bench.records.status import Status, Verdict
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report.engine import columns
 from bench.report.rows import Row
 from bench.report.status_text import absent, status_lines
-from bench.status import Status, Verdict
 
 NOT_RESOLVED = "not resolved"
 

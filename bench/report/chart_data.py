@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records import Trial
+from bench.records.status import Verdict
+from bench.records.trial import Trial
 from bench.report.health import HealthPoint
 from bench.report.modes_chart import modes_rows
 from bench.report.over_time import round_spreads
@@ -22,7 +23,6 @@ from bench.report.pareto import TRADEOFFS, fronts, pareto_points
 from bench.report.power_traces import Trace, by_panel
 from bench.report.rows import Row
 from bench.spreadsheets import harmless
-from bench.status import Verdict
 from bench.store.raw import LatencySamples
 
 Line = dict[str, Any]

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.facts import LagFacts, TrialFacts
-from bench.figures import (
-    AccuracyStats,
-    EnergyStats,
-    Interval,
-    LatencyStats,
-    PowerCalibration,
-    SustainStats,
-    TrainingFacts,
-)
-from bench.records import Trial
+from bench.records.artifact import AccuracyStats, TrainingFacts
+from bench.records.facts import LagFacts, TrialFacts
+from bench.records.figures import Interval, LatencyStats, SustainStats
+from bench.records.power import EnergyStats, PowerCalibration
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report.energy_parts import PARTS
 from bench.report.engine import engine_details

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from bench.figures import EnergyStats
-from bench.records import Trial
+from bench.records.power import EnergyStats
+from bench.records.status import Source, Verdict
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report import marks
 from bench.report.canvas import (
@@ -30,7 +31,6 @@ from bench.report.canvas import (
 from bench.report.power_traces import IDLE_COLOUR, Trace, by_panel, top_w
 from bench.report.row_figure import RowFigure, Words, row_figure
 from bench.report.rows import Row
-from bench.status import Source, Verdict
 
 _COLUMNS = 3
 _NOT_MEASURED = " — estimated, not measured"

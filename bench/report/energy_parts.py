@@ -8,13 +8,13 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.figures import EnergyStats
+from bench.records.power import EnergyStats
+from bench.records.status import Source
 from bench.report import format as fmt
 from bench.report.canvas import GRID, INK, SCREEN, Form, Head, style
 from bench.report.energy_charts import source_words, why_no_energy
 from bench.report.row_figure import RowFigure, Words, row_figure
 from bench.report.rows import Row
-from bench.status import Source
 
 PARTS = {
     "statistical": ("scatter of the rounds", "o", "#0072B2"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from bench.facts import EngineFacts
-from bench.records import Trial
+from bench.records.facts import EngineFacts
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report.meter import meter_energy
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bench.figures import AccuracyStats, EnergyStats, Interval, LatencyStats
-from bench.records import Trial
-from bench.status import Source, Status, Verdict
+from bench.records.artifact import AccuracyStats
+from bench.records.figures import Interval, LatencyStats
+from bench.records.power import EnergyStats
+from bench.records.status import Source, Status, Verdict
+from bench.records.trial import Trial
 
 NONE = "—"
 

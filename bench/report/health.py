@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from bench.recordings import Recording
+from bench.records.recordings import Recording
 from bench.report.canvas import GRID, INK, SCREEN, Form, Head, panels_figure, shortened, style
 from bench.report.palette import COLOURS, SHAPES
 

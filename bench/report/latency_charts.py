@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bench.figures import LatencyStats
+from bench.records.figures import LatencyStats
 from bench.report import format as fmt
 from bench.report import marks
 from bench.report.canvas import INK, SCREEN, Form, Head, label_x, style

@@ -15,9 +15,9 @@ from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from bench.records.status import Status, Verdict
 from bench.report.canvas import INK
 from bench.report.row_figure import RowFigure
-from bench.status import Status, Verdict
 
 HATCH = "////"
 _GREY = "#777777"

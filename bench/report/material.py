@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.errors import StoreError
-from bench.recordings import Recording
-from bench.records import Trial
+from bench.records.recordings import Recording
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report.health import HealthPoint, health_points
 from bench.report.power_traces import Trace, meter_traces, power_traces

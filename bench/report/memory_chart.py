@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.figures import MemoryStats
+from bench.records.figures import MemoryStats
 from bench.report import format as fmt
 from bench.report import marks
 from bench.report.canvas import SCREEN, Form, Head, label_x, style

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.figures import AlignmentStats, SensorCalibration
-from bench.records import Trial
+from bench.records.power import AlignmentStats, SensorCalibration
+from bench.records.status import Status
+from bench.records.trial import Trial
 from bench.report import format as fmt
-from bench.status import Status
 
 
 def meter_energy(trial: Trial) -> str:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from matplotlib.figure import Figure
 
-from bench.records import Case
+from bench.records.case import Case
+from bench.records.status import Status
 from bench.report import format as fmt
 from bench.report import marks
 from bench.report.canvas import SCREEN, Form, Head, style
 from bench.report.pareto import ENERGY, LATENCY, Axis, axis_label
 from bench.report.rows import Row
 from bench.report.scatter import Figure2D, Panel, Point, draw_panels
-from bench.status import Status
 
 NO_MODE = "mode as found"
 """What stands for the power mode where none was asked for."""

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from bench.errors import StoreError
-from bench.records import Manifest
+from bench.records.manifest import Manifest
 from bench.report import format as fmt
 from bench.report.answer_text import Paragraph
 from bench.report.cells import TableColumn, TableLine

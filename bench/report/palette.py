@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from bench.records import Case
+from bench.records.case import Case
 
 COLOURS = (
     "#222222",  # black

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.analysis.history import Value
-from bench.records import Trial
+from bench.records.status import Source, Verdict
+from bench.records.trial import Trial
 from bench.report import marks
 from bench.report.canvas import MUTED, SCREEN, Form, Head, shortened, style
 from bench.report.rows import Row
 from bench.report.scatter import Figure2D, Panel, Point, draw_panels
-from bench.status import Source, Verdict
 
 _MIB = 2**20
 

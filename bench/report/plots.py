@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from bench.errors import ConfigError
-from bench.records import Trial
+from bench.records.status import Verdict
+from bench.records.trial import Trial
 from bench.report import chart_data
 from bench.report import format as fmt
 from bench.report.canvas import Form, saved
@@ -22,7 +23,6 @@ from bench.report.modes_chart import modes_chart
 from bench.report.over_time import latency_over_time_chart
 from bench.report.pareto import pareto_chart
 from bench.report.sustain_chart import sustain_chart
-from bench.status import Verdict
 
 
 @dataclass(frozen=True, slots=True)

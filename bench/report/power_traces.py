@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.analysis.trace import power_readings
-from bench.figures import PowerCalibration
-from bench.records import Trial
+from bench.records.power import PowerCalibration
+from bench.records.status import Source
+from bench.records.trial import Trial
 from bench.report.rows import Row
 from bench.report.thinning import thinned
-from bench.status import Source
 from bench.store.raw import PowerSegment
 
 IDLE_COLOUR = "#555555"

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bench.records import Case, Trial
+from bench.records.case import Case
+from bench.records.status import Status
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report import palette
-from bench.status import Status
 from bench.store.hold import is_held
 from bench.store.reader import Run
 

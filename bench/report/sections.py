@@ -8,13 +8,14 @@ from itertools import groupby
 from typing import Any
 
 from bench.analysis.accuracy import training_mismatch
-from bench.records import Manifest, Trial
+from bench.records.manifest import Manifest
+from bench.records.status import Status, Verdict
+from bench.records.trial import Trial
 from bench.report.details import Detail, details
 from bench.report.page_charts import MOST_ROWS, PlacedChart
 from bench.report.rows import Row
 from bench.report.status_text import in_words, verdicts_of
 from bench.report.timeline import Timeline
-from bench.status import Status, Verdict
 
 MOST_DETAILS = 200
 """Cases whose details are on the page; those of a thousand would make it too large to open."""

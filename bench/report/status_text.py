@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bench.records import Trial
+from bench.records.status import Status, Verdict
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report.rows import Row
-from bench.status import Status, Verdict
 
 
 def status_lines(row: Row) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.figures import SustainPoint, SustainStats
+from bench.records.figures import SustainPoint, SustainStats
+from bench.records.status import Source
 from bench.report import format as fmt
 from bench.report import palette
 from bench.report.canvas import GRID, SCREEN, Form, Head, panels_figure, shortened, style
 from bench.report.rows import Row
-from bench.status import Source
 
 Reading = Callable[[SustainPoint], float | None]
 

@@ -8,13 +8,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from bench.figures import EnergyStats, LatencyStats
-from bench.records import Trial
+from bench.records.figures import LatencyStats
+from bench.records.power import EnergyStats
+from bench.records.status import Source, Status
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report.engine import Column, columns
 from bench.report.rows import Row, common_model, rows_by_device
 from bench.report.status_text import status_lines
-from bench.status import Source, Status
 from bench.store.reader import Run
 
 _COLOURS = {

@@ -13,14 +13,14 @@ from matplotlib.lines import Line2D
 from bench.analysis.compare import QuantityComparison, compare
 from bench.analysis.conditions import Subject, subject
 from bench.analysis.history import Point, Trend, Value, trends
-from bench.records import Trial
+from bench.records.status import Status, Verdict
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report import marks
 from bench.report.canvas import GRID, MUTED, SCREEN, Head, panels_figure, shortened, style
 from bench.report.palette import SHAPES
 from bench.report.pareto import axis_label
 from bench.report.status_text import status_lines_of
-from bench.status import Status, Verdict
 from bench.store.reader import Run
 from bench.timestamps import parse_time
 

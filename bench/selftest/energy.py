@@ -16,9 +16,12 @@ import numpy as np
 from scipy.stats import binom
 
 from bench.analysis.validity import evaluate
-from bench.procedures import PROCEDURES
-from bench.recordings import IdleLine, LoadStep, Recording, Round
-from bench.records import Case, PowerSource, Trial
+from bench.plan.procedures import PROCEDURES
+from bench.records.case import Case
+from bench.records.power import PowerSource
+from bench.records.recordings import IdleLine, LoadStep, Recording, Round
+from bench.records.status import Reason
+from bench.records.trial import Trial
 from bench.selftest.fake_board import LAYOUTS, FakeBoard, Layout
 from bench.selftest.outcome import Coverage, Row
 from bench.selftest.replay import (
@@ -31,7 +34,6 @@ from bench.selftest.replay import (
     power_source,
 )
 from bench.selftest.waveforms import IDLE_W, KINDS, Kind, Waveform, constant, idle, square, step
-from bench.status import Reason
 
 LAG_S = 0.43
 BUDGETS = {0.5: 0.03, 2.0: 0.01, 10.0: 0.005}

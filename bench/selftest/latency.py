@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from bench.analysis.stats import latency_stats, median_interval_s
-from bench.procedures import PROCEDURES
-from bench.recordings import Round
+from bench.plan.procedures import PROCEDURES
+from bench.records.recordings import Round
 from bench.selftest.outcome import Coverage, Finding, Row, WrongEstimator
 
 PROCEDURE = PROCEDURES["standard"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.analysis.times import inferences_in
 from bench.analysis.trace import total_readings
-from bench.recordings import Round
+from bench.records.recordings import Round
 from bench.selftest.energy import Measured, measure
 from bench.selftest.outcome import WrongEstimator
 

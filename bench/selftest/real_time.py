@@ -21,7 +21,7 @@ from bench.agent.clock import now_ns
 from bench.agent.processes import PowerSampler
 from bench.analysis.journal_blocks import read_round, read_step
 from bench.errors import BenchError
-from bench.recordings import LoadStep, Round
+from bench.records.recordings import LoadStep, Round
 from bench.selftest.energy import LAG_S, SETTLE_S, TAIL_S, energy_row, make_recording, measure
 from bench.selftest.fake_board import LAYOUTS, FakeBoard, Layout
 from bench.selftest.outcome import Row

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from bench.agent.sampler import pause_s
 from bench.agent.sensors import ina3221
 from bench.boards import recognise
-from bench.power import choose_power
-from bench.power_settings import PowerSettings
-from bench.recordings import IdleLine, LoadStep, PowerTrace, Round
-from bench.records import PowerSource
+from bench.config.power_settings import PowerSettings
+from bench.power.choice import choose_power
+from bench.records.power import PowerSource
+from bench.records.recordings import IdleLine, LoadStep, PowerTrace, Round
 from bench.selftest.fake_board import UNREADABLE, FakeBoard
 from bench.selftest.waveforms import Waveform
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from bench.errors import StoreError
 from bench.json_text import MOST_DIGITS, parse_object
-from bench.records import SCHEMA_VERSION
+from bench.records.base import SCHEMA_VERSION
 from bench.store.files import is_safe_name
 
 Document = TypeVar("Document", bound=BaseModel)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.errors import StoreError
-from bench.records import Manifest, Trial
+from bench.records.manifest import Manifest
+from bench.records.trial import Trial
 from bench.store.listing import Selection, list_runs
 from bench.store.reader import Run, find_run, open_run
 
@@ -30,7 +31,8 @@ def gather(
     """Yield the trials that are meant, oldest run first (or those of the runs called ``names``).
 
     What cannot be read is told to ``problem`` in one line each, and left out. ``completed`` adds to
-    a run what its journals hold and nobody evaluated yet (:func:`bench.evaluation.completed`).
+    a run what its journals hold and nobody evaluated yet
+    (:func:`bench.fleet.evaluation.completed`).
 
     Raises:
         StoreError: there is no run of a name, or the folder cannot be read.

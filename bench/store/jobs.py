@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bench.agent import wire
 from bench.errors import StoreError
-from bench.records import Case, JobFacts
+from bench.records.case import Case
+from bench.records.job import JobFacts
 from bench.store.documents import first_line, parse_document, require_safe_name
 from bench.store.files import explained, safe_name
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from bench.errors import StoreError
-from bench.recordings import MeterReadings
+from bench.records.recordings import MeterReadings
 from bench.store.documents import first_line
 from bench.store.files import safe_name
 

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import duckdb
 
 from bench.errors import StoreError
-from bench.records import Case, Manifest, Scenario
-from bench.status import Status
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.procedure import Scenario
+from bench.records.status import Status
 from bench.store import raw
 from bench.store.documents import first_line
 from bench.store.gathering import Measured

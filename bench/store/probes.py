@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.facts import ProbeFacts
-from bench.records import SCHEMA_VERSION
-from bench.status import Record
+from bench.records.base import SCHEMA_VERSION, Record
+from bench.records.facts import ProbeFacts
 from bench.store.documents import first_line, parse_document
 from bench.store.files import safe_name
 

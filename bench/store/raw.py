@@ -29,11 +29,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bench.bounded import Nanoseconds
 from bench.errors import StoreError
 from bench.json_text import parse_object
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.status import Record
+from bench.records.base import Record
+from bench.records.bounded import Nanoseconds
+from bench.records.recordings import IdleLine, PowerTrace, Recording, Round
 from bench.store.documents import first_line
 
 _METADATA = b"bench"

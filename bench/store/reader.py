@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import StoreError, suggest
-from bench.records import Case, Manifest, Trial
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.trial import Trial
 from bench.store.documents import first_line, parse_document, require_safe_name
 from bench.store.files import MANIFEST_FILE, TRIALS_FILE, explained, require_confined
 from bench.store.jobs import Job, read_jobs

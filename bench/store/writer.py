@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.manifest_parts import Incident, Resumption
-from bench.recordings import Recording
-from bench.records import Case, JobFacts, Manifest, Trial
+from bench.records.case import Case
+from bench.records.job import JobFacts
+from bench.records.manifest import Incident, Manifest, Resumption
+from bench.records.recordings import Recording
+from bench.records.trial import Trial
 from bench.store import probes, raw
 from bench.store.files import (
     MANIFEST_FILE,

@@ -34,11 +34,14 @@ from bench.agent.stopping import decide
 from bench.analysis import allowances, compare
 from bench.analysis.conditions import Subject
 from bench.analysis.validity import evaluate
-from bench.procedures import PROCEDURES, make_procedure
-from bench.recordings import PowerTrace, Recording, Round
-from bench.records import Case, PowerSource, Procedure, Trial
+from bench.plan.procedures import PROCEDURES, make_procedure
+from bench.records.case import Case
+from bench.records.power import PowerSource
+from bench.records.procedure import Procedure
+from bench.records.recordings import PowerTrace, Recording, Round
+from bench.records.status import Reason, Source
+from bench.records.trial import Trial
 from bench.selftest.latency import naive_interval_s
-from bench.status import Reason, Source
 
 Array = NDArray[np.float64]
 Interval = tuple[float, float]

@@ -31,7 +31,7 @@ from bench.agent import schedule
 from bench.agent.processes import CaseWorker
 from bench.export import cases
 from bench.export.reference import reference_bytes, run_onnx
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 SMALL_LAYERS, SMALL_WIDTH = 17, 192
 WARMUP_S = 1.0

@@ -37,7 +37,8 @@ from typing import Any
 PROJECT = Path(__file__).parents[2]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
-from sleeping_fleet import SleepingFleet, Strike, draw_faults  # noqa: E402
+from fleet_faults import Strike, draw_faults  # noqa: E402
+from sleeping_fleet import SleepingFleet  # noqa: E402
 
 CPU_BAR_S = 0.3
 MEMORY_BAR_BYTES = 12 * 10**6

@@ -27,8 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.recordings import Round
-from bench.records import Case, Trial
+from bench.records.case import Case
+from bench.records.recordings import Round
+from bench.records.trial import Trial
 from bench.store import raw
 from bench.store.files import MANIFEST_FILE, TRIALS_FILE
 from bench.store.hold import LOCK_FILE

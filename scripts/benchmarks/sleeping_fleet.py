@@ -5,14 +5,10 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,7 +30,7 @@ INFERENCE_S = 0.02
 """How long the runtime sleeps in place of an inference."""
 
 _HOST_MODULE = """
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 from bench.runtimes import RuntimeSpec, Tolerance
 
 SLEEPING = RuntimeSpec(
@@ -189,78 +185,6 @@ class SleepingFleet:
         return python
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What befalls a board: ``kind`` of :data:`KINDS`, once it has finished so many cases and so
-    many rounds of the next one."""
-
-    board: str
-    kind: str
-    cases: int
-    rounds: int
-
-
-KINDS = ("kill", "cut", "freeze")
-
-
-def draw_faults(seed: int, boards: int, faulty: int, models: int) -> list[Fault]:
-    """Draw which boards are struck, how and when; the same for the same seed."""
-    draw = random.Random(seed)
-    names = sorted(draw.sample(names_of(boards), faulty))
-    return [
-        Fault(name, draw.choice(KINDS), draw.randrange(models), draw.randrange(ROUNDS))
-        for name in names
-    ]
-
-
-class Strike(threading.Thread):
-    """Strikes boards when their moment has come, until :meth:`stop`, for ``within_s`` at most.
-
-    ``left``: the faults that have not struck. ``finished``: the cases (device, model) that were
-    finished when their board was struck.
-    """
-
-    def __init__(self, fleet: SleepingFleet, faults: Sequence[Fault], within_s: float) -> None:
-        super().__init__(daemon=True)
-        self._fleet = fleet
-        self._within_s = within_s
-        self._over = threading.Event()
-        self.left = list(faults)
-        self.finished: set[tuple[str, str]] = set()
-
-    def run(self) -> None:
-        """Look at the boards' folders until all are struck."""
-        deadline_s = time.monotonic() + self._within_s
-        while self.left and time.monotonic() < deadline_s:
-            self.left = [fault for fault in self.left if not self._struck(fault)]
-            if self._over.wait(0.1):
-                return
-
-    def stop(self) -> None:
-        """End: the run that was to be struck is over."""
-        self._over.set()
-        self.join()
-
-    def _struck(self, fault: Fault) -> bool:
-        journals = {path: path.read_bytes() for path in self._fleet.journals(fault.board)}
-        done = [path for path, data in journals.items() if b'"kind":"end"' in data]
-        at_work = [path for path in journals if path not in done]
-        if not at_work or len(done) < fault.cases:
-            return False
-        rounds = journals[at_work[-1]].count(b'"kind":"round"')
-        # Who was not looked at in time is struck in the next case.
-        if len(done) == fault.cases and rounds < fault.rounds:
-            return False
-        self.finished |= {(fault.board, model) for path in done for model in _models(path)}
-        if fault.kind == "kill":
-            kill_job(at_work[-1])
-        elif fault.kind == "cut":
-            self._fleet.cables[fault.board].cut()
-        else:
-            self._fleet.cables[fault.board].freeze()
-        return True
-
-
 def names_of(boards: int) -> list[str]:
     """The names of so many boards."""
     return [f"board{number:03d}" for number in range(boards)]
@@ -278,10 +202,10 @@ def kill_job(journal: Path) -> None:
 
 def measure_simulated(folder: Path, count: int, cases: int) -> int:
     """Run a plan of ``cases`` models on ``count`` simulated boards; how many trials it stored."""
-    from bench.device_settings import SshDevice
-    from bench.plan import Plan
-    from bench.procedures import PROCEDURES
-    from bench.session import run
+    from bench.config.device_settings import SshDevice
+    from bench.plan.plan import Plan
+    from bench.plan.procedures import PROCEDURES
+    from bench.run.session import run
 
     folder.mkdir()
     boards = {f"board{number:03d}": SimulatedBoard(job_s=1.0) for number in range(count)}
@@ -296,7 +220,7 @@ def measure_simulated(folder: Path, count: int, cases: int) -> int:
     def connect(device: Any, cancel: object = None, tell: object = None) -> Any:
         return boards[device.host].connect()
 
-    with mock.patch("bench.contact.open_transport", connect):
+    with mock.patch("bench.fleet.contact.open_transport", connect):
         outcome = run(
             plan,
             {name: SshDevice(transport="ssh", host=name) for name in boards},
@@ -320,11 +244,6 @@ class _Silent:
     def ended(self, device: str, problem: str) -> None: ...
 
     def trial(self, trial: object) -> None: ...
-
-
-def _models(journal: Path) -> set[str]:
-    job = json.loads((journal.parent / wire.JOB_FILE).read_bytes())
-    return {case["key"].partition("/")[0] for case in job["cases"]}
 
 
 def _identity(path: Path, name: str) -> None:

@@ -21,7 +21,7 @@ from bench.errors import BenchError, ConfigError
 from bench.export.cache import default_cache
 from bench.export.cases import export_case
 from bench.export.tensorrt_check import LIKE_ORIN, WeightsCheck, check_engines, parse
-from bench.recordings import Artifact
+from bench.records.recordings import Artifact
 from bench.runtimes import graph_limits
 from models import MODELS, Scheme
 from models.kinds import KINDS

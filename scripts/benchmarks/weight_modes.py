@@ -26,13 +26,13 @@ from bench.analysis.compare import compare
 from bench.analysis.conditions import subject
 from bench.cli.output import people
 from bench.cli.progress import progress
-from bench.config import find_device, load_devices
+from bench.config.devices_file import find_device, load_devices
 from bench.export.cache import default_cache
-from bench.plan import make_plan
-from bench.procedures import make_procedure
-from bench.records import Trial
+from bench.plan.plan import make_plan
+from bench.plan.procedures import make_procedure
+from bench.records.trial import Trial
 from bench.report import format as fmt
-from bench.session import run as run_session
+from bench.run.session import run as run_session
 from bench.store.reader import Run
 from models import MODELS, Scheme, SchemeError
 

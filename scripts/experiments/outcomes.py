@@ -12,7 +12,7 @@ from compared_networks import DENSE, REPEATED, Network
 from training_results import training_result
 
 from bench.export.trained import network_name
-from bench.records import Trial
+from bench.records.trial import Trial
 from bench.store.reader import Run
 from models import Scheme
 

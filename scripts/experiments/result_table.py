@@ -19,10 +19,10 @@ from compared_networks import (
 from outcomes import Trained, dense_of, differences
 
 from bench.analysis.batches import mean_half_width
-from bench.figures import EnergyStats
-from bench.records import Trial
+from bench.records.power import EnergyStats
+from bench.records.status import Source
+from bench.records.trial import Trial
 from bench.report import format as fmt
-from bench.status import Source
 from bench.store.reader import Run
 from models import MODELS
 

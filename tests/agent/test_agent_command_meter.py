@@ -16,8 +16,8 @@ from bench.agent import sampler as sampler_module
 from bench.agent.sampler import Sampler
 from bench.agent.sensors import command
 from bench.boards import GENERIC
-from bench.power import choose_power, sensor_options
-from bench.power_settings import PowerSettings
+from bench.config.power_settings import PowerSettings
+from bench.power.choice import choose_power, sensor_options
 
 REPOSITORY = Path(__file__).parents[2]
 

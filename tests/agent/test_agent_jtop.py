@@ -26,8 +26,8 @@ from jtop import service as library_service
 from bench.agent import probe
 from bench.agent.sensors import jtop
 from bench.boards import recognise
-from bench.power import choose_power
-from bench.power_settings import PowerSettings
+from bench.config.power_settings import PowerSettings
+from bench.power.choice import choose_power
 
 Serve = Callable[[Described], str]
 

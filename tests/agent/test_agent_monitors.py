@@ -11,9 +11,9 @@ import pytest
 from bench.agent import health, probe
 from bench.agent.sensors import battery, ina2xx, rpi_pmic
 from bench.boards import recognise
-from bench.power import choose_power, period_s
-from bench.power_settings import PowerSettings
-from bench.status import Source
+from bench.config.power_settings import PowerSettings
+from bench.power.choice import choose_power, period_s
+from bench.records.status import Source
 
 Tree = Callable[[dict[str, str]], Path]
 

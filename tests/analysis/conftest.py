@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import Case, PowerSource, Procedure
-from bench.status import Source
+from bench.records.case import Case
+from bench.records.power import PowerSource
+from bench.records.procedure import Procedure
+from bench.records.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records.status import Source
 
 S = 1_000_000_000
 """Nanoseconds in a second."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.analysis.accuracy import accuracy_stats
-from bench.figures import LabelledFacts
+from bench.records.artifact import LabelledFacts
 
 SET = LabelledFacts(name="digits", images=100, classes=10, sha256="0" * 64)
 PARTS = (

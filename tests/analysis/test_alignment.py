@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench.analysis.alignment import Alignment, align
 from bench.analysis.marker_pattern import marker_durations_s, marker_rest_s
 from bench.analysis.marker_search import Misaligned
-from bench.recordings import Marker, MeterReadings
+from bench.records.recordings import Marker, MeterReadings
 
 RATES_HZ = st.one_of(
     st.sampled_from([1.0, 2.0, 10.0, 100.0, 1000.0, 10_000.0]),

@@ -8,11 +8,14 @@ from trial_figures import energy_stats, latency_stats
 
 from bench.analysis.answers import Answer, Answers, Change, answers
 from bench.analysis.conditions import subject
-from bench.figures import ArtifactFacts, MemoryStats, RoundFigure
-from bench.procedures import PROCEDURES
-from bench.records import Case, Manifest, Trial
+from bench.plan.procedures import PROCEDURES
+from bench.records.artifact import ArtifactFacts
+from bench.records.case import Case
+from bench.records.figures import MemoryStats, RoundFigure
+from bench.records.manifest import Manifest
+from bench.records.status import Reason, Source, Status, Verdict
+from bench.records.trial import Trial
 from bench.report.answer_text import paragraph
-from bench.status import Reason, Source, Status, Verdict
 
 VALID = Verdict(status=Status.VALID)
 WIDE = Verdict(status=Status.INCONCLUSIVE, reasons=(Reason.CI_WIDE,))

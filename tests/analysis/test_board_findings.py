@@ -10,7 +10,7 @@ import pytest
 from bench.analysis.journal import recordings
 from bench.analysis.throttling import throttle_rise
 from bench.analysis.validity import evaluate
-from bench.status import Reason, Status
+from bench.records.status import Reason, Status
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from bench.analysis.calibration import combined, fit_line
 from bench.analysis.energy import energy_result
 from bench.analysis.sustain import sustain_stats
 from bench.analysis.validity import evaluate
-from bench.figures import PowerCalibration, SensorCalibration
-from bench.recordings import IdleLine, LoadStep, PowerTrace, Recording
-from bench.status import Reason, Status
+from bench.records.power import PowerCalibration, SensorCalibration
+from bench.records.recordings import IdleLine, LoadStep, PowerTrace, Recording
+from bench.records.status import Reason, Status
 
 GAIN, OFFSET_W = 0.9, 0.3
 CALIBRATION = PowerCalibration(

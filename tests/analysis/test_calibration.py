@@ -8,9 +8,9 @@ import pytest
 from bench.analysis.alignment import Alignment
 from bench.analysis.calibration import cross_calibration, fit_line
 from bench.analysis.metered import MeterTrace
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import MeterFacts, PowerSource
-from bench.status import Source
+from bench.records.power import MeterFacts, PowerSource
+from bench.records.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records.status import Source
 
 S = 1_000_000_000
 GAIN, OFFSET_W = 0.97, 0.12

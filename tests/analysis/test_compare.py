@@ -15,15 +15,14 @@ from bench.analysis.compare import (
     paired_log_ratio,
 )
 from bench.analysis.conditions import Subject, differences, match, subject
-from bench.figures import (
-    ArtifactFacts,
-    MemoryStats,
-    PowerCalibration,
-    RoundFigure,
-)
-from bench.procedures import find_procedure
-from bench.records import Case, Manifest, Trial
-from bench.status import Reason, Source, Status, Verdict
+from bench.plan.procedures import find_procedure
+from bench.records.artifact import ArtifactFacts
+from bench.records.case import Case
+from bench.records.figures import MemoryStats, RoundFigure
+from bench.records.manifest import Manifest
+from bench.records.power import PowerCalibration
+from bench.records.status import Reason, Source, Status, Verdict
+from bench.records.trial import Trial
 
 VALID = Verdict(status=Status.VALID)
 

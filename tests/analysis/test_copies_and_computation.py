@@ -11,7 +11,7 @@ from bench.analysis.facts import board_facts
 from bench.analysis.journal import recordings
 from bench.analysis.solo import memory_stats
 from bench.analysis.stats import latency_stats
-from bench.recordings import Recording
+from bench.records.recordings import Recording
 from bench.store import raw
 
 S = 1_000_000_000

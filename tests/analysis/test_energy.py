@@ -10,8 +10,8 @@ import pytest
 from bench.analysis.energy import energy_result
 from bench.analysis.times import inferences_in
 from bench.analysis.trace import power_readings, window_energy
-from bench.recordings import PowerTrace
-from bench.status import Source
+from bench.records.recordings import PowerTrace
+from bench.records.status import Source
 
 S = 1_000_000_000
 TAU = 0.43

@@ -9,7 +9,7 @@ import pytest
 
 from bench.analysis.energy import energy_result
 from bench.analysis.times import inferences_in
-from bench.status import Source
+from bench.records.status import Source
 
 S = 1_000_000_000
 BUSY_W, IDLE_W = 8.0, 4.0

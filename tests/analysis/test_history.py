@@ -9,8 +9,8 @@ import pytest
 from stored_runs import ESTIMATE, Recipe, store
 
 from bench.analysis.history import Trend, trends
-from bench.records import Case
-from bench.status import Source, Status
+from bench.records.case import Case
+from bench.records.status import Source, Status
 
 CASE = Case(device="orin", model="net")
 

@@ -21,8 +21,8 @@ from bench.agent.sensors import jtop
 from bench.analysis.energy import energy_result
 from bench.analysis.trace import window_energy
 from bench.boards import GENERIC
-from bench.power import choose_power
-from bench.power_settings import PowerSettings
+from bench.config.power_settings import PowerSettings
+from bench.power.choice import choose_power
 
 S = 1_000_000_000
 

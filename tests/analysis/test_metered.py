@@ -10,9 +10,11 @@ import simulated_meter as simulated
 
 from bench.analysis.marker_search import Misaligned
 from bench.analysis.metered import MeterTrace, metered, place, seen_by, unaligned
-from bench.recordings import IdleLine, MeterReadings, Recording, Round
-from bench.records import Case, MeterFacts, Procedure
-from bench.status import Reason, Source, Status
+from bench.records.case import Case
+from bench.records.power import MeterFacts
+from bench.records.procedure import Procedure
+from bench.records.recordings import IdleLine, MeterReadings, Recording, Round
+from bench.records.status import Reason, Source, Status
 
 IDLE_W, RISE_W = 2.0, 3.0
 WINDOW_S, EDGE_S = 2.0, 0.3

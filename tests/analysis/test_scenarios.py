@@ -12,7 +12,7 @@ from bench.analysis.stats import latency_stats
 from bench.analysis.sustain import steady_from
 from bench.analysis.times import inferences_in, load_end_ns, served_ns
 from bench.analysis.validity import evaluate
-from bench.status import Reason, Status
+from bench.records.status import Reason, Status
 
 S = 1_000_000_000
 

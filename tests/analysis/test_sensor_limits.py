@@ -12,7 +12,7 @@ from bench.analysis.plausible import plausible
 from bench.analysis.refresh import hold_s, refresh_s, step_w
 from bench.analysis.trace import updates, window_energy
 from bench.analysis.validity import evaluate
-from bench.status import Reason, Source
+from bench.records.status import Reason, Source
 
 TOTAL = ("VDD_IN",)
 LATENCY_S = 0.003

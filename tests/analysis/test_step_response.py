@@ -8,8 +8,8 @@ import pytest
 from bench.analysis.lag import choose_lag
 from bench.analysis.refresh import hold_s
 from bench.analysis.step_response import fit_step
-from bench.recordings import LoadStep, PowerTrace
-from bench.status import Source
+from bench.records.recordings import LoadStep, PowerTrace
+from bench.records.status import Source
 
 S = 1_000_000_000
 BOOT_NS = 10**15

@@ -9,7 +9,7 @@ import pytest
 
 from bench.agent import stopping
 from bench.analysis.validity import evaluate
-from bench.status import Reason
+from bench.records.status import Reason
 
 
 @pytest.mark.parametrize("loads", [1, 2, 3, 5])

@@ -15,10 +15,10 @@ from stored_runs import ESTIMATE, Recipe, store
 from bench.agent import wire
 from bench.analysis.timeline import Lane, Strand, events, first_ns, thinning
 from bench.errors import ConfigError, StoreError
-from bench.recordings import IdleLine, LoadStep, Marker, PowerTrace, Recording, Round
-from bench.records import Case
+from bench.records.case import Case
+from bench.records.recordings import IdleLine, LoadStep, Marker, PowerTrace, Recording, Round
 from bench.store.reader import Run, open_run
-from bench.tracing import Written, write_trace
+from bench.store.tracing import Written, write_trace
 
 MS = 1_000_000
 

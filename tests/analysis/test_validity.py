@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.analysis.validity import blank_trial, evaluate
-from bench.recordings import PowerTrace
-from bench.records import Trial
-from bench.status import Reason, Source, Status, Verdict
+from bench.records.recordings import PowerTrace
+from bench.records.status import Reason, Source, Status, Verdict
+from bench.records.trial import Trial
 
 VALID = Verdict(status=Status.VALID)
 

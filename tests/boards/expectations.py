@@ -29,7 +29,7 @@ from descriptions import (
     pi,
 )
 
-from bench.status import Source
+from bench.records.status import Source
 
 
 @dataclass(frozen=True)

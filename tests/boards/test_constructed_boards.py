@@ -27,11 +27,11 @@ from bench.agent import probe
 from bench.agent.sensors import SENSORS
 from bench.boards import BOARDS, GENERIC, recognise
 from bench.boards.jetpack import jetpack
-from bench.power import choose_power
-from bench.power_settings import PowerSettings
-from bench.records import PowerSource
+from bench.config.power_settings import PowerSettings
+from bench.power.choice import choose_power
+from bench.records.power import PowerSource
+from bench.records.status import Reason, Source, Status, Verdict
 from bench.runtimes import RUNTIMES, graph_limits
-from bench.status import Reason, Source, Status, Verdict
 
 REPOSITORY = Path(__file__).parents[2]
 

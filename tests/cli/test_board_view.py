@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.cli.board_view import board_rows
 from bench.cli.progress import boards_table
-from bench.live import BoardView
+from bench.run.live import BoardView
 
 NOW_S = 1_000_000.0
 MEASURING = BoardView(

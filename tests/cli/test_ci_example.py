@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bench.cli import cli
-from bench.config import load_devices
+from bench.config.devices_file import load_devices
 
 PAGE = Path(__file__).parents[2] / "docs" / "ci.md"
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)

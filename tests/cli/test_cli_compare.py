@@ -14,9 +14,10 @@ from bench.analysis.validity import NO_SENSOR, evaluate
 from bench.cli import cli
 from bench.cli.compare import compare_command
 from bench.errors import ConfigError, StoreError
-from bench.procedures import PROCEDURES
-from bench.recordings import Recording, Round
-from bench.records import Case, Manifest
+from bench.plan.procedures import PROCEDURES
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.recordings import Recording, Round
 from bench.store.writer import RunWriter
 
 CASES = ("dense", "basis:0.25", "basis:0.5")

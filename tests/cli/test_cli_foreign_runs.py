@@ -12,11 +12,13 @@ import pytest
 from bench.agent import wire
 from bench.analysis.validity import NO_SENSOR, evaluate
 from bench.cli import main
-from bench.figures import ArtifactFacts
-from bench.procedures import PROCEDURES
-from bench.recordings import Recording, Round
-from bench.records import Case, JobFacts, Manifest
-from bench.status import Status, Verdict
+from bench.plan.procedures import PROCEDURES
+from bench.records.artifact import ArtifactFacts
+from bench.records.case import Case
+from bench.records.job import JobFacts
+from bench.records.manifest import Manifest
+from bench.records.recordings import Recording, Round
+from bench.records.status import Status, Verdict
 from bench.store.writer import RunWriter
 
 CASES = tuple(Case(device="nano", model="net", scheme=f"basis:0.{n}") for n in (25, 5, 75))

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from bench.cli import main
-from bench.records import Case, JobFacts
-from bench.status import Status, Verdict
+from bench.records.case import Case
+from bench.records.job import JobFacts
+from bench.records.status import Status, Verdict
 from bench.store.reopen import reopen
 
 from ..report.conftest import Synthetic

@@ -10,9 +10,10 @@ import pytest
 
 from bench.analysis.validity import NO_SENSOR, evaluate
 from bench.cli import main
-from bench.procedures import PROCEDURES
-from bench.recordings import Recording, Round
-from bench.records import Case, Manifest
+from bench.plan.procedures import PROCEDURES
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.recordings import Recording, Round
 from bench.store.writer import RunWriter
 
 

@@ -18,7 +18,9 @@ from stored_runs import Recipe, store
 from bench.agent import wire
 from bench.cli import main
 from bench.cli.results import RESULTS_COMMANDS
-from bench.records import Case, Manifest, Trial
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.trial import Trial
 from bench.store.hold import hold
 
 DAYS = ((1, "orin", "net"), (2, "orin", "other"), (3, "nano", "net"))

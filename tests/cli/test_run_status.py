@@ -8,9 +8,9 @@ import pytest
 from stored_runs import ESTIMATE, SENSOR, Recipe, age, store
 
 from bench.cli.status_watch import watch
-from bench.live import Boards, result_words
-from bench.records import Case
-from bench.run_status import RunStatus, RunWatch
+from bench.records.case import Case
+from bench.run.live import Boards, result_words
+from bench.run.status import RunStatus, RunWatch
 from bench.store.reopen import reopen
 
 LAG_UNKNOWN = SENSOR.model_copy(update={"lag_s": None})

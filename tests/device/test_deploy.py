@@ -17,8 +17,8 @@ from bench.device.client import AgentClient
 from bench.device.deploy import build_agent, push_agent, push_artifacts
 from bench.device.transport import Transport
 from bench.errors import AgentError
-from bench.figures import ArtifactFacts
-from bench.recordings import Artifact
+from bench.records.artifact import ArtifactFacts
+from bench.records.recordings import Artifact
 
 OLD_PYTHON = Path.home() / ".pyenv/versions/2.7.18/bin/python"
 

@@ -28,8 +28,8 @@ from stored_runs import ESTIMATE, Recipe, store
 from training_queue import Queue, Trainings
 from training_results import MODEL, RESULT
 
-from bench.manifest_parts import ModelFile, PlanFacts
-from bench.records import Case
+from bench.records.case import Case
+from bench.records.manifest import ModelFile, PlanFacts
 from bench.store.reader import Run
 from models import MODELS
 from models.kinds import KINDS

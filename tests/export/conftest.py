@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.export.cases import export_case
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 SHARED = "basis:5/10/20"

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import calibrations
 from bench.errors import ConfigError
 from bench.export.cache import ArtifactCache
 from bench.export.calibration import MOST_IMAGES, calibration_inputs
-from bench.plan import expand, make_plan
+from bench.plan import calibrations
+from bench.plan.plan import expand, make_plan
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 SHAPE = (3, 32, 32)

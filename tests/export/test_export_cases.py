@@ -17,7 +17,7 @@ from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export import graph
 from bench.export.cases import export_case
 from bench.export.older_opset import rewrite_for
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 OLD = GraphLimits(opset=13, ir_version=7)
@@ -50,7 +50,7 @@ def test_cached_artifact_is_found_by_a_new_process_without_torch(export, cache) 
     code = (
         "import sys, json, pathlib\n"
         "from bench.export.cases import export_case\n"
-        "from bench.recordings import GraphLimits\n"
+        "from bench.records.recordings import GraphLimits\n"
         "a = export_case(sys.argv[1], 'basis:5/10/20', 'load', 1, GraphLimits(13, 7),\n"
         "                pathlib.Path(sys.argv[2]))\n"
         "print(json.dumps([a.graph.name, a.fresh, sorted({'torch', 'onnx'} & set(sys.modules))]))"
@@ -73,7 +73,7 @@ def test_two_processes_export_the_same_thing_at_once(tmp_path) -> None:
     code = (
         "import sys, pathlib\n"
         "from bench.export.cases import export_case\n"
-        "from bench.recordings import GraphLimits\n"
+        "from bench.records.recordings import GraphLimits\n"
         "a = export_case(sys.argv[1], 'dense', None, 1, GraphLimits(13, 7),\n"
         "                pathlib.Path(sys.argv[2]))\n"
         "print(a.graph.name, a.weights.name)"
@@ -122,7 +122,7 @@ def test_missing_torch_says_what_to_install(tmp_path) -> None:
         "import sys, pathlib; sys.modules['torch'] = None\n"
         "from bench.errors import ConfigError\n"
         "from bench.export.cases import export_case\n"
-        "from bench.recordings import GraphLimits\n"
+        "from bench.records.recordings import GraphLimits\n"
         "try:\n"
         "    export_case(sys.argv[1], 'dense', None, 1, GraphLimits(13, 7),\n"
         "                pathlib.Path(sys.argv[2]))\n"

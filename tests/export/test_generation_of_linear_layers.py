@@ -14,7 +14,7 @@ from torch import nn
 from bench.export import graph
 from bench.export.generation import add_generation
 from bench.export.weights import pack
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 from models.folding import fold
 from models.sharing import share
 

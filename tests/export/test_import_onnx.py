@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bench.errors import ConfigError, ExportError, UnsupportedCase
 from bench.export.inputs import InputValues
 from bench.export.onnx_files import import_onnx
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 LIMITS = GraphLimits(opset=17, ir_version=8)
 WEIGHT = np.arange(24, dtype=np.float32).reshape(4, 6) / 24
@@ -252,7 +252,7 @@ def test_torch_is_never_imported(tmp_path) -> None:
     code = (
         "import sys, pathlib\n"
         "from bench.export.onnx_files import import_onnx\n"
-        "from bench.recordings import GraphLimits\n"
+        "from bench.records.recordings import GraphLimits\n"
         "import_onnx(pathlib.Path(sys.argv[1]), None, {}, GraphLimits(17, 8),\n"
         "            pathlib.Path(sys.argv[2]))\n"
         "print('torch' in sys.modules)"

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from bench.errors import ConfigError
 from bench.export.inputs import InputValues, check_values, told
 from bench.export.onnx_files import import_onnx
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 LIMITS = GraphLimits(opset=17, ir_version=8)
 INT64, FLOAT, UINT8 = TensorProto.INT64, TensorProto.FLOAT, TensorProto.UINT8

@@ -15,12 +15,12 @@ from onnx import TensorProto, shape_inference
 
 from bench.agent.tensorrt import build as on_board
 from bench.agent.tensorrt.network import Parsed
-from bench.engine_options import rounding
 from bench.errors import UnsupportedCase
 from bench.export.cases import export_case
 from bench.export.target import Rounding
-from bench.recordings import Artifact
-from bench.records import Case
+from bench.plan.engine_options import rounding
+from bench.records.case import Case
+from bench.records.recordings import Artifact
 from bench.runtimes import graph_limits
 
 SMALL = "shufflenet_v2_x0_5_cifar100"

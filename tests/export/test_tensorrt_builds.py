@@ -19,7 +19,7 @@ from bench.errors import ConfigError, UnsupportedCase
 from bench.export.cases import export_case
 from bench.export.layer_weights import GENERATED, STORED, EngineValues, layer_weights
 from bench.export.tensorrt_check import build, check_engines, require_builder
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 from bench.runtimes import graph_limits
 
 SMALL = "shufflenet_v2_x0_5_cifar100"

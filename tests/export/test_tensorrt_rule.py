@@ -23,7 +23,7 @@ from bench.export.cases import export_case
 from bench.export.forms import Weights, fit
 from bench.export.generation import add_generation
 from bench.export.weights import pack
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 from bench.runtimes import graph_limits
 from models.folding import fold
 from models.sharing import share

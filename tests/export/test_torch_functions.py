@@ -20,7 +20,7 @@ from bench.export.inputs import NOTHING_SAID, InputValues
 from bench.export.own_artifact import export_function
 from bench.export.own_torch import load_network
 from bench.export.target import Rounding
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 
 LIMITS = GraphLimits(opset=17, ir_version=8)
 SOURCE = """

@@ -16,7 +16,7 @@ import pytest
 from graph_values import holds
 from onnx import ModelProto, numpy_helper
 
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 from models import MODELS, Scheme
 
 SMALL = "shufflenet_v2_x0_5_cifar100"

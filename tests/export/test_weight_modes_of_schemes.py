@@ -13,7 +13,7 @@ from graph_values import holds
 from onnx import ModelProto, numpy_helper
 
 from bench.export.cases import export_case
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
 from models import MODELS, Scheme
 
 SMALL = "shufflenet_v2_x0_5_cifar100"

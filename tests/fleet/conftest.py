@@ -11,11 +11,11 @@ from board_folder import tiny_model
 from simulated_board import SimulatedBoard
 from witness import Witness
 
-from bench.device_settings import SshDevice
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.procedures import PROCEDURES
-from bench.session import resume, run
+from bench.config.device_settings import SshDevice
+from bench.fleet.outcome import Outcome
+from bench.plan.plan import Plan
+from bench.plan.procedures import PROCEDURES
+from bench.run.session import resume, run
 from bench.store.reader import Run
 
 
@@ -83,7 +83,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
         return made.boards[device.host].connect()
 
     connecting: Callable[..., Any] = connect
-    monkeypatch.setattr("bench.contact.open_transport", connecting)
-    monkeypatch.setattr("bench.recovery.open_transport", connecting)
-    monkeypatch.setattr("bench.recovery.KNOCK_S", 0.01)
+    monkeypatch.setattr("bench.fleet.contact.open_transport", connecting)
+    monkeypatch.setattr("bench.run.recovery.open_transport", connecting)
+    monkeypatch.setattr("bench.run.recovery.KNOCK_S", 0.01)
     return made

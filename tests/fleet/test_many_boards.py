@@ -17,8 +17,8 @@ from bench.analysis.compare import compare
 from bench.analysis.conditions import subject
 from bench.errors import DeviceError, HangError, LeaseError, StoreError, TransportError
 from bench.export import onnx_files
-from bench.status import Reason, Status, Verdict
-from bench.uploads import Uploads
+from bench.records.status import Reason, Status, Verdict
+from bench.run.uploads import Uploads
 
 from .conftest import Fleet
 
@@ -295,7 +295,7 @@ def test_a_disk_that_runs_full_is_one_error_and_the_boards_keep_their_journals(
 def test_uploads_are_bounded_and_a_stalled_one_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bench.uploads.PATIENCE_S", 0.4)
+    monkeypatch.setattr("bench.run.uploads.PATIENCE_S", 0.4)
     slots, cancel, told = Uploads(1), threading.Event(), []
 
     def second() -> None:
@@ -352,7 +352,7 @@ def test_a_board_that_is_lost_while_somebody_else_measures_there_is_not_power_cy
         return {"busy": OTHERS}
 
     monkeypatch.setattr("simulated_board.SimulatedTransport._probe", lambda self, *_: probe(self))
-    monkeypatch.setattr("bench.measure.LEAST_WAIT_S", 0.01)
+    monkeypatch.setattr("bench.run.measure.LEAST_WAIT_S", 0.01)
     remedy = {"command": command, "after_s": 0, "boot_s": 0.05}
     settings = {"busy": {"on_hang": remedy, "retry_s": 0.05, "give_up_after": 3}}
     outcome = fleet.measure(fleet.plan("one"), settings, wait=True)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from bench.boards import BOARDS, GENERIC, recognise
-from bench.power import asked, choose_power
-from bench.power_settings import EstimateModel, PowerSettings
+from bench.config.power_settings import EstimateModel, PowerSettings
+from bench.power.choice import asked, choose_power
+from bench.records.status import Reason, Source, Status
 from bench.report.status_text import in_words
-from bench.status import Reason, Source, Status
 
 
 def rails(*names: str, **more: Any) -> dict[str, Any]:

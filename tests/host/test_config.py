@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import find_device, load_devices
-from bench.device_settings import LabgridDevice, LocalDevice, SshDevice
+from bench.config.device_settings import LabgridDevice, LocalDevice, SshDevice
+from bench.config.devices_file import find_device, load_devices
 from bench.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

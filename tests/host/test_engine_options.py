@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, save
 
 from bench.board_runtimes import require_any, runtime_problem
 from bench.errors import AgentError, ConfigError
-from bench.plan import expand, make_plan, refusal
-from bench.plan_file import load_plan
+from bench.plan.file import load_plan
+from bench.plan.plan import expand, make_plan, refusal
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 

@@ -7,8 +7,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from bench.device_settings import SshDevice
-from bench.parallel import on_devices
+from bench.config.device_settings import SshDevice
+from bench.fleet.parallel import on_devices
 
 
 def test_ctrl_c_while_threads_start_waits_for_those_that_began(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ConfigError
-from bench.plan import expand, make_plan
+from bench.plan.plan import expand, make_plan
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 

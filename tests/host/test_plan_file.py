@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ConfigError
-from bench.plan import Plan, expand, make_plan, refusal
-from bench.plan_checks import loose_ends, require_runnable
-from bench.plan_file import choose_procedure, load_plan
+from bench.plan.checks import loose_ends, require_runnable
+from bench.plan.file import choose_procedure, load_plan
+from bench.plan.plan import Plan, expand, make_plan, refusal
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 LARGE = "shufflenet_v2_x1_0_cifar100"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from bench.boards import recognise
-from bench.config import load_devices
+from bench.config.devices_file import load_devices
+from bench.config.power_settings import EstimateModel, PowerSettings, ReplayFile
 from bench.errors import ConfigError
-from bench.figures import PowerCalibration
-from bench.power import choose_power
-from bench.power_settings import EstimateModel, PowerSettings, ReplayFile
-from bench.status import Source
+from bench.power.choice import choose_power
+from bench.records.power import PowerCalibration
+from bench.records.status import Source
 
 ORIN = recognise(["nvidia,p3767-0005", "nvidia,tegra234"])
 RAILS = ("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")

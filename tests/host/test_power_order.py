@@ -9,13 +9,13 @@ import pytest
 
 from bench.agent.sensors import SENSORS
 from bench.boards import GENERIC, recognise
+from bench.config.power_settings import EstimateModel, MeterCommand, PowerSettings, ReplayFile
 from bench.errors import ConfigError
-from bench.plan import make_plan
-from bench.plan_file import load_plan
-from bench.power import AUTO_ORDER, ONLY_WHEN_NAMED, choose_power
-from bench.power_settings import EstimateModel, MeterCommand, PowerSettings, ReplayFile
+from bench.plan.file import load_plan
+from bench.plan.plan import make_plan
+from bench.power.choice import AUTO_ORDER, ONLY_WHEN_NAMED, choose_power
+from bench.records.status import Status
 from bench.sensors import OURS
-from bench.status import Status
 
 ORIN = recognise(["nvidia,p3767-0005", "nvidia,tegra234"])
 RAILS = ("VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC")

@@ -3,8 +3,8 @@
 import pytest
 
 from bench.errors import ConfigError
-from bench.procedures import PROCEDURES, doubts, expected_time, find_procedure, make_procedure
-from bench.records import Case
+from bench.plan.procedures import PROCEDURES, doubts, expected_time, find_procedure, make_procedure
+from bench.records.case import Case
 
 CASES = [Case(device="board", model=name) for name in "abcd"]
 

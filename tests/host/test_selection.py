@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import load_devices
-from bench.device_settings import LabgridDevice, LocalDevice, SshDevice
+from bench.config.device_settings import LabgridDevice, LocalDevice, SshDevice
+from bench.config.devices_file import load_devices
 from bench.errors import ConfigError
-from bench.selection import select, shared_boards
+from bench.fleet.selection import select, shared_boards
 
 FILE = """
 devices:

@@ -17,15 +17,15 @@ from bench_program import wait_until
 from labgrid_lab import HOST, THEM, US, Lab, Switch
 from sshd import Sshd
 
-from bench.connection import open_transport, place_of, power_cycle, stay
+from bench.config.device_settings import LabgridDevice
 from bench.device.labgrid import holding
 from bench.device.labgrid.coordinator import Coordinator
 from bench.device.labgrid.holding import HeldPlace, Wish, hold_place
 from bench.device.labgrid.notes import all_notes
 from bench.device.labgrid.power import cycle_power
 from bench.device.retry import Interrupted
-from bench.device_settings import LabgridDevice
 from bench.errors import ConfigError, HostKeyError, PlaceError, PowerCycleError
+from bench.fleet.connection import open_transport, place_of, power_cycle, stay
 
 OURS = f"{HOST}/{US}"
 

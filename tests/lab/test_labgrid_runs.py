@@ -14,10 +14,10 @@ from bench_program import Program, wait_until
 from labgrid_lab import HOST, THEM, US, Lab
 from sshd import Sshd
 
-from bench.attach import settings_of
 from bench.cli import main
-from bench.connection import open_transport
-from bench.device_settings import LabgridDevice
+from bench.config.device_settings import LabgridDevice
+from bench.fleet.attach import settings_of
+from bench.fleet.connection import open_transport
 from bench.store.reader import open_run
 
 OURS = f"{HOST}/{US}"

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from bench.export.cases import export_case
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 from models import MODELS, Scheme
 
 GREY = "shufflenet_v2_x0_5_fashion_mnist"

@@ -9,14 +9,16 @@ import pytest
 from trial_figures import energy_stats
 
 from bench.cli import main
-from bench.config import load_devices
+from bench.config.devices_file import load_devices
 from bench.errors import ConfigError
-from bench.figures import PowerCalibration, SensorCalibration
 from bench.onboarding.calibrating import calibration_of
 from bench.onboarding.entry import set_calibration
-from bench.procedures import find_procedure
-from bench.records import Case, Manifest, Metered, Trial
-from bench.status import Reason, Source, Status, Verdict
+from bench.plan.procedures import find_procedure
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.power import Metered, PowerCalibration, SensorCalibration
+from bench.records.status import Reason, Source, Status, Verdict
+from bench.records.trial import Trial
 from bench.store.reader import open_run
 from bench.store.writer import RunWriter
 

@@ -15,9 +15,9 @@ from new_board import NewBoard
 from sshd import key_words, make_key
 
 from bench.cli import main
-from bench.config import load_devices
+from bench.config.device_settings import SshDevice
+from bench.config.devices_file import load_devices
 from bench.device.transport import Transport
-from bench.device_settings import SshDevice
 from bench.onboarding.adding import entry_of, free_name, summary, survey
 from bench.onboarding.trust import connect_asking
 

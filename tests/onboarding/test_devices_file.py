@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.config import load_devices
+from bench.config.devices_file import load_devices
 from bench.errors import ConfigError
 from bench.onboarding.entry import add_entry, remove_entry
 

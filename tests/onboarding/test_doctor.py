@@ -14,8 +14,8 @@ from new_board import NewBoard
 from bench.cli import main
 from bench.onboarding.checks import Result, clock_check, surroundings_checks
 from bench.onboarding.sensor_checks import sensor_checks
-from bench.records import PowerSource
-from bench.status import Reason, Source, Status, Verdict
+from bench.records.power import PowerSource
+from bench.records.status import Reason, Source, Status, Verdict
 
 Make = Callable[..., NewBoard]
 Capture = pytest.CaptureFixture[str]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bench.cli import main
+from bench.config.power_settings import MeterSettings
 from bench.meters import recorder
 from bench.onboarding.checks import Check, Result
 from bench.onboarding.meter_check import meter_check
-from bench.power_settings import MeterSettings
 
 METER = """import sys, time
 at_s = 1e9

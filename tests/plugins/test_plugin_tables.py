@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from bench import boards as boards_module
-from bench import networks, plugins, provenance, runtimes, sensors
+from bench import networks, plugins, runtimes, sensors
 from bench.device.deploy import build_agent
 from bench.errors import ConfigError
 from bench.export.cases import export_case, find_model
 from bench.plugins.agent_module import AgentModule, read_agent_module
-from bench.recordings import Artifact, GraphLimits
+from bench.records.recordings import Artifact, GraphLimits
+from bench.run import provenance
 from models import MODELS
 
 from .conftest import announce

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from bench.analysis.validity import evaluate
-from bench.figures import ArtifactFacts
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import Case, Manifest, PowerSource, Procedure
-from bench.status import Reason, Source, Status, Verdict
+from bench.records.artifact import ArtifactFacts
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.power import PowerSource
+from bench.records.procedure import Procedure
+from bench.records.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records.status import Reason, Source, Status, Verdict
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.figures import PowerCalibration
+from bench.records.power import PowerCalibration
 from bench.report.details import details
 from bench.report.energy_charts import power_chart
 from bench.report.material import Material

@@ -12,8 +12,11 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
-from bench.figures import AccuracyStats, EnergyStats, LabelledFacts
-from bench.records import Case, Trial
+from bench.records.artifact import AccuracyStats, LabelledFacts
+from bench.records.case import Case
+from bench.records.power import EnergyStats
+from bench.records.status import Reason, Source, Status, Verdict
+from bench.records.trial import Trial
 from bench.report import palette
 from bench.report.canvas import SCREEN, Form, paper, saved, style
 from bench.report.energy_charts import energy_chart
@@ -28,7 +31,6 @@ from bench.report.pareto import TRADEOFFS, fronts, pareto_chart, pareto_points
 from bench.report.plots import PLOTS
 from bench.report.rows import rows_of_runs
 from bench.report.trend_view import case_trends, trend_chart
-from bench.status import Reason, Source, Status, Verdict
 from bench.store.reader import Run
 
 COLUMN = paper(3.5)

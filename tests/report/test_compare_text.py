@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.analysis.compare import Outcome, compare, overall
 from bench.analysis.conditions import subject
-from bench.records import Case
+from bench.records.case import Case
 from bench.report.compare_text import (
     Comparison,
     as_document,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from bench.figures import SustainPoint, SustainStats
+from bench.records.figures import SustainPoint, SustainStats
 from bench.report.canvas import rendered
 from bench.report.details import details
 from bench.report.page import write_report

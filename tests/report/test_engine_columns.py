@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.figures import MemoryStats
-from bench.records import Trial
+from bench.records.figures import MemoryStats
+from bench.records.trial import Trial
 from bench.report.details import details
 from bench.report.page import write_report
 from bench.report.table import summary_table

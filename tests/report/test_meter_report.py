@@ -13,12 +13,11 @@ from stored_runs import store
 from bench.agent import wire
 from bench.analysis.compare import compare
 from bench.analysis.conditions import subject
-from bench.figures import AlignmentStats, SensorCalibration
-from bench.records import Metered
+from bench.records.power import AlignmentStats, Metered, SensorCalibration
+from bench.records.status import Reason, Status, Verdict
 from bench.report.details import details
 from bench.report.page import write_report
 from bench.report.table import summary_table
-from bench.status import Reason, Status, Verdict
 from bench.store.reader import open_run
 
 ALIGNMENT = AlignmentStats(

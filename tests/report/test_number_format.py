@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from trial_figures import energy_stats
 
-from bench.figures import EnergyStats
+from bench.records.power import EnergyStats
+from bench.records.status import Reason, Source, Status, Verdict
 from bench.report import format as fmt
-from bench.status import Reason, Source, Status, Verdict
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from bench.records import Case
+from bench.records.case import Case
 from bench.report.page import write_joint_report, write_report
 from bench.store.reader import Run
 

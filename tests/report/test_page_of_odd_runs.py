@@ -12,7 +12,7 @@ import pytest
 from stored_runs import Recipe, store
 
 from bench.errors import ConfigError
-from bench.records import Case
+from bench.records.case import Case
 from bench.report.canvas import paper
 from bench.report.material import Material, material_of
 from bench.report.page import write_joint_report, write_report

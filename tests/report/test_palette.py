@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from bench.records import Case
+from bench.records.case import Case
 from bench.report import palette
 from bench.report.rows import rows_by_device, rows_of_runs
 

@@ -14,7 +14,7 @@ from PIL import Image
 from rich.console import Console
 
 from bench.errors import StoreError
-from bench.records import Case
+from bench.records.case import Case
 from bench.report.page import write_report
 from bench.report.table import summary_table
 from bench.store.reader import Run

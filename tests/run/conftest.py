@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from witness import Witness
 
-from bench.device_settings import DeviceSettings, LocalDevice
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.power_settings import EstimateModel, PowerSettings
-from bench.records import Procedure
-from bench.session import run
+from bench.config.device_settings import DeviceSettings, LocalDevice
+from bench.config.power_settings import EstimateModel, PowerSettings
+from bench.fleet.outcome import Outcome
+from bench.plan.plan import Plan
+from bench.records.procedure import Procedure
+from bench.run.session import run
 
 SMALL = "shufflenet_v2_x0_5_cifar100"
 TINY = Procedure(

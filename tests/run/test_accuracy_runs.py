@@ -14,7 +14,7 @@ from labelled import classifier
 
 from bench.analysis.accuracy import training_mismatch
 from bench.cli import main
-from bench.figures import AccuracyStats, LabelledFacts, TrainingFacts
+from bench.records.artifact import AccuracyStats, LabelledFacts, TrainingFacts
 from bench.store.reader import Run, open_run
 from models import MODELS, Scheme
 from models.training.checkpoint import TrainedModel, packed_model

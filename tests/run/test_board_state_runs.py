@@ -16,14 +16,14 @@ from witness import Witness
 
 from bench.agent import state, wire
 from bench.cli import EXIT_DEVICE, main
-from bench.device_settings import LocalDevice
+from bench.config.device_settings import LocalDevice
 from bench.errors import AgentError, StateError
-from bench.evaluation import completed
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.records import BoardState
+from bench.fleet.evaluation import completed
+from bench.fleet.outcome import Outcome
+from bench.fleet.upkeep import probe_device, restore_device
+from bench.plan.plan import Plan
+from bench.records.procedure import BoardState
 from bench.store.reader import open_run
-from bench.upkeep import probe_device, restore_device
 
 from .conftest import TINY
 

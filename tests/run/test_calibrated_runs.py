@@ -15,13 +15,13 @@ from witness import Witness
 from bench.analysis.compare import Outcome as Compared
 from bench.analysis.compare import compare
 from bench.analysis.conditions import subject
-from bench.device_settings import LocalDevice
-from bench.figures import PowerCalibration
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.power_settings import PowerSettings
+from bench.config.device_settings import LocalDevice
+from bench.config.power_settings import PowerSettings
+from bench.fleet.outcome import Outcome
+from bench.plan.plan import Plan
+from bench.records.power import PowerCalibration
 from bench.report.details import details
-from bench.session import resume
+from bench.run.session import resume
 from bench.store.reader import open_run
 
 from .conftest import TINY

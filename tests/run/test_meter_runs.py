@@ -12,13 +12,14 @@ import pytest
 from board_folder import tiny_model
 from witness import Witness
 
-from bench.device_settings import LocalDevice
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.power_settings import MeterSettings, PowerSettings
-from bench.records import Procedure, Trial
-from bench.session import run
-from bench.status import Reason, Source, Status
+from bench.config.device_settings import LocalDevice
+from bench.config.power_settings import MeterSettings, PowerSettings
+from bench.fleet.outcome import Outcome
+from bench.plan.plan import Plan
+from bench.records.procedure import Procedure
+from bench.records.status import Reason, Source, Status
+from bench.records.trial import Trial
+from bench.run.session import run
 
 from .conftest import ESTIMATE
 

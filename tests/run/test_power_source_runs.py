@@ -15,10 +15,10 @@ from descriptions import THOR
 from witness import Witness
 
 from bench.cli import main
-from bench.device_settings import LocalDevice
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.power_settings import EstimateModel, MeterCommand, PowerSettings
+from bench.config.device_settings import LocalDevice
+from bench.config.power_settings import EstimateModel, MeterCommand, PowerSettings
+from bench.fleet.outcome import Outcome
+from bench.plan.plan import Plan
 from bench.report.details import details
 
 from .conftest import TINY

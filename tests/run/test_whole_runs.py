@@ -19,13 +19,13 @@ from sshd import Sshd
 from witness import Witness
 
 from bench.agent import wire
-from bench.device_settings import LocalDevice, SshDevice
+from bench.config.device_settings import LocalDevice, SshDevice
+from bench.config.power_settings import PowerSettings, ReplayFile
 from bench.errors import AgentError, StoreError, TransportError
-from bench.evaluation import completed
-from bench.outcome import Outcome
-from bench.plan import Plan
-from bench.power_settings import PowerSettings, ReplayFile
-from bench.status import Reason, Source, Status
+from bench.fleet.evaluation import completed
+from bench.fleet.outcome import Outcome
+from bench.plan.plan import Plan
+from bench.records.status import Reason, Source, Status
 from bench.store.listing import list_runs
 from bench.store.reader import open_run
 

@@ -18,8 +18,9 @@ from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.analysis.validity import evaluate
 from bench.errors import StoreError
-from bench.procedures import PROCEDURES
-from bench.records import Case, Trial
+from bench.plan.procedures import PROCEDURES
+from bench.records.case import Case
+from bench.records.trial import Trial
 from bench.report import format as fmt
 from bench.report.details import details
 from bench.store import raw

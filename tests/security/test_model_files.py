@@ -10,7 +10,7 @@ from board_folder import tiny_model
 
 from bench.errors import ConfigError
 from bench.export.onnx_files import import_onnx
-from bench.recordings import GraphLimits
+from bench.records.recordings import GraphLimits
 
 
 @pytest.mark.parametrize("way", ["above", "absolute", "link"])

@@ -22,17 +22,19 @@ from bench.analysis.journal import recordings
 from bench.analysis.validity import evaluate
 from bench.cli import main
 from bench.cli.output import people, tables
-from bench.connection import open_transport
+from bench.config.device_settings import SshDevice
 from bench.device.local import LocalTransport
-from bench.device_settings import SshDevice
 from bench.errors import AgentError, ConfigError
-from bench.procedures import PROCEDURES
-from bench.records import Case, Manifest, PowerSource
+from bench.fleet.connection import open_transport
+from bench.plan.procedures import PROCEDURES
+from bench.records.case import Case
+from bench.records.manifest import Manifest
+from bench.records.power import PowerSource
+from bench.records.status import Source
 from bench.report.canvas import paper
 from bench.report.material import material_of
 from bench.report.page import ReportPaths, write_report
 from bench.report.plots import PLOTS, draw_plot
-from bench.status import Source
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter
 

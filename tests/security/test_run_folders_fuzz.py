@@ -21,16 +21,19 @@ from bench.analysis.journal import recordings
 from bench.analysis.validity import evaluate
 from bench.cli.output import tables
 from bench.errors import StoreError
-from bench.evaluation import completed
-from bench.figures import ArtifactFacts, SustainPoint, SustainStats
-from bench.procedures import PROCEDURES
-from bench.records import Case, JobFacts, Manifest
+from bench.fleet.evaluation import completed
+from bench.plan.procedures import PROCEDURES
+from bench.records.artifact import ArtifactFacts
+from bench.records.case import Case
+from bench.records.figures import SustainPoint, SustainStats
+from bench.records.job import JobFacts
+from bench.records.manifest import Manifest
+from bench.records.status import Status, Verdict
 from bench.report.details import details
 from bench.report.page import write_report
 from bench.report.rows import rows_by_device
 from bench.report.sections import flattened
 from bench.report.table import summary_table
-from bench.status import Status, Verdict
 from bench.store.listing import list_runs
 from bench.store.reader import Run, open_run
 from bench.store.writer import RunWriter

@@ -12,10 +12,10 @@ from fuzzing import fuzz
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.config import load_devices
+from bench.config.devices_file import load_devices
 from bench.errors import ConfigError
-from bench.plan import make_plan
-from bench.plan_file import choose_procedure, load_plan
+from bench.plan.file import choose_procedure, load_plan
+from bench.plan.plan import make_plan
 
 BOARD = "devices:\n  nano:\n    transport: ssh\n    host: b\n"
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bench.errors import StoreError
-from bench.records import Case, Trial
-from bench.status import Status, Verdict
+from bench.records.case import Case
+from bench.records.status import Status, Verdict
+from bench.records.trial import Trial
 from bench.store import documents
 from bench.store.documents import parse_document
 

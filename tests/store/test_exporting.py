@@ -18,7 +18,7 @@ from stored_runs import ESTIMATE, Recipe, store
 from bench.analysis.columns import COLUMNS
 from bench.cli import main
 from bench.errors import ConfigError
-from bench.records import Case
+from bench.records.case import Case
 from bench.store.exporting import SAMPLE_SCHEMA, TRIAL_SCHEMA, check_target
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results-data.md"

@@ -16,10 +16,13 @@ import pytest
 
 from bench.errors import StoreError
 from bench.json_text import MOST_DEPTH, MalformedJson, parse_object
-from bench.procedures import PROCEDURES
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import Case, JobFacts, Manifest, Trial
-from bench.status import Status, Verdict
+from bench.plan.procedures import PROCEDURES
+from bench.records.case import Case
+from bench.records.job import JobFacts
+from bench.records.manifest import Manifest
+from bench.records.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records.status import Status, Verdict
+from bench.records.trial import Trial
 from bench.store import raw
 from bench.store.documents import first_line
 from bench.store.files import is_safe_name, require_confined, safe_name

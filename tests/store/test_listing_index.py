@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stored_runs import Recipe, age, store
 
-from bench.records import Case
+from bench.records.case import Case
 from bench.store import listing
 from bench.store.files import TRIALS_FILE, append_line
 from bench.store.listing import INDEX_FILE, list_runs

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from stored_runs import Recipe, store
 
-from bench.procedures import PROCEDURES
-from bench.records import Scenario
+from bench.plan.procedures import PROCEDURES
+from bench.records.procedure import Scenario
 from bench.store.gathering import gather
 from bench.store.listing import Selection
 from bench.store.percentiles import CasePercentiles, case_percentiles

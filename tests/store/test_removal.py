@@ -9,7 +9,7 @@ import pytest
 from stored_runs import Recipe, store
 
 from bench.errors import ConfigError, StoreError
-from bench.records import Manifest
+from bench.records.manifest import Manifest
 from bench.store import removal
 from bench.store.hold import hold
 from bench.store.listing import list_runs

@@ -17,9 +17,14 @@ import pytest
 
 from bench.agent import wire
 from bench.errors import StoreError
-from bench.recordings import IdleLine, PowerTrace, Recording, Round
-from bench.records import SCHEMA_VERSION, Case, JobEnd, JobFacts, Manifest, Procedure, Trial
-from bench.status import Reason, Status, Verdict
+from bench.records.base import SCHEMA_VERSION
+from bench.records.case import Case
+from bench.records.job import JobEnd, JobFacts
+from bench.records.manifest import Manifest
+from bench.records.procedure import Procedure
+from bench.records.recordings import IdleLine, PowerTrace, Recording, Round
+from bench.records.status import Reason, Status, Verdict
+from bench.records.trial import Trial
 from bench.store.hold import is_held
 from bench.store.listing import list_runs
 from bench.store.reader import open_run

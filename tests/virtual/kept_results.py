@@ -7,7 +7,7 @@ from collections import Counter
 from board_program import BoardProgram
 
 from bench.agent import wire
-from bench.status import Reason
+from bench.records.status import Reason
 from bench.store.reader import Run, open_run
 
 TIMING = {Reason.BACKGROUND_LOAD, Reason.CI_WIDE, Reason.NOT_STEADY, Reason.EMULATED}

@@ -8,7 +8,7 @@ from board_program import RUN, BoardProgram
 from kept_results import assert_whole
 from struck_processes import assert_cut, assert_mode, resume
 
-from bench.status import Reason
+from bench.records.status import Reason
 
 HANG_S = 20.0
 JUMP_S = 5 * 3600

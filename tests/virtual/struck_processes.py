@@ -5,7 +5,7 @@ from __future__ import annotations
 from board_program import RUN, BoardProgram
 from kept_results import assert_whole
 
-from bench.status import Reason, Status
+from bench.records.status import Reason, Status
 
 
 def host_killed(bench: BoardProgram) -> str:

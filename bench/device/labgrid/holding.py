@@ -14,7 +14,8 @@ from typing import Any
 from bench.device.labgrid.address import tag_words
 from bench.device.labgrid.coordinator import Coordinator, Refused
 from bench.device.labgrid.notes import Note, NoteFile, all_notes
-from bench.device.labgrid.places import Route, find_place, require_tagged, route_to, tagged
+from bench.device.labgrid.places import Route, find_place, require_tagged, route_to
+from bench.device.labgrid.refusals import busy, person, who_has, why_refused
 from bench.device.retry import Interrupted
 from bench.errors import PlaceError
 
@@ -100,7 +101,7 @@ class HeldPlace:
             if holder == lab.owner:
                 lab.release(self.name)
             else:
-                now = "free" if holder is None else f"held by {_person(holder)}"
+                now = "free" if holder is None else f"held by {person(holder)}"
                 self._tell(
                     f"place {self.name} was taken away in between and is {now}: somebody else may "
                     "have used the board at the same time"
@@ -152,23 +153,14 @@ def _wait(
         if reservation.is_over or time.monotonic() >= deadline_s:
             waited = f" within {wait_s:g} s (`wait_s`)" if wait_s else ""
             raise PlaceError(
-                f"no labgrid place with {wanted} became free{waited}: {_held(lab, wish)}"
+                f"no labgrid place with {wanted} became free{waited}: "
+                f"{who_has(lab, wish.reservation)}"
             )
         if tell is not None and not told:
             tell(f"waiting up to {wait_s:g} s for a free labgrid place with {wanted}")
             told = True
         if cancel.wait(POLL_S):
             raise Interrupted(f"interrupted while waiting for a labgrid place with {wanted}")
-
-
-def _held(lab: Coordinator, wish: Wish) -> str:
-    """Say who has the places that were waited for."""
-    lab.refresh()
-    return ", ".join(
-        f"{place.name} is "
-        + (f"held by {_person(place.acquired)}" if place.acquired else "reserved by others")
-        for place in tagged(lab, wish.reservation)
-    )
 
 
 def _left_behind(lab: Coordinator, filters: Mapping[str, str]) -> NoteFile | None:
@@ -230,8 +222,8 @@ def _is_ours(
     name, said = place.name, tell or _warn
     if place.acquired != lab.owner:
         if lab.owner not in place.allowed:
-            raise _busy(place)
-        said(f"place {name} is held by {_person(place.acquired)}, who allows its use")
+            raise busy(place)
+        said(f"place {name} is held by {person(place.acquired)}, who allows its use")
         return False
     note = file.read()
     if note is not None and not is_alone:
@@ -256,7 +248,7 @@ def _take(lab: Coordinator, note: Note, file: NoteFile) -> None:
         lab.acquire(note.place)
     except Refused as error:
         file.clear()
-        raise _why_refused(lab, note.place, error) from None
+        raise why_refused(lab, note.place, error) from None
     try:
         file.write(replace(note, changed=lab.places[note.place].changed))
     except PlaceError:
@@ -264,45 +256,6 @@ def _take(lab: Coordinator, note: Note, file: NoteFile) -> None:
         raise
 
 
-def _why_refused(lab: Coordinator, name: str, error: Refused) -> PlaceError:
-    """Say in words of our own why a place is not given."""
-    lab.refresh()
-    place = lab.places[find_place(lab, name)]
-    if place.acquired is not None:
-        return _busy(place)
-    if place.reservation is not None:
-        return PlaceError(
-            f"place {name} is reserved by {_person(lab.owner_of(place.reservation))}: ask them, or "
-            f"wait for it ({_instead(name)})"
-        )
-    for path, entry in lab.resources.items():
-        if entry.acquired and place.hasmatch(path):
-            other = lab.places.get(entry.acquired)
-            holder = "" if other is None or not other.acquired else f" ({_person(other.acquired)})"
-            return PlaceError(
-                f"place {name}: its resource {'/'.join(path)} is in use by place "
-                f"{entry.acquired}{holder}"
-            )
-    return error
-
-
-def _busy(place: Any) -> PlaceError:
-    return PlaceError(
-        f"place {place.name} is held by {_person(place.acquired)}: ask them, or wait for it "
-        f"({_instead(place.name)})"
-    )
-
-
-def _instead(name: str) -> str:
-    return f"`reservation: {{name: {name}}}` instead of `place`"
-
-
 def _warn(text: str) -> None:
     """Log what nobody is told otherwise; names in it are of other people."""
     _log.warning("%s", "".join(letter if letter.isprintable() else "\ufffd" for letter in text))
-
-
-def _person(owner: str) -> str:
-    """``host/user`` → ``user@host``."""
-    host, separator, user = owner.partition("/")
-    return f"{user}@{host}" if separator else owner

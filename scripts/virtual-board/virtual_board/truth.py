@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from bench.agent import wire
 from bench.analysis.journal import recordings
 from bench.analysis.times import inferences_in
-from bench.recordings import Round
-from bench.records import Trial
+from bench.records.recordings import Round
+from bench.records.trial import Trial
 from bench.store.reader import Run, open_run
 from virtual_board import BoardError
 from virtual_board.board import Board

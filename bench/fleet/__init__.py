@@ -1,0 +1,1 @@
+"""Devices at work: reached, held, told apart, and what they measured brought to this disk."""

@@ -1,0 +1,1 @@
+"""One `bench run`: from a plan to trials of every device."""
