@@ -128,7 +128,7 @@ def test_a_run_with_all_that_a_plugin_brings(folder: Path, acme: Path) -> None:
 METER = """
 import sys
 from pathlib import Path
-from bench.config import find_device, load_devices
+from bench.config.devices_file import find_device, load_devices
 from bench.meters import meters
 settings = find_device(load_devices(Path("devices.yaml")), "b").meter
 meter = meters()[settings.kind].open_meter(settings.options, Path("log"), print)
