@@ -23,7 +23,7 @@ from bench.errors import ConfigError, StoreError
 from bench.spreadsheets import harmless
 from bench.store import raw
 from bench.store.files import explained, replacing
-from bench.store.gathering import Measured
+from bench.store.gathering import Measured, with_samples
 
 FORMATS = ("parquet", "csv", "json")
 
@@ -108,7 +108,7 @@ def export_samples(
 ) -> int:
     """Write a row per inference and return how many there are; memory does not grow with them.
 
-    A file that cannot be read is told to ``damaged`` in one line and left out.
+    A file that is gone or cannot be read is told to ``damaged`` in one line and left out.
 
     Raises:
         StoreError: the file cannot be written.
@@ -120,14 +120,14 @@ def export_samples(
         _sample_writer(style, file) as write,
     ):
         waiting: list[Any] = []
-        for trial, manifest, folder in measured:
+        for item, source in with_samples(measured, damaged):
             try:
-                found = raw.read_latency(raw.latency_path(folder, trial.trial_id))
+                found = raw.read_latency(source)
             except StoreError as error:
                 damaged(str(error))
                 continue
             if found is not None:
-                waiting.append(_samples(found, row(trial, manifest)))
+                waiting.append(_samples(found, row(item.trial, item.manifest)))
                 rows += found.num_rows
             if sum(table.num_rows for table in waiting) >= _ROWS_AT_ONCE:
                 write(pa.concat_tables(waiting))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,3 +54,25 @@ def gather(
         for trial in run.trials:
             if selection.has_case(trial.case.device, trial.case.model):
                 yield Measured(trial, run.manifest, folder)
+
+
+def with_samples(
+    measured: Iterable[Measured], problem: Callable[[str], None]
+) -> Iterator[tuple[Measured, Path]]:
+    """Yield the trials that have a file of their inferences, and that file.
+
+    In the end ``problem`` is told, in one line per run, how many others were timed once, so that
+    their files must have been removed.
+    """
+    from bench.store import raw  # pyarrow is slow to import
+
+    gone: Counter[Path] = Counter()
+    for item in measured:
+        path = raw.latency_path(item.folder, item.trial.trial_id)
+        if path.is_file():
+            yield item, path
+        elif item.trial.latency is not None:
+            gone[item.folder] += 1
+    for folder, count in gone.items():
+        cases = "1 case" if count == 1 else f"{count} cases"
+        problem(f"{folder.name}: the single inferences of {cases} are gone from its folder raw/")

@@ -16,7 +16,7 @@ from bench.records.procedure import Scenario
 from bench.records.status import Status
 from bench.store import raw
 from bench.store.documents import first_line
-from bench.store.gathering import Measured
+from bench.store.gathering import Measured, with_samples
 
 SHARES = (0.5, 0.9, 0.95, 0.99, 0.999)
 FEWEST_BEYOND = 10
@@ -73,15 +73,13 @@ def case_percentiles(
 ) -> list[CasePercentiles]:
     """Return the percentiles of each case that has inferences, in the order of ``measured``.
 
-    A file that cannot be read is told to ``damaged`` in one line and left out.
+    A file that is gone or cannot be read is told to ``damaged`` in one line and left out.
     """
     by_case: dict[tuple[Case, str], list[_Part]] = {}
-    for trial, manifest, folder in measured:
-        path = raw.latency_path(folder, trial.trial_id)
-        if path.is_file():
-            valid = trial.latency_status.status is Status.VALID
-            key = trial.case, _scenario(manifest)
-            by_case.setdefault(key, []).append(_Part(path, valid))
+    for item, path in with_samples(measured, damaged):
+        valid = item.trial.latency_status.status is Status.VALID
+        key = item.trial.case, _scenario(item.manifest)
+        by_case.setdefault(key, []).append(_Part(path, valid))
     # Nothing is fetched from anywhere, whatever a path looks like.
     options: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,

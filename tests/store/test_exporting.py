@@ -217,6 +217,16 @@ def test_samples_are_a_row_per_inference(results: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "samples.csv").read_text().splitlines()) == table.num_rows + 1
 
 
+def test_samples_that_are_gone_are_told_of_and_the_rest_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = store(tmp_path / "results")
+    (run.path / "raw" / "t002.latency.parquet").unlink()
+    assert export(run.path.parent, tmp_path / "samples.parquet", "--samples") == 1
+    assert "the single inferences of 1 case are gone" in capsys.readouterr().err
+    assert set(pq.read_table(tmp_path / "samples.parquet")["trial_id"].to_pylist()) == {"t001"}
+
+
 def test_a_damaged_file_of_samples_is_named_and_the_rest_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

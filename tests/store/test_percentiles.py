@@ -51,6 +51,16 @@ def test_a_percentile_needs_ten_inferences_beyond_it(tmp_path: Path) -> None:
     assert second.percentiles_s[0.95] is not None and second.percentiles_s[0.999] is None
 
 
+def test_samples_that_are_gone_are_told_of(tmp_path: Path) -> None:
+    store(tmp_path, Recipe("whole"))
+    emptied = store(tmp_path, Recipe("emptied")).path
+    for file in (emptied / "raw").glob("*.latency.parquet"):
+        file.unlink()
+    (first, second), said = found(tmp_path)
+    assert [item.runs for item in (first, second)] == [1, 1]
+    assert said == ["emptied: the single inferences of 2 cases are gone from its folder raw/"]
+
+
 @pytest.mark.parametrize(
     "content",
     [
