@@ -6,7 +6,7 @@ Adding a kind is one line in ``KINDS``. There are two sorts:
   :mod:`models.sizing`), and ``code`` names a subclass of :class:`models.drawn.Bank`, or a callable
   that makes one from (:class:`models.sizing.BankSize`, number of templates).
 - A *restructuring* kind changes the network itself (pruning, recursion). It has no sizing and no
-  weight modes, and ``code`` names an object that is a :class:`Restructuring`.
+  weight modes, and ``code`` names an object that is a :class:`models.restructuring.Restructuring`.
 
 All but those of fixed size are spelled with what they are to save, or with sizes.
 """
@@ -15,37 +15,9 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from models import sizing
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from models.restructuring import RestructuredPart
-    from models.scheme import Scheme
-    from models.spec import ModelSpec
-
-
-class Restructuring(Protocol):
-    """What a kind provides that changes a network's structure instead of sharing its layers."""
-
-    def total(self, spec: ModelSpec, scheme: Scheme) -> int:
-        """Parameters of the model's network under the scheme.
-
-        Raises UnreachableReduction with the ceiling, SchemeError when the network has nothing to
-        change, ModelsExtraMissing when it takes torch to know and torch is missing.
-        """
-
-    def apply(self, network: nn.Module, scheme: Scheme) -> None:
-        """Change a network in place, judging by its present weights.
-
-        It may be any torch network, and lie on the meta device, where only shapes are known.
-        Random numbers come from torch's generator. Raises SchemeError as ``total`` does.
-        """
-
-    def parts(self, network: nn.Module, scheme: Scheme) -> tuple[RestructuredPart, ...]:
-        """What is left of a dense network, part by part. Raises SchemeError as ``total``."""
 
 
 @dataclass(frozen=True, slots=True)

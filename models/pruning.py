@@ -17,7 +17,8 @@ from torch.fx.proxy import TraceError
 
 from models.allocation import CLOSE, proportional
 from models.groups import SchemeError, UnreachableReduction
-from models.restructuring import RestructuredPart, count_parameters, restructured_total
+from models.parameters import count_parameters
+from models.restructuring import RestructuredPart, restructured_total
 from models.scheme import Scheme
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from models.allocation import CLOSE, proportional
 from models.drawn import Banks, Shape
 from models.groups import SchemeError, UnreachableReduction
-from models.restructuring import RestructuredPart, count_parameters, restructured_total
+from models.parameters import count_parameters
+from models.restructuring import RestructuredPart, restructured_total
 from models.reuse import ReuseBank, ReusedLayer
 from models.scheme import Scheme
 from models.sharing import BANKS

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import nn
 
+from models.parameters import count_parameters
 from models.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -38,9 +39,25 @@ class RestructuredPart:
         return self.of * self.each
 
 
-def count_parameters(network: nn.Module) -> int:
-    """Parameters of a network, those that several layers share once."""
-    return sum(parameter.numel() for parameter in network.parameters())
+class Restructuring(Protocol):
+    """What a kind provides that changes a network's structure instead of sharing its layers."""
+
+    def total(self, spec: ModelSpec, scheme: Scheme) -> int:
+        """Parameters of the model's network under the scheme.
+
+        Raises UnreachableReduction with the ceiling, SchemeError when the network has nothing to
+        change, ModelsExtraMissing when it takes torch to know and torch is missing.
+        """
+
+    def apply(self, network: nn.Module, scheme: Scheme) -> None:
+        """Change a network in place, judging by its present weights.
+
+        It may be any torch network, and lie on the meta device, where only shapes are known.
+        Random numbers come from torch's generator. Raises SchemeError as ``total`` does.
+        """
+
+    def parts(self, network: nn.Module, scheme: Scheme) -> tuple[RestructuredPart, ...]:
+        """What is left of a dense network, part by part. Raises SchemeError as ``total``."""
 
 
 @cache  # building a network takes a while, and every export asks more than once

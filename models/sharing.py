@@ -12,7 +12,7 @@ from models import state_dict
 from models.drawn import Bank, Banks, DrawnLayer, Shape
 from models.grouping import FoundGroup, find_groups
 from models.groups import SchemeError, ShareGroup
-from models.restructuring import count_parameters
+from models.parameters import count_parameters
 from models.scheme import Scheme
 from models.sizing import BankSize
 

@@ -29,7 +29,7 @@ from bench.export.written import artifact_facts, rounded, verified
 from bench.records.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
 from models.drawn import DrawnLayer
-from models.restructuring import count_parameters
+from models.parameters import count_parameters
 
 
 def export_function(

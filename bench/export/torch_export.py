@@ -27,7 +27,7 @@ from bench.records.recordings import Artifact, GraphLimits
 from bench.runtimes import RUNTIMES
 from models import ModelSpec, Scheme
 from models.folding import Folded, factored, fold
-from models.restructuring import count_parameters
+from models.parameters import count_parameters
 from models.summary import count_macs
 from models.training.checkpoint import read_model
 from models.training.errors import CheckpointError

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.store.files import MANIFEST_FILE, explained, write_atomic
+from bench.store.files import write_atomic
+from bench.store.folders import run_names
 from bench.store.hold import LOCK_FILE, is_held
 from bench.timestamps import parse_time
 
@@ -115,31 +116,6 @@ def list_runs(results_dir: Path) -> list[RunListing]:
         _write_index(results_dir, {name: item for name, item in found.items() if item[0]})
     listings = [replace(item, running=is_held(item.path)) for _, item in found.values()]
     return sorted(listings, key=lambda listing: (listing.started_at or "", listing.run_id))
-
-
-def run_names(results_dir: Path) -> list[str]:
-    """Return the names of the folders of all runs, sorted; none where there is no such folder.
-
-    Raises:
-        StoreError: the folder cannot be read.
-    """
-    if not results_dir.is_dir():
-        return []
-    with explained("read", results_dir):
-        return sorted(entry.name for entry in os.scandir(results_dir) if is_run(entry))
-
-
-def is_run(folder: Path | os.DirEntry[str]) -> bool:
-    """Whether a folder is a run; a hidden one (a run that is being removed) is none."""
-    if folder.name.startswith("."):
-        return False
-    try:
-        return stat.S_ISREG((Path(folder) / MANIFEST_FILE).stat().st_mode)
-    except PermissionError:
-        # It is said why it cannot be opened when it is opened.
-        return True
-    except OSError:
-        return False
 
 
 def _read(path: Path) -> RunListing:

@@ -15,8 +15,8 @@ from bench.records.manifest import Manifest
 from bench.records.trial import Trial
 from bench.store.documents import first_line, parse_document, require_safe_name
 from bench.store.files import MANIFEST_FILE, TRIALS_FILE, explained, require_confined
+from bench.store.folders import is_run, run_names
 from bench.store.jobs import Job, read_jobs
-from bench.store.listing import is_run, run_names
 from bench.store.probes import read_probes
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.errors import ConfigError, StoreError, suggest
 from bench.store.files import explained, sync_folder
+from bench.store.folders import is_run, run_names
 from bench.store.hold import hold, is_held
-from bench.store.listing import is_run, run_names
 from bench.store.reader import open_run
 
 _ASIDE = ".removing-"

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils import deterministic
 
-from models.restructuring import count_parameters
+from models.parameters import count_parameters
 from models.training.accuracy import accuracy
 from models.training.batches import Normalisation, Split, load, shuffled
 from models.training.checkpoint import TrainedModel, load_state
