@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,10 +15,8 @@ from bench.errors import StoreError
 from bench.export.cases import require_exporter
 from bench.export.labelled import LabelledSet, labelled_set
 from bench.fleet.attach import attach, held, settings_of
-from bench.fleet.earlier import EarlierRuns
 from bench.fleet.observer import Observer
-from bench.fleet.outcome import Outcome, closing, conclude
-from bench.fleet.parallel import on_devices
+from bench.fleet.outcome import Outcome, closing
 from bench.plan import calibrations
 from bench.plan.checks import require_power, require_runnable
 from bench.plan.own_models import look_into, require_known_inputs
@@ -28,13 +25,11 @@ from bench.plan.stored import plan_facts, plan_of, require_same_functions
 from bench.records.case import Case
 from bench.records.manifest import Manifest
 from bench.records.power import PowerCalibration
-from bench.run.context import RunContext
-from bench.run.live import published
+from bench.run.all_devices import measure_all
 from bench.run.pools import Shares, shared_out
 from bench.run.provenance import git_revision, plugins, resumption, versions
-from bench.run.recovery import see_through
-from bench.run.uploads import DEFAULT_UPLOADS, Uploads
-from bench.store.reader import Run, open_run
+from bench.run.uploads import DEFAULT_UPLOADS
+from bench.store.reader import Run
 from bench.store.writer import RunWriter, new_run_id
 
 
@@ -92,23 +87,18 @@ def run(
             plan=plan_facts(plan, functions, calibration),
         )
         writer = RunWriter.create(results_dir, manifest)
-        cancel = threading.Event()
-        with published(observer, writer, shares.cases) as told:
-            earlier = EarlierRuns(results_dir, told, cancel)
-            context = RunContext(
-                plan,
-                cache,
-                writer,
-                told,
-                cancel,
-                earlier,
-                labelled,
-                calibration,
-                wait=wait,
-                command=tuple(command),
-                uploads=Uploads(uploads),
-            )
-            return _carry_out(shares, context)
+        return measure_all(
+            shares,
+            plan,
+            writer,
+            observer,
+            cache=cache,
+            labelled=labelled,
+            calibration=calibration,
+            command=command,
+            wait=wait,
+            uploads=uploads,
+        )
 
 
 def resume(
@@ -154,25 +144,21 @@ def resume(
         return collected
     chosen = {name: wanted[name] for name in cases}
     writer = held(run)
-    cancel = threading.Event()
-    with closing(writer, {}), published(observer, writer, cases) as told:
-        earlier = EarlierRuns(run.path.parent, told, cancel)
+    with closing(writer, {}):
         gone_on = resumption(command, stored_settings(chosen))
-        context = RunContext(
+        outcome = measure_all(
+            Shares(chosen, cases),
             plan,
-            cache,
             writer,
-            told,
-            cancel,
-            earlier,
-            labelled,
-            calibration,
-            attempt=writer.add_resumption(gone_on),
+            observer,
+            cache=cache,
+            labelled=labelled,
+            calibration=calibration,
+            command=command,
             wait=wait,
-            command=tuple(command),
-            uploads=Uploads(uploads),
+            uploads=uploads,
+            attempt=writer.add_resumption(gone_on),
         )
-        outcome = _carry_out(Shares(chosen, cases), context)
     missed = {name: error for name, error in collected.device_errors.items() if name in withheld}
     return replace(outcome, device_errors={**missed, **outcome.device_errors})
 
@@ -197,29 +183,6 @@ def _as_then(run: Run, name: str, settings: DeviceSettings, observer: Observer) 
     observer.note(name, f"the run keeps the calibration of its sensor that it began with: {began}")
     power = settings.power.model_copy(update={"calibration": then})
     return settings.model_copy(update={"power": power})
-
-
-def _carry_out(shares: Shares, context: RunContext) -> Outcome:
-    """Measure cases on their devices and return how that ended."""
-    devices, absent = shares.devices, shares.absent
-    present = {name: device for name, device in devices.items() if name not in absent}
-
-    def measure(name: str) -> None:
-        with shares.held.get(name, ExitStack()):
-            see_through(name, devices[name], shares.cases[name], context)
-
-    with closing(context.writer, devices):
-        try:
-            failures = on_devices(present, measure, context.cancel, context.observer)
-        finally:
-            earlier = context.earlier.close()
-        return conclude(
-            context.writer,
-            devices,
-            {**absent, **failures},
-            interrupted=context.cancel.is_set(),
-            earlier=tuple(open_run(path, path.parent) for path in earlier),
-        )
 
 
 def _tell_shares(shares: Shares, observer: Observer) -> None:
