@@ -38,7 +38,8 @@ def measure_all(
 ) -> Outcome:
     """Measure cases on their devices and return how that ended; ``writer`` is closed then.
 
-    The keywords are those of :class:`bench.run.context.RunContext`.
+    The keywords are those of :class:`bench.run.context.RunContext`; ``uploads``: to so many boards
+    at the same time.
     """
     cancel = threading.Event()
     with published(observer, writer, shares.cases) as told:
