@@ -52,11 +52,15 @@ class RemoteProgram:
         wrapper = _WRAPPER.format(mark=self._mark)
         words = " ".join(_quoted(word) for word in argv)
         command = f"exec sh -c {_quoted(wrapper)} sh {words}"
+        link = channel.get_transport()
         try:
-            with _closed_after(channel.get_transport(), answer_s):
+            with _closed_after(link, answer_s):
                 channel.exec_command(command.encode("utf-8", "surrogateescape"))
         except (SSHException, EOFError, OSError) as error:
-            raise TransportError(f"{where} did not start {self._name}: {error}") from error
+            if isinstance(error, SSHException) and link.is_active():
+                raise TransportError(f"{where} did not start {self._name}: {error}") from error
+            # The answer is lost; whether the program was started is not known.
+            raise self._lost_link() from error
 
     @property
     def pid(self) -> int | None:
@@ -136,10 +140,13 @@ class RemoteProgram:
         with suppress(OSError, EOFError, SSHException):
             self._channel.close()
 
+    def _lost_link(self) -> TransportError:
+        return TransportError(f"the link to {self._where} was lost while running {self._name}")
+
     def _completed(self) -> Completed:
         status = self._channel.recv_exit_status()
         if status == NO_STATUS:
-            raise TransportError(f"the link to {self._where} was lost while running {self._name}")
+            raise self._lost_link()
         if status <= SIGNALLED:
             status -= SIGNALLED
         if self.pid is None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import paramiko
 import pytest
 from cable import Cable
 from sshd import Sshd
@@ -194,6 +195,27 @@ def test_a_program_is_not_started_twice_unless_that_is_allowed(
     with meanwhile(break_it):
         assert transport.run(argv, timeout_s=TIMEOUT_S, repeatable=True).status == 0
     assert runs.read_text() == "once\nonce\n"
+
+
+def test_a_lost_answer_is_not_taken_for_a_refusal(
+    connected: Connect, cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the program was started is not known then."""
+    transport = connected(retry_s=0.0)
+    ask = paramiko.Channel.exec_command
+
+    def cut_once_asked(sent_before: int) -> None:
+        cable.wait_for_up(sent_before + 1 - cable.up_bytes)
+        cable.cut()
+
+    def ask_in_vain(channel: paramiko.Channel, command: bytes) -> None:
+        cable.freeze(up=False)
+        threading.Thread(target=cut_once_asked, args=(cable.up_bytes,)).start()
+        ask(channel, command)
+
+    monkeypatch.setattr(paramiko.Channel, "exec_command", ask_in_vain)
+    with pytest.raises(TransportError, match="was lost while running true"):
+        transport.run(["true"], timeout_s=TIMEOUT_S)
 
 
 def test_a_program_waits_for_the_link_before_it_is_started(

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from bench.device.local import LocalTransport
 from bench.device.transport import Push, Transport
 from bench.errors import DeviceError, TransportError
 
@@ -34,6 +35,12 @@ def python(transport: Transport, code: str, *arguments: str, stdin: bytes = b"")
 def push_of(local: Path, remote: str, content: bytes) -> Push:
     local.write_bytes(content)
     return Push(local, remote, hashlib.sha256(content).hexdigest())
+
+
+def home_of(transport: Transport) -> Path:
+    """The folder that programs start in; a login over ssh knows nothing of our HOME."""
+    is_local = isinstance(transport, LocalTransport)
+    return Path.home() if is_local else Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
 def everything_below(folder: Path) -> set[str]:
@@ -82,8 +89,8 @@ def test_an_argument_that_is_not_unicode_arrives(transport: Transport) -> None:
 
 
 def test_programs_start_in_the_home_folder(transport: Transport) -> None:
-    home = pwd.getpwuid(os.getuid()).pw_dir
-    assert transport.run(["pwd", "-P"], timeout_s=TIMEOUT_S).stdout.decode().strip() == home
+    found = transport.run(["pwd", "-P"], timeout_s=TIMEOUT_S).stdout.decode().strip()
+    assert found == str(home_of(transport))
 
 
 @pytest.fixture
@@ -204,7 +211,7 @@ def test_a_relative_path_may_begin_with_a_dash(transport: Transport) -> None:
     try:
         transport.write(f"{folder}/-f", b"here")
         assert transport.read(f"{folder}/-f") == b"here"
-        assert (Path.home() / folder / "-f").read_bytes() == b"here"
+        assert (home_of(transport) / folder / "-f").read_bytes() == b"here"
     finally:
         transport.run(["rm", "-r", f"./{folder}"], timeout_s=TIMEOUT_S)
 
