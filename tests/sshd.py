@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -20,6 +21,8 @@ from bench.agent.child import dies_with
 HOST = "127.0.0.1"
 START_S = 10.0
 ATTEMPTS = 5
+LOGIN_HOME = Path(pwd.getpwuid(os.getuid()).pw_dir)
+"""Where programs start that a server runs for us, whatever our HOME says."""
 HELP = (
     "no sshd found; install it with: sudo apt-get install -y --no-install-recommends openssh-server"
 )
@@ -31,7 +34,7 @@ class Sshd:
 
     ``key`` is the user's private key, ``known_hosts`` a file that trusts this server, ``home`` the
     ``$HOME`` of what it runs (so that the user's own .bashrc has no say); programs nevertheless
-    start in the user's real home folder.
+    start in the user's real home folder, LOGIN_HOME.
     """
 
     host: str

@@ -100,7 +100,7 @@ def seed_folder(out: Path, seed: int) -> Path:
 def compared() -> list[Network]:
     """Every network of the comparison, also those that cannot exist.
 
-    In the order in which they are trained: in each model the dense one first, then those that
+    In the order in which the table has them: in each model the dense one first, then those that
     start from it, and last what is of least interest.
     """
     found = []

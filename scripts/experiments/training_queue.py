@@ -90,9 +90,8 @@ class Queue:
                     forget(folder)
         first = {each.model: self._pool.submit(self._train, each, seed) for each in dense}
         waiting |= {f"seed {seed}: {model} dense": future for model, future in first.items()}
-        # A network waits for its dense one in a thread of the pool. By then that one is at work
-        # or done, since it comes before in the queue, and what needs no dense one goes first, so
-        # that no thread waits for long.
+        # A network waits for its dense one in a thread of the pool: not for ever, since that one
+        # comes before in the queue, nor for long, since what needs none goes before it too.
         for network in sorted(networks, key=lambda each: each.starts_dense):
             if network.method != DENSE:
                 needed = first[network.model] if network.starts_dense else None

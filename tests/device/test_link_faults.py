@@ -204,13 +204,8 @@ def test_a_lost_answer_is_not_taken_for_a_refusal(
     transport = connected(retry_s=0.0)
     ask = paramiko.Channel.exec_command
 
-    def cut_once_asked(sent_before: int) -> None:
-        cable.wait_for_up(sent_before + 1 - cable.up_bytes)
-        cable.cut()
-
     def ask_in_vain(channel: paramiko.Channel, command: bytes) -> None:
-        cable.freeze(up=False)
-        threading.Thread(target=cut_once_asked, args=(cable.up_bytes,)).start()
+        cable.cut_after_up(0)
         ask(channel, command)
 
     monkeypatch.setattr(paramiko.Channel, "exec_command", ask_in_vain)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import signal
 import stat
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sshd import LOGIN_HOME
 
 from bench.device.local import LocalTransport
 from bench.device.transport import Push, Transport
@@ -38,9 +38,8 @@ def push_of(local: Path, remote: str, content: bytes) -> Push:
 
 
 def home_of(transport: Transport) -> Path:
-    """The folder that programs start in; a login over ssh knows nothing of our HOME."""
-    is_local = isinstance(transport, LocalTransport)
-    return Path.home() if is_local else Path(pwd.getpwuid(os.getuid()).pw_dir)
+    """The folder that programs start in."""
+    return Path.home() if isinstance(transport, LocalTransport) else LOGIN_HOME
 
 
 def everything_below(folder: Path) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import signal
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import Any
 import onnx
 import pytest
 from board_folder import tiny_model
-from sshd import Sshd
+from sshd import LOGIN_HOME, Sshd
 from witness import Witness
 
 from bench.agent import wire
@@ -96,7 +95,7 @@ def test_the_raw_samples_of_every_trial_are_on_the_disk(
 
 def test_over_ssh(measure: Measure, sshd: Sshd, tmp_path: Path) -> None:
     # As by default, the board folder is named from the login's home.
-    work_dir = os.path.relpath(tmp_path / "ssh-board", pwd.getpwuid(os.getuid()).pw_dir)
+    work_dir = os.path.relpath(tmp_path / "ssh-board", LOGIN_HOME)
     board = over_ssh(sshd, tmp_path, python=local_python(), work_dir=work_dir)
     outcome, _ = measure({"board": board})
     assert_four_good_trials(outcome)
